@@ -1,0 +1,368 @@
+/**
+ * The words of the domain, as data: what is configured, seen, believed, decided and done.
+ *
+ * Promises: only types, all readonly. Units stand last in a name (`atMs`, `lagBytes`).
+ * Must never: hold behaviour, or anything that only one outer folder needs.
+ */
+import type { GroupEvent } from "./events.ts";
+import type { Route } from "./route.ts";
+
+// ---------------------------------------------------------------- configured
+
+/** A Redis server, as clients and its own replicas reach it. */
+export type NodeConfig = {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  /** Where the other nodes replicate from; the same as host and port unless NAT stands between. */
+  readonly replicationHost: string;
+  readonly replicationPort: number;
+  readonly tls: boolean;
+  /** Promotion order, lower first, 0 never; null: Redis's own replica-priority. */
+  readonly priority: number | null;
+  /** Share of reads. */
+  readonly readWeight: number;
+};
+
+/** A Picket relay: an HTTP server beside Redis, one vantage and one pair of hands. */
+export type RelayConfig = {
+  readonly id: string;
+  readonly url: string;
+  /** Nodes on the same machine. */
+  readonly local: readonly string[];
+  /** Names of Worker secrets, never the secrets. */
+  readonly controlTokenSecret: string;
+  readonly dataTokenSecret: string;
+};
+
+/** One Redis group. Every setting, its default, range and source: docs/settings.md. */
+export type GroupConfig = {
+  readonly name: string;
+  readonly mode: "replication";
+  readonly hostname: string | null;
+  readonly location: string | null;
+  readonly fencing: "none";
+  readonly relays: readonly RelayConfig[];
+  readonly nodes: readonly NodeConfig[];
+  /** Who has a vote: `relay:<id>`. */
+  readonly vantages: readonly string[];
+  readonly quorum: number;
+  readonly checkIntervalMs: number;
+  readonly probeTimeoutMs: number;
+  readonly retryMs: number;
+  readonly maxFailures: number;
+  readonly downAfterMs: number;
+  readonly upAfter: number;
+  readonly fenceWaitMs: number;
+  readonly commandTimeoutMs: number;
+  readonly commandTtlMs: number;
+  readonly promoteTimeoutMs: number;
+  readonly failoverTimeoutMs: number;
+  readonly failoverRetryMs: number;
+  readonly primaryStartTimeoutMs: number;
+  readonly parallelSyncs: number;
+  /** What unsealing sets min-replicas-to-write to. */
+  readonly minReplicas: number;
+  readonly dns: DnsConfig | null;
+};
+
+/** Where `hostname` is kept. */
+export type DnsConfig = {
+  readonly provider: "cloudflare";
+  readonly zoneId: string;
+  readonly tokenSecret: string;
+  readonly ttlS: number;
+  readonly apiUrl: string;
+};
+
+// ---------------------------------------------------------------------- seen
+
+/** What one look at one node was. design.md section 3; `malformed`: an answer that no relay gives. */
+export type ObservationClass =
+  | "up"
+  | "refused"
+  | "timeout"
+  | "closed"
+  | "loading"
+  | "busy"
+  | "misconf"
+  | "wrong-role"
+  | "switching"
+  | "policy"
+  | "auth"
+  | "tls"
+  | "dns"
+  | "relay-unreachable"
+  | "malformed";
+
+export type Address = { readonly host: string; readonly port: number };
+
+/** What Redis said of itself, from INFO. */
+export type NodeFacts = {
+  readonly runId: string;
+  readonly role: "primary" | "replica";
+  /** Whom it follows, as it names it; null for a primary. */
+  readonly replicaOf: Address | null;
+  readonly linkUp: boolean;
+  /** How long the link to its primary has been down; 0 while up, null when Redis does not know. */
+  readonly linkDownMs: number | null;
+  readonly syncing: boolean;
+  readonly loading: boolean;
+  /** master_repl_offset of a primary, slave_repl_offset of a replica. */
+  readonly offset: number;
+  readonly priority: number;
+  readonly replicationId: string;
+  /** `master_failover_state` is something other than `no-failover`. */
+  readonly switching: boolean;
+  readonly connectedReplicas: number;
+  /** Keys of all databases. */
+  readonly keys: number;
+  /** min-replicas-to-write, null when it was not to be had. */
+  readonly minReplicasToWrite: number | null;
+};
+
+/** A relay's own clock at its last answer; commands older than `commandTtlMs` by it are refused. */
+export type Stamp = { readonly boot: string; readonly ms: number };
+
+/** What a relay says of itself with every answer. */
+export type RelayFacts = {
+  readonly stamp: Stamp;
+  /** The epoch that it holds for this group; null: none, it refuses every verb until told. */
+  readonly epoch: number | null;
+};
+
+/** One vantage's look at one node. */
+export type Observation = {
+  readonly vantage: string;
+  readonly node: string;
+  readonly class: ObservationClass;
+  /** A few words for people. Never a secret, never longer than 200 characters. */
+  readonly detail: string;
+  /** When the answer (or its absence) was known, by the Group's clock. */
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly facts: NodeFacts | null;
+  readonly relay: RelayFacts | null;
+};
+
+// ------------------------------------------------------------------ believed
+
+/** One vantage's belief about one node. Lives in memory: after an eviction a fresh look restarts it. */
+export type Belief = {
+  readonly class: ObservationClass;
+  readonly detail: string;
+  readonly atMs: number;
+  /** Looks in a row that count towards down, and of those the refused ones at the end. */
+  readonly failures: number;
+  readonly refusals: number;
+  /** Looks in a row that were good. */
+  readonly successes: number;
+  readonly firstBadAtMs: number | null;
+  readonly lastOkAtMs: number | null;
+  readonly facts: NodeFacts | null;
+  readonly factsAtMs: number | null;
+};
+
+/** A relay as the Group last knew it. */
+export type RelayBelief = {
+  readonly facts: RelayFacts | null;
+  readonly atMs: number;
+  readonly failures: number;
+  readonly firstBadAtMs: number | null;
+};
+
+/** What is remembered in memory only. */
+export type Sight = {
+  readonly nodes: Readonly<Record<string, Readonly<Record<string, Belief>>>>;
+  readonly relays: Readonly<Record<string, RelayBelief>>;
+  readonly lastLookAtMs: number | null;
+  /** Passive until then: the clock went back. */
+  readonly tiltUntilMs: number | null;
+  /** Verdicts already told as events: `+sdown:<vantage>:<node>`, `+odown`. */
+  readonly told: readonly string[];
+  /** Observations, outcomes and requests that did not belong, dropped and counted. */
+  readonly dropped: number;
+};
+
+// ------------------------------------------------------------------- decided
+
+export type FailoverCause = "odown" | "operator" | "bootstrap" | "promotion-lost";
+
+/** One try to give the group a primary; its epoch names at most one candidate, for ever. */
+export type Attempt = {
+  readonly epoch: number;
+  readonly cause: FailoverCause;
+  /** The candidate that the operator named. */
+  readonly target: string | null;
+  /** The primary that is replaced. */
+  readonly from: string | null;
+  /** Nodes to seal before another is promoted: the old primary, and any that may have been promoted. */
+  readonly fence: readonly string[];
+  readonly startedAtMs: number;
+};
+
+export type Phase =
+  | { readonly kind: "watching" }
+  | { readonly kind: "fencing"; readonly attempt: Attempt; readonly deadlineMs: number }
+  | { readonly kind: "electing"; readonly attempt: Attempt; readonly deadlineMs: number }
+  | {
+      readonly kind: "promoting";
+      readonly attempt: Attempt;
+      readonly candidate: string;
+      /** Only a look begun after this can show the promotion. */
+      readonly sentAtMs: number;
+      readonly deadlineMs: number;
+    }
+  | {
+      readonly kind: "publishing";
+      readonly attempt: Attempt;
+      readonly deadlineMs: number;
+    }
+  | {
+      readonly kind: "repointing";
+      readonly attempt: Attempt;
+      readonly deadlineMs: number;
+    };
+
+export type PhaseKind = Phase["kind"];
+
+/** An action that was saved, and whose outcome is not known yet. */
+export type Pending = {
+  readonly id: string;
+  readonly kind: Action["kind"];
+  /** The node, the relay, or the publisher that it is about. */
+  readonly about: string;
+  readonly epoch: number;
+  readonly deadlineMs: number;
+};
+
+/** How far one publisher is. `key` says what it last wrote and read back. */
+export type Published = {
+  readonly key: string | null;
+  readonly atMs: number;
+  readonly failures: number;
+  readonly nextAtMs: number;
+  readonly problem: string | null;
+};
+
+/** What survives an eviction: saved as one document, before anything is done about it. */
+export type Saved = {
+  readonly v: 1;
+  readonly group: string;
+  /** The epoch of the primary in force; 0 before the first one. */
+  readonly epoch: number;
+  /** The highest epoch ever begun: the next attempt is one more. */
+  readonly highestEpoch: number;
+  readonly primary: string | null;
+  /** Run id under which the primary was last seen as primary. */
+  readonly primaryRunId: string | null;
+  readonly rev: number;
+  readonly routeState: Route["state"];
+  /** Replicas that take reads. */
+  readonly readable: readonly string[];
+  readonly routeAtMs: number;
+  readonly phase: Phase;
+  readonly pending: readonly Pending[];
+  readonly nextAction: number;
+  readonly lastAttemptAtMs: number | null;
+  /** Nodes that were sent a promotion which was never seen: fenced before another is promoted. */
+  readonly maybePromoted: readonly string[];
+  /** No node at all was up since; null when one is, or was never seen down. */
+  readonly outage: { readonly sinceMs: number; readonly endedMs: number | null } | null;
+  readonly published: Readonly<Record<string, Published>>;
+};
+
+export type State = { readonly saved: Saved; readonly sight: Sight };
+
+// ---------------------------------------------------------------------- done
+
+type ActionHead = {
+  readonly id: string;
+  readonly epoch: number;
+  /** By then there is an outcome, or it counts as unknown. */
+  readonly deadlineMs: number;
+};
+
+/** What a relay is asked to do to Redis. Each is one transaction there. */
+export type RelayAction = ActionHead & {
+  readonly relay: string;
+  readonly stamp: Stamp;
+  /** Whom the epoch names; null while it names nobody yet. */
+  readonly primary: string | null;
+} & (
+    | { readonly kind: "promote"; readonly node: string; readonly minReplicas: number }
+    | {
+        readonly kind: "demote";
+        readonly node: string;
+        readonly follow: Address;
+        readonly minReplicas: number;
+      }
+    | { readonly kind: "seal"; readonly node: string }
+    | { readonly kind: "unseal"; readonly node: string; readonly minReplicas: number }
+    | { readonly kind: "tell-epoch" }
+  );
+
+export type PublishAction = ActionHead & {
+  readonly kind: "publish";
+  readonly to: string;
+  readonly key: string;
+  readonly route: Route;
+};
+
+export type Action = RelayAction | PublishAction;
+
+/**
+ * What became of an action.
+ * done: it happened (for Redis: only a later look proves it) · refused: the relay's rules forbade it ·
+ * failed: the other side said no · unreachable: surely never arrived · unknown: may or may not have happened.
+ */
+export type OutcomeKind = "done" | "refused" | "failed" | "unreachable" | "unknown";
+
+export type Outcome = {
+  readonly action: string;
+  readonly kind: OutcomeKind;
+  readonly detail: string;
+  readonly atMs: number;
+  /** The other side asked not to be called before then. */
+  readonly retryAtMs?: number;
+};
+
+// --------------------------------------------------------------------- asked
+
+export type OperatorRequest =
+  | { readonly kind: "failover"; readonly id: string; readonly to: string | null }
+  | { readonly kind: "bootstrap"; readonly id: string; readonly primary: string };
+
+export type Refusal = { readonly node: string; readonly reason: string };
+
+export type RefusalCode = "INPROG" | "NOGOODSLAVE" | "NOTREADY" | "ISPRIMARY" | "BOOTSTRAPPED";
+
+export type Reply =
+  | { readonly id: string; readonly kind: "accepted"; readonly epoch: number }
+  | {
+      readonly id: string;
+      readonly kind: "refused";
+      readonly code: RefusalCode;
+      readonly detail: string;
+      readonly reasons: readonly Refusal[];
+    };
+
+// ------------------------------------------------------------------ decision
+
+export type Input = {
+  readonly observations: readonly Observation[];
+  readonly outcomes: readonly Outcome[];
+  readonly requests: readonly OperatorRequest[];
+};
+
+export type Decision = {
+  readonly state: State;
+  /** To be performed only after `state.saved` is on disk. */
+  readonly actions: readonly Action[];
+  readonly events: readonly GroupEvent[];
+  readonly replies: readonly Reply[];
+  /** One sentence, also when nothing happens. */
+  readonly because: string;
+  /** When to look again. */
+  readonly wakeAtMs: number;
+};
