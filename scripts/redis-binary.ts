@@ -70,13 +70,16 @@ async function fetchInto(target: string, say: (line: string) => void): Promise<v
       ...["-o", "Debug::NoLocking=true", "-o", "APT::Sandbox::User=root"],
       ...["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30"],
     ];
-    await apt([...own, "update"]);
+    // One broken source among several is a warning here; it is told if the download then fails.
+    const { stderr: warnings } = await apt([...own, "update"]);
     // Download only: the packages that the system lacks, dependencies included.
     await apt([
       ...own,
       ...["install", "--yes", "--download-only", "--no-install-recommends"],
       "redis-server",
-    ]);
+    ]).catch((error) => {
+      throw new Error(`${reason(error)}\n${warnings}`);
+    });
     for (const name of await readdir(archives)) {
       if (name.endsWith(".deb")) await run("dpkg", ["-x", join(archives, name), tree]);
     }
@@ -130,5 +133,5 @@ export function onPath(name: string): string | null {
 
 function reason(error: unknown): string {
   const { message, stderr } = error as { message?: string; stderr?: string };
-  return [message ?? String(error), stderr ?? ""].join("\n").trim().slice(0, 2000);
+  return (stderr || message || String(error)).trim().slice(0, 2000);
 }
