@@ -1,0 +1,124 @@
+/**
+ * The Requester under @upstash/redis for one look: all commands of one tick are one HTTP request.
+ *
+ * Why not the SDK's own client: it retries, puts the command's arguments into error messages, holds
+ * any body in memory, and with an aborted signal it can resolve, so that a hanging node looked alive.
+ * Promises: one POST to {url}/pipeline, one deadline, at most 1 MiB of answer.
+ * Must never: log, or put the token or a command into a message.
+ */
+import type { Requester, UpstashRequest, UpstashResponse } from "@upstash/redis";
+import type { RelayFacts } from "../core/types.ts";
+import { relayHeaders } from "../relay/caller.ts";
+import { headers } from "../relay/protocol.ts";
+import { type Answer, type Fetch, request } from "../relay/request.ts";
+import type { Target } from "./probe.ts";
+
+/** What became of the request as a whole. Only `answered` gives the commands anything to say. */
+export type Wire =
+  | { readonly kind: "unasked" }
+  | { readonly kind: "answered"; readonly status: number; readonly relay: RelayFacts | null }
+  | {
+      readonly kind: "failed";
+      readonly class: "relay-unreachable" | "malformed" | "auth";
+      readonly detail: string;
+      readonly relay: RelayFacts | null;
+    };
+
+export type BoundedRequester = { readonly requester: Requester; readonly wire: () => Wire };
+
+type Reply = UpstashResponse<unknown>;
+type Waiting = {
+  readonly command: unknown;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+};
+
+export function boundedRequester(
+  target: Target,
+  options: { readonly timeoutMs: number; readonly fetch?: Fetch },
+): BoundedRequester {
+  let wire: Wire = { kind: "unasked" };
+  let waiting: Waiting[] = [];
+
+  async function flush(): Promise<void> {
+    const batch = waiting;
+    waiting = [];
+    const answer = await request(
+      {
+        method: "POST",
+        url: `${target.url.replace(/\/+$/, "")}/pipeline`,
+        headers: relayHeaders(target.token, target.group, options.timeoutMs),
+        body: batch.map((each) => each.command),
+      },
+      options,
+    );
+    const replies = repliesOf(answer, batch.length);
+    wire = wireOf(answer, replies);
+    batch.forEach((each, index) => {
+      const reply = replies?.[index];
+      if (wire.kind === "answered" && reply !== undefined) each.resolve(reply);
+      else each.reject(new Error("no reply"));
+    });
+  }
+
+  const ask = (asked: UpstashRequest) =>
+    new Promise<Reply>((resolve, reject) => {
+      if (waiting.length === 0) queueMicrotask(() => void flush().catch(reject));
+      waiting.push({ command: asked.body, resolve, reject });
+    });
+  return {
+    requester: { request: ask as Requester["request"] },
+    wire: () => wire,
+  };
+}
+
+function wireOf(answer: Answer, replies: readonly Reply[] | null): Wire {
+  if (answer.kind === "none") {
+    return { kind: "failed", class: "relay-unreachable", detail: answer.detail, relay: null };
+  }
+  const { status } = answer;
+  const relay = relayFacts(answer.headers);
+  const failed = (kind: "relay-unreachable" | "malformed" | "auth", detail: string): Wire => ({
+    kind: "failed",
+    class: kind,
+    detail,
+    relay,
+  });
+  if (status === 401 || status === 403) return failed("auth", `HTTP ${status}: token refused`);
+  if (replies !== null) return { kind: "answered", status, relay };
+  const detail = answer.kind === "no-json" ? answer.detail : `HTTP ${status}, unexpected JSON`;
+  return failed(
+    status >= 500 && answer.kind === "no-json" ? "relay-unreachable" : "malformed",
+    detail,
+  );
+}
+
+/** One reply per command; one error for the whole request counts for each. Null: neither. */
+function repliesOf(answer: Answer, count: number): readonly Reply[] | null {
+  if (answer.kind !== "json") return null;
+  const { body } = answer;
+  if (isError(body)) return Array.from({ length: count }, () => ({ error: body.error }));
+  if (!Array.isArray(body) || body.length !== count) return null;
+  const each: readonly unknown[] = body;
+  return each.every((reply): reply is Reply => isError(reply) || isResult(reply)) ? each : null;
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+const isError = (value: unknown): value is { error: string } =>
+  isObject(value) && "error" in value && typeof value.error === "string" && value.error !== "";
+const isResult = (value: unknown): value is { result: unknown } =>
+  isObject(value) && "result" in value && !("error" in value);
+
+/** Null when the headers are absent or nonsense: any other REST proxy has none. */
+function relayFacts(from: Headers): RelayFacts | null {
+  const boot = from.get(headers.boot) ?? "";
+  const ms = from.get(headers.ms) ?? "";
+  const epoch = from.get(headers.epoch) ?? "";
+  const count = /^\d{1,15}$/;
+  if (boot === "" || boot.length > 253 || !count.test(ms)) return null;
+  if (epoch !== "none" && !count.test(epoch)) return null;
+  return {
+    stamp: { boot, ms: Number(ms) },
+    epoch: epoch === "none" ? null : Number(epoch),
+  };
+}

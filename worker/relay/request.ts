@@ -1,0 +1,147 @@
+/**
+ * One HTTP request for JSON, bounded in time and in size: under every look, verb and DNS call.
+ *
+ * Promises: never rejects; ends by the deadline even if fetch or the body hangs; holds at most
+ * `maxBytes` of an answer; sends once and follows no redirect, so a token goes to one address only.
+ * Must never: log, retry, or leave a timer behind.
+ */
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export type Request = {
+  readonly method: "GET" | "POST" | "PATCH";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+};
+
+export type Limits = {
+  readonly timeoutMs: number;
+  readonly maxBytes?: number;
+  readonly fetch?: Fetch;
+};
+
+export type Answer =
+  | {
+      readonly kind: "json";
+      readonly status: number;
+      readonly headers: Headers;
+      readonly body: unknown;
+    }
+  /** Empty, HTML, cut off, too large: whatever came with the headers was no JSON. */
+  | {
+      readonly kind: "no-json";
+      readonly status: number;
+      readonly headers: Headers;
+      readonly detail: string;
+    }
+  /** `unsent`: surely nothing of it arrived; false whenever that is not certain. */
+  | { readonly kind: "none"; readonly unsent: boolean; readonly detail: string };
+
+export async function request(asked: Request, limits: Limits): Promise<Answer> {
+  if (!(limits.timeoutMs > 0)) return { kind: "none", unsent: true, detail: "no time left" };
+  return within<Answer>(
+    limits.timeoutMs,
+    (signal) => exchange(asked, limits, signal),
+    () => ({ kind: "none", unsent: false, detail: `no answer within ${limits.timeoutMs} ms` }),
+  );
+}
+
+/**
+ * Ends with the work or at the deadline, whichever is first. Whoever lost is aborted and not waited
+ * for. The work must not reject with anything that matters after the deadline.
+ */
+export async function within<T>(
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  late: () => T,
+): Promise<T> {
+  const controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  // The race, and not the signal alone: a fetch or a body that ignores its signal is late as well.
+  const deadline = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(late()), timeoutMs);
+  });
+  try {
+    return await Promise.race([work(controller.signal), deadline]);
+  } finally {
+    clearTimeout(timer);
+    controller.abort();
+  }
+}
+
+async function exchange(asked: Request, limits: Limits, signal: AbortSignal): Promise<Answer> {
+  const send: Fetch = limits.fetch ?? fetch;
+  let response: Response;
+  try {
+    response = await send(asked.url, {
+      method: asked.method,
+      headers:
+        asked.body === undefined
+          ? { ...asked.headers }
+          : { ...asked.headers, "content-type": "application/json" },
+      ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
+      redirect: "manual",
+      signal,
+    });
+  } catch (error) {
+    return { kind: "none", unsent: neverConnected(error), detail: reasonOf(error) };
+  }
+  const { status, headers } = response;
+  try {
+    const text = await boundedText(response, limits.maxBytes ?? 1 << 20);
+    if (text === null) return { kind: "no-json", status, headers, detail: "answer too large" };
+    return { kind: "json", status, headers, body: JSON.parse(text) };
+  } catch (error) {
+    const cut = error instanceof SyntaxError ? "not JSON" : `cut off: ${reasonOf(error)}`;
+    return { kind: "no-json", status, headers, detail: `HTTP ${status}, ${cut}` };
+  }
+}
+
+/** Null when there is more than `maxBytes`; the rest is never read, `within` aborts it. */
+async function boundedText(response: Response, maxBytes: number): Promise<string | null> {
+  if (Number(response.headers.get("content-length") ?? 0) > maxBytes) return null;
+  if (response.body === null) return "";
+  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader();
+  const decoder = new TextDecoder();
+  let bytes = 0;
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > maxBytes) return null;
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+/**
+ * True only when the connection itself failed. Node names the system call. workerd does not: a
+ * refused connection and one reset after the request was read are both "Network connection lost."
+ * there, so on Workers this is never true.
+ */
+function neverConnected(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { syscall, code, errors } = error as { syscall?: string; code?: string; errors?: unknown };
+  if (syscall === "connect" || syscall === "getaddrinfo") return true;
+  if (code === "UND_ERR_CONNECT_TIMEOUT") return true;
+  if (Array.isArray(errors) && errors.length > 0) return errors.every(neverConnected);
+  return neverConnected(error.cause);
+}
+
+/** Node hides the reason in `cause`, and behind several addresses in `errors`. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown error";
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : brief(error.message);
+}
+
+/** For people: one line of at most 200 characters, without the secret that was sent along. */
+export function brief(text: string, secret = ""): string {
+  const clean = secret === "" ? text : text.replaceAll(secret, "***");
+  return clean
+    .replace(/[\s\p{Cc}]+/gu, " ")
+    .trim()
+    .slice(0, 200);
+}
