@@ -5,7 +5,8 @@
  * Must never: look at a clock, or at anything but its arguments.
  */
 import * as v from "valibot";
-import type { GroupConfig, NodeConfig, Saved } from "./types.ts";
+import type { Saved } from "./state.ts";
+import type { GroupConfig, NodeConfig } from "./types.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const endpoint = {

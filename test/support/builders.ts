@@ -1,0 +1,117 @@
+/** Builders in the domain's words: what a test does not name has a sound value. */
+import type { Candidate } from "../../worker/core/elect.ts";
+import type { GroupConfig, NodeConfig, NodeFacts, Observation } from "../../worker/core/types.ts";
+
+export function nodeConfig(id: string, change: Partial<NodeConfig> = {}): NodeConfig {
+  const host = change.host ?? `10.0.0.${id.charCodeAt(0) - 96}`;
+  return {
+    id,
+    host,
+    port: 6379,
+    replicationHost: host,
+    replicationPort: 6379,
+    tls: false,
+    priority: null,
+    readWeight: 1,
+    ...change,
+  };
+}
+
+/** A group of `ids` (a, b, c), one relay beside each, every relay a vantage, defaults as documented. */
+export function groupConfig(
+  change: Partial<GroupConfig> & { readonly ids?: readonly string[] } = {},
+): GroupConfig {
+  const { ids = ["a", "b", "c"], ...rest } = change;
+  const vantages = rest.vantages ?? ids.map((id) => `relay:${id}`);
+  return {
+    name: "cache",
+    mode: "replication",
+    hostname: "cache.example.com",
+    location: null,
+    fencing: "none",
+    relays: ids.map((id) => ({
+      id,
+      url: `https://relay-${id}.example.com`,
+      local: [id],
+      controlTokenSecret: `CONTROL_${id.toUpperCase()}`,
+      dataTokenSecret: `DATA_${id.toUpperCase()}`,
+    })),
+    nodes: ids.map((id) => nodeConfig(id)),
+    vantages,
+    quorum: Math.floor(vantages.length / 2) + 1,
+    checkIntervalMs: 1000,
+    probeTimeoutMs: 1000,
+    retryMs: 100,
+    maxFailures: 3,
+    downAfterMs: 3000,
+    upAfter: 2,
+    fenceWaitMs: 300,
+    commandTimeoutMs: 1000,
+    commandTtlMs: 2000,
+    promoteTimeoutMs: 5000,
+    failoverTimeoutMs: 180_000,
+    failoverRetryMs: 20_000,
+    primaryStartTimeoutMs: 30_000,
+    parallelSyncs: 1,
+    minReplicas: 0,
+    dns: null,
+    ...rest,
+  };
+}
+
+export function facts(change: Partial<NodeFacts> = {}): NodeFacts {
+  return {
+    runId: "run",
+    role: "replica",
+    replicaOf: { host: "10.0.0.1", port: 6379 },
+    linkUp: true,
+    linkDownMs: 0,
+    syncing: false,
+    loading: false,
+    offset: 1000,
+    priority: 100,
+    replicationId: "r",
+    switching: false,
+    connectedReplicas: 0,
+    keys: 1,
+    minReplicasToWrite: 0,
+    ...change,
+  };
+}
+
+export function observation(
+  vantage: string,
+  node: string,
+  change: Partial<Observation> = {},
+): Observation {
+  return {
+    vantage,
+    node,
+    class: "up",
+    detail: "",
+    atMs: 1_000_000,
+    tookMs: 0,
+    facts: null,
+    relay: { stamp: { boot: "1", ms: 1_000_000 }, epoch: 1 },
+    ...change,
+  };
+}
+
+export function candidate(id: string, change: Partial<Candidate> = {}): Candidate {
+  return {
+    id,
+    runId: `run-${id}`,
+    priority: 100,
+    offset: 1000,
+    sdown: false,
+    reachable: true,
+    okAgeMs: 0,
+    factsAgeMs: 0,
+    linkDownMs: 0,
+    syncing: false,
+    loading: false,
+    role: "replica",
+    lost: false,
+    ...change,
+  };
+}

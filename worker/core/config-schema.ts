@@ -1,0 +1,125 @@
+/**
+ * The shape of a group in wrangler.toml: every key, its kind and its range.
+ *
+ * Promises: unknown keys are refused; the message of every rule says what is allowed, for people.
+ * Must never: look at how the parts fit together; `config.ts` does.
+ */
+import * as v from "valibot";
+import { dnsSettings, groupSettings, nodeSettings, type Setting } from "./settings.ts";
+
+const LOCATIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+
+const id = v.pipe(
+  v.string("letters, digits and hyphens, at most 63"),
+  v.regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    "lower-case letters, digits and hyphens, at most 63",
+  ),
+);
+const HOSTNAME =
+  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+const IPV6 = /^[0-9a-f:.]*:[0-9a-f:.]*$/i;
+const host = v.pipe(
+  v.string("a host name or an IP address"),
+  v.check((text) => isHost(text), "a host name or an IP address"),
+);
+const hostname = v.pipe(
+  v.string("a host name with at least two labels"),
+  v.check(
+    (text) => HOSTNAME.test(text) && text.includes(".") && !isIpv4(text) && !/\.\d+$/.test(text),
+    "a host name with at least two labels, such as cache.example.com",
+  ),
+);
+const secretName = v.pipe(
+  v.string("the name of a Worker secret"),
+  v.regex(/^[A-Z][A-Z0-9_]{0,62}$/, "the name of a Worker secret: capitals, digits, underscores"),
+);
+const httpUrl = v.pipe(
+  v.string("an http or https address"),
+  v.check(
+    (text) => /^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/.test(text),
+    "an http or https address without user, query or fragment",
+  ),
+);
+
+function number(setting: Setting) {
+  const allowed = `a whole number from ${setting.min} to ${setting.max}`;
+  return v.optional(
+    v.pipe(
+      v.number(allowed),
+      v.integer(allowed),
+      v.minValue(setting.min, allowed),
+      v.maxValue(setting.max, allowed),
+    ),
+    setting.fallback,
+  );
+}
+
+function numbers<T extends Readonly<Record<string, Setting>>>(table: T) {
+  return Object.fromEntries(
+    Object.entries(table).map(([key, setting]) => [key, number(setting)]),
+  ) as { [K in keyof T]: ReturnType<typeof number> };
+}
+
+const NodeSchema = v.strictObject({
+  id,
+  host,
+  replication_host: v.optional(host),
+  tls: v.optional(v.boolean("true or false"), false),
+  priority: v.optional(
+    v.pipe(
+      v.number("a whole number from 0 to 1000000"),
+      v.integer("a whole number from 0 to 1000000"),
+      v.minValue(0, "a whole number from 0 to 1000000"),
+      v.maxValue(1_000_000, "a whole number from 0 to 1000000"),
+    ),
+  ),
+  ...numbers(nodeSettings),
+});
+
+const RelaySchema = v.strictObject({
+  id,
+  url: httpUrl,
+  local: v.optional(v.array(id, "a list of node ids"), []),
+  control_token_secret: secretName,
+  data_token_secret: secretName,
+});
+
+const DnsSchema = v.strictObject({
+  provider: v.picklist(["cloudflare"], "cloudflare"),
+  zone_id: v.pipe(
+    v.string("the zone's id"),
+    v.regex(/^[0-9a-f]{32}$/, "the zone's id: 32 hexadecimal digits"),
+  ),
+  token_secret: secretName,
+  api_url: v.optional(httpUrl, "https://api.cloudflare.com/client/v4"),
+  ...numbers(dnsSettings),
+});
+
+/** A list that is not empty and not endless. */
+export const some = <T extends v.GenericSchema>(schema: T, what: string) =>
+  v.pipe(
+    v.array(schema, `a list of ${what}`),
+    v.minLength(1, `at least one ${what}`),
+    v.maxLength(32, `at most 32 ${what}s`),
+  );
+
+export const GroupSchema = v.strictObject({
+  name: id,
+  mode: v.optional(v.picklist(["replication"], "replication"), "replication"),
+  fencing: v.optional(v.picklist(["none"], "none"), "none"),
+  hostname: v.optional(hostname),
+  location: v.optional(v.picklist(LOCATIONS, LOCATIONS.join(", "))),
+  vantages: v.optional(some(v.string("relay:<id>"), "vantage")),
+  relays: some(RelaySchema, "relay"),
+  nodes: some(NodeSchema, "node"),
+  dns: v.optional(DnsSchema),
+  ...numbers(groupSettings),
+});
+export type RawGroup = v.InferOutput<typeof GroupSchema>;
+
+const isIpv4 = (text: string) => /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/.test(text);
+const isHost = (text: string) =>
+  isIpv4(text) ||
+  (text.length <= 45 && IPV6.test(text)) ||
+  (HOSTNAME.test(text) && !/^[\d.]+$/.test(text));

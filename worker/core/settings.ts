@@ -1,0 +1,158 @@
+/**
+ * Every numeric setting of a group: default, range, source and reason, in one table.
+ *
+ * Promises: the schema, the checks and docs/settings.md are made from this table, so they agree.
+ * Must never: hold anything that is not a plain number with a range.
+ */
+export type Setting = {
+  readonly fallback: number;
+  readonly min: number;
+  readonly max: number;
+  readonly source: string;
+  readonly why: string;
+};
+
+const setting = (
+  fallback: number,
+  min: number,
+  max: number,
+  source: string,
+  why: string,
+): Setting => ({ fallback, min, max, source, why });
+
+export const groupSettings = {
+  check_interval_ms: setting(
+    1000,
+    100,
+    60_000,
+    "Sentinel's PING period",
+    "time between looks while all is well; 60000 sets no alarm: cron alone looks, once a minute",
+  ),
+  probe_timeout_ms: setting(
+    1000,
+    50,
+    10_000,
+    "Jedis, Lettuce: 1 s a probe",
+    "a look that takes longer is a timeout",
+  ),
+  retry_ms: setting(
+    100,
+    10,
+    10_000,
+    "design.md section 3",
+    "time between looks once something is wrong",
+  ),
+  max_failures: setting(
+    3,
+    1,
+    100,
+    "redis_failover",
+    "bad looks in a row before a vantage calls a node down",
+  ),
+  down_after_ms: setting(
+    3000,
+    100,
+    3_600_000,
+    "Sentinel's down-after-milliseconds (30000 there)",
+    "how long silence must last as well; a refused connection needs only max_failures",
+  ),
+  up_after: setting(
+    2,
+    1,
+    100,
+    "HAProxy's rise",
+    "good looks in a row before a replica takes reads again",
+  ),
+  fence_wait_ms: setting(
+    300,
+    0,
+    10_000,
+    "design.md section 5",
+    "how long a failover waits for the old primary's seal, and then for its replica to catch up",
+  ),
+  command_timeout_ms: setting(
+    1000,
+    50,
+    10_000,
+    "design.md section 2",
+    "deadline of one verb at a relay",
+  ),
+  command_ttl_ms: setting(
+    2000,
+    500,
+    60_000,
+    "design.md section 4",
+    "age at which a relay refuses a verb; the same value stands in each relay's configuration",
+  ),
+  promote_timeout_ms: setting(
+    5000,
+    1000,
+    600_000,
+    "Sentinel's failover-timeout, for this step",
+    "how long a promotion may stay unseen before another attempt begins",
+  ),
+  failover_timeout_ms: setting(
+    180_000,
+    1000,
+    3_600_000,
+    "Sentinel's failover-timeout",
+    "how long repointing the other replicas may take before the failover is called ended",
+  ),
+  failover_retry_ms: setting(
+    20_000,
+    0,
+    3_600_000,
+    "Sentinel: twice failover-timeout",
+    "least time from the start of an attempt that was aborted to the next one",
+  ),
+  primary_start_timeout_ms: setting(
+    30_000,
+    0,
+    3_600_000,
+    "Patroni's primary_start_timeout",
+    "after all nodes were down: how long the stored primary may take to return before a replica is promoted",
+  ),
+  parallel_syncs: setting(
+    1,
+    1,
+    100,
+    "Sentinel's parallel-syncs",
+    "replicas repointed at the same time",
+  ),
+  min_replicas: setting(
+    0,
+    0,
+    100,
+    "Redis's min-replicas-to-write",
+    "what unsealing sets min-replicas-to-write to",
+  ),
+  quorum: setting(
+    0,
+    0,
+    100,
+    "design.md section 3",
+    "votes for down that make the primary objectively down; 0: half the vantages, rounded down, plus one",
+  ),
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export const nodeSettings = {
+  port: setting(6379, 1, 65_535, "Redis", "where clients and replicas connect"),
+  replication_port: setting(
+    0,
+    0,
+    65_535,
+    "Sentinel's announce-port",
+    "where replicas connect, if not at port; 0: at port",
+  ),
+  read_weight: setting(1, 0, 1000, "design.md section 7", "share of reads"),
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export const dnsSettings = {
+  ttl_s: setting(
+    60,
+    60,
+    86_400,
+    "Cloudflare: 60 is the least for records that are not proxied",
+    "TTL of the record",
+  ),
+} as const satisfies Readonly<Record<string, Setting>>;
