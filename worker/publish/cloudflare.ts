@@ -48,7 +48,7 @@ type Plan =
   | { readonly kind: "stop"; readonly result: PublishResult };
 
 /** The record went away, or another appeared, since it was listed. */
-const MOVED_ON: readonly number[] = [81044, 81053];
+const MOVED_ON: readonly number[] = [81044, 81053, 81054];
 
 export function cloudflareDns(options: CloudflareDnsOptions): Publisher {
   return {
