@@ -13,6 +13,8 @@ export type Verb = (typeof verbs)[number];
 export const headers = {
   /** Request: which group the caller asks for. */
   group: "picket-group",
+  /** Request with a control token: milliseconds, shortens the relay's own deadline towards Redis. */
+  deadline: "picket-deadline-ms",
   /** Response: boot id of this relay process. */
   boot: "picket-relay-boot",
   /** Response: milliseconds on the relay's monotonic clock, integer. */
