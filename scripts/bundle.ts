@@ -1,7 +1,7 @@
 /**
  * Builds the Worker as a deploy would, and weighs it; part of `npm run check`.
  *
- * Promises: nothing leaves this machine and nothing stays on it; fails when the build fails or when
+ * Promises: nothing is uploaded; fails when the build fails or when
  * the bundle weighs `limitBytes` or more, compressed.
  * Must never: deploy.
  */
