@@ -42,7 +42,7 @@ export async function callVerb(
 export const relayHeaders = (token: string, group: string, timeoutMs: number) => ({
   authorization: `Bearer ${token}`,
   [headers.group]: group,
-  "picket-deadline-ms": String(Math.max(1, Math.floor(timeoutMs * 0.8))),
+  [headers.deadline]: String(Math.max(1, Math.floor(timeoutMs * 0.8))),
 });
 
 function messageOf(group: string, action: RelayAction): { path: string; body: unknown } {
