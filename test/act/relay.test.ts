@@ -38,7 +38,8 @@ describe("the message", () => {
   const sent = async (action: RelayAction) => {
     const asked: { url: string; headers: unknown; body: unknown }[] = [];
     const fetch: Fetch = async (url, init) => {
-      asked.push({ url, headers: init.headers, body: JSON.parse(String(init.body)) });
+      const headers = Object.fromEntries(new Headers(init.headers));
+      asked.push({ url, headers, body: JSON.parse(String(init.body)) });
       return Response.json({ outcome: "done", detail: "" });
     };
     await perform(action, deps("https://b.example.com/", fetch));

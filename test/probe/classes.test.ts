@@ -41,15 +41,14 @@ it("asks everything in one request", async () => {
   expect(asked[0]?.init).toMatchObject({
     method: "POST",
     redirect: "manual",
-    headers: {
-      authorization: "Bearer data-token-of-a",
-      "picket-group": "cache",
-      "picket-deadline-ms": "800",
-      "content-type": "application/json",
-    },
     body: JSON.stringify([["ping"], ["INFO"], ["CONFIG", "GET", "min-replicas-to-write"]]),
   });
-  expect(Object.keys(asked[0]?.init.headers ?? {})).toHaveLength(4);
+  expect(Object.fromEntries(new Headers(asked[0]?.init.headers))).toEqual({
+    authorization: "Bearer data-token-of-a",
+    "picket-group": "cache",
+    "picket-deadline-ms": "800",
+    "content-type": "application/json",
+  });
   expect(seen).toMatchObject({
     vantage: "relay:a",
     node: "a",
@@ -157,6 +156,14 @@ it.each([
 it("never repeats its token", async () => {
   const seen = await look(answering(all(`ERR bad header Bearer ${target.token}\r\nx`)));
   expect(seen).toMatchObject({ class: "policy", detail: "ERR bad header Bearer *** x" });
+});
+
+it("never repeats a token that HTTP does not allow", async () => {
+  const seen = await upstashProbe()({ ...target, token: "two\nlines" }, options);
+  expect(seen).toMatchObject({
+    class: "relay-unreachable",
+    detail: "a header HTTP does not allow",
+  });
 });
 
 it("never rejects", async () => {

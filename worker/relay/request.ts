@@ -8,7 +8,7 @@
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-export type Request = {
+export type JsonRequest = {
   readonly method: "GET" | "POST" | "PATCH";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -38,7 +38,7 @@ export type Answer =
   /** `unsent`: surely nothing of it arrived; false whenever that is not certain. */
   | { readonly kind: "none"; readonly unsent: boolean; readonly detail: string };
 
-export async function request(asked: Request, limits: Limits): Promise<Answer> {
+export async function request(asked: JsonRequest, limits: Limits): Promise<Answer> {
   if (!(limits.timeoutMs > 0)) return { kind: "none", unsent: true, detail: "no time left" };
   return within<Answer>(
     limits.timeoutMs,
@@ -70,16 +70,16 @@ export async function within<T>(
   }
 }
 
-async function exchange(asked: Request, limits: Limits, signal: AbortSignal): Promise<Answer> {
+async function exchange(asked: JsonRequest, limits: Limits, signal: AbortSignal): Promise<Answer> {
   const send: Fetch = limits.fetch ?? fetch;
+  const sent = headersOf(asked);
+  // Not left to fetch: its complaint would quote the value, and the value is a secret.
+  if (sent === null) return { kind: "none", unsent: true, detail: "a header HTTP does not allow" };
   let response: Response;
   try {
     response = await send(asked.url, {
       method: asked.method,
-      headers:
-        asked.body === undefined
-          ? { ...asked.headers }
-          : { ...asked.headers, "content-type": "application/json" },
+      headers: sent,
       ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
       redirect: "manual",
       signal,
@@ -95,6 +95,16 @@ async function exchange(asked: Request, limits: Limits, signal: AbortSignal): Pr
   } catch (error) {
     const cut = error instanceof SyntaxError ? "not JSON" : `cut off: ${reasonOf(error)}`;
     return { kind: "no-json", status, headers, detail: `HTTP ${status}, ${cut}` };
+  }
+}
+
+function headersOf({ headers, body }: JsonRequest): Headers | null {
+  try {
+    const sent = new Headers(headers);
+    if (body !== undefined) sent.set("content-type", "application/json");
+    return sent;
+  } catch {
+    return null;
   }
 }
 
