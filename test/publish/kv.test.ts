@@ -13,6 +13,8 @@ publisherContract("kv", async () => {
       script: "export default { fetch: () => new Response() }",
       kvNamespaces: ["ROUTES"],
       compatibilityDate: "2026-10-01",
+      // Else it asks the network where it is.
+      cf: false,
     }),
   );
   const kv = await miniflare.getKVNamespace("ROUTES");
