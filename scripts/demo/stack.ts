@@ -1,0 +1,234 @@
+/**
+ * Everything that Picket needs, on this machine: redis-servers, a relay process for each, the built Worker on
+ * workerd with its own KV and Durable Objects, and a stand-in of the Cloudflare API with a real DNS zone.
+ *
+ * Promises: free ports, temporary folders; `stop` leaves no process and no file behind, however far the start
+ * came. The demo and the end-to-end tests use the same stack.
+ * Must never: fake what can run here.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { createTestHarness, type TestHarnessOptions } from "wrangler";
+import { freePort, type RedisProcess, startRedis } from "../redis-server.ts";
+import { type CloudflareStandIn, startCloudflare } from "./cloudflare.ts";
+
+process.env.WRANGLER_SEND_METRICS = "false";
+process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
+process.env.WRANGLER_LOG ??= "none";
+
+const root = new URL("../..", import.meta.url);
+/** The same in wrangler.toml and in every Worker that shares the namespace. */
+const KV_ID = "00000000000000000000000000000000";
+
+export const group = "cache";
+export const hostname = "cache.example.test";
+
+/** Told apart at a glance; they open nothing outside this machine. */
+export const tokens = {
+  read: "read-token-of-the-demo",
+  operate: "operate-token-of-the-demo",
+  control: (id: string) => `control-token-of-relay-${id}`,
+  data: (id: string) => `data-token-of-relay-${id}`,
+  cloudflare: "cloudflare-token-of-the-demo",
+};
+
+export type RelayProcess = {
+  readonly id: string;
+  readonly url: string;
+  readonly pid: () => number;
+  readonly kill: (signal?: NodeJS.Signals) => Promise<void>;
+  readonly start: () => Promise<void>;
+};
+
+export type StackOptions = {
+  readonly ids?: readonly string[];
+  /** Settings of the group, as in wrangler.toml. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Replicas follow the first node; false: everyone starts alone. */
+  readonly replicate?: boolean;
+  /** More Workers in the same workerd, sharing the KV namespace ROUTES. */
+  readonly workers?: TestHarnessOptions["workers"];
+  readonly say?: (line: string) => void;
+};
+
+export type Stack = Awaited<ReturnType<typeof startStack>>;
+
+export async function startStack(options: StackOptions = {}) {
+  const { ids = ["a", "b", "c"], say = () => undefined } = options;
+  const ending: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
+  };
+  try {
+    const dir = await mkdtemp(join(tmpdir(), "picket-"));
+    ending.push(() => rm(dir, { recursive: true, force: true }));
+    process.env.WRANGLER_REGISTRY_PATH = join(dir, "registry");
+
+    const redis: Record<string, RedisProcess> = {};
+    for (const id of ids) {
+      const first = ids[0] === undefined ? undefined : redis[ids[0]];
+      const follow = first !== undefined && options.replicate !== false;
+      const args = follow ? ["--replicaof", first.host, String(first.port)] : [];
+      const server = await startRedis({ args });
+      redis[id] = server;
+      ending.push(() => server.stop());
+      say(`redis ${id} on ${server.host}:${server.port}, pid ${server.pid}`);
+    }
+
+    const relays: Record<string, RelayProcess> = {};
+    for (const id of ids) {
+      const relay = await startRelayProcess(id, dir, redis);
+      relays[id] = relay;
+      ending.push(() => relay.kill("SIGKILL"));
+      say(`relay ${id} on ${relay.url}, pid ${relay.pid()}`);
+    }
+
+    const cloudflare = await startCloudflare({ zone: "example.test", token: tokens.cloudflare });
+    ending.push(() => cloudflare.close());
+    say(`Cloudflare API stand-in on ${cloudflare.apiUrl}, DNS on 127.0.0.1:${cloudflare.dnsPort}`);
+
+    const variables = variablesFor(ids, redis, relays, cloudflare, options.settings);
+    const picket = {
+      configPath: new URL("wrangler.toml", root),
+      vars: variables,
+      secrets: secretsFor(ids),
+    };
+    const harness = createTestHarness({ workers: [picket, ...(options.workers ?? [])] });
+    ending.push(() => harness.close());
+    const { url } = await harness.listen();
+    say(`Worker on ${url.origin}`);
+    const worker = harness.getWorker("picket");
+    const cron = () => worker.scheduled({ cron: "* * * * *", scheduledTime: new Date() });
+
+    /** Asks the API; with the operators' token unless told otherwise. */
+    const api = async (
+      path: string,
+      init: { method?: string; token?: string; body?: unknown } = {},
+    ) => {
+      const response = await worker.fetch(new URL(path, url).href, {
+        method: init.method ?? (init.body === undefined ? "GET" : "POST"),
+        headers: {
+          authorization: `Bearer ${init.token ?? tokens.operate}`,
+          ...(init.body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
+      });
+      return { status: response.status, body: await response.json() };
+    };
+    return { ids, redis, relays, cloudflare, harness, worker, url, variables, cron, api, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startRelayProcess(
+  id: string,
+  dir: string,
+  redis: Readonly<Record<string, RedisProcess>>,
+): Promise<RelayProcess> {
+  const port = await freePort();
+  const file = join(dir, `relay-${id}.json`);
+  const nodes = Object.entries(redis).map(([node, { host, port: at }]) => ({
+    id: node,
+    host,
+    port: at,
+  }));
+  await writeFile(
+    file,
+    JSON.stringify({
+      id,
+      listen: { host: "127.0.0.1", port },
+      state_file: join(dir, `relay-${id}.state.json`),
+      control_token: tokens.control(id),
+      data_token: tokens.data(id),
+      nodes,
+    }),
+  );
+  let child: ChildProcess | null = null;
+  const start = async () => {
+    child = await launchRelay(file);
+  };
+  await start();
+  return {
+    id,
+    url: `http://127.0.0.1:${port}`,
+    pid: () => child?.pid ?? -1,
+    kill: async (signal = "SIGKILL") => {
+      if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, "exit");
+      child.kill(signal);
+      if (signal === "SIGKILL" || signal === "SIGTERM") await gone;
+    },
+    start,
+  };
+}
+
+/** Resolves when it says that it listens; rejects with its complaint when it ends before that. */
+async function launchRelay(file: string): Promise<ChildProcess> {
+  const script = new URL("scripts/relay.ts", root).pathname;
+  const child = spawn(process.execPath, [script, "--config", file], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const last = () => child.kill("SIGKILL");
+  process.on("exit", last);
+  child.on("exit", () => process.off("exit", last));
+  let complaint = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    complaint = `${complaint}${chunk.toString()}`.slice(-2000);
+  });
+  await new Promise<void>((resolve, reject) => {
+    createInterface(child.stdout).once("line", () => resolve());
+    child.once("exit", (code) => reject(new Error(`the relay ended with ${code}: ${complaint}`)));
+  });
+  return child;
+}
+
+function variablesFor(
+  ids: readonly string[],
+  redis: Readonly<Record<string, RedisProcess>>,
+  relays: Readonly<Record<string, RelayProcess>>,
+  cloudflare: CloudflareStandIn,
+  settings: Readonly<Record<string, unknown>> = {},
+) {
+  const named = (id: string) => ({
+    control_token_secret: `RELAY_${id.toUpperCase()}_CONTROL`,
+    data_token_secret: `RELAY_${id.toUpperCase()}_DATA`,
+  });
+  return {
+    GROUPS: [
+      {
+        name: group,
+        hostname,
+        dns: {
+          provider: "cloudflare",
+          zone_id: cloudflare.zoneId,
+          token_secret: "CLOUDFLARE_DNS_TOKEN",
+          api_url: cloudflare.apiUrl,
+        },
+        relays: ids.map((id) => ({ id, url: relays[id]?.url ?? "", local: [id], ...named(id) })),
+        nodes: ids.map((id) => ({ id, host: "127.0.0.1", port: redis[id]?.port ?? 0 })),
+        ...settings,
+      },
+    ],
+  };
+}
+
+function secretsFor(ids: readonly string[]): Record<string, string> {
+  const relays = ids.flatMap((id) => [
+    [`RELAY_${id.toUpperCase()}_CONTROL`, tokens.control(id)],
+    [`RELAY_${id.toUpperCase()}_DATA`, tokens.data(id)],
+  ]);
+  return {
+    READ_TOKEN: tokens.read,
+    OPERATE_TOKEN: tokens.operate,
+    CLOUDFLARE_DNS_TOKEN: tokens.cloudflare,
+    ...Object.fromEntries(relays),
+  };
+}
+
+export { KV_ID };
