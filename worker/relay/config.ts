@@ -87,7 +87,7 @@ export function parseSettings(json: string): ParsedSettings {
     const at = /\(line \d+ column \d+\)/.exec(error instanceof Error ? error.message : "");
     return { kind: "wrong", complaints: [`the file is not JSON${at === null ? "" : ` ${at[0]}`}`] };
   }
-  const parsed = v.safeParse(file, given);
+  const parsed = v.safeParse(file, given, { abortPipeEarly: true });
   if (!parsed.success) return { kind: "wrong", complaints: parsed.issues.map(complaint) };
   const all = parsed.output;
   return {
@@ -107,14 +107,15 @@ export function parseSettings(json: string): ParsedSettings {
 
 function complaint(issue: v.InferIssue<typeof file>): string {
   const path = v.getDotPath(issue) ?? "the file";
+  const given = issue.path === undefined ? issue.input : issue.path.at(-1)?.value;
   if (issue.type === "strict_object" && issue.expected === "never") {
     return `${path}: unknown setting, allowed: only those of docs/relay.md`;
   }
   if (issue.kind === "schema" && issue.expected === "Object") {
-    return `${path}: given ${kindOf(issue.input)}, allowed: an object`;
+    return `${path}: given ${kindOf(given)}, allowed: an object`;
   }
   if (issue.type === "strict_object") return `${path}: given nothing, allowed: a value`;
-  return `${path}: given ${shown(path, issue.input)}, allowed: ${issue.message}`;
+  return `${path}: given ${shown(path, given)}, allowed: ${issue.message}`;
 }
 
 function shown(path: string, value: unknown): string {

@@ -1,0 +1,261 @@
+import { createServer, type Socket } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { freePort, type RedisOptions, startRedis } from "../../scripts/redis-server.ts";
+import { failureOf } from "../../worker/redis/connection.ts";
+import { openSession, type Session } from "../../worker/redis/session.ts";
+
+async function redis(options: RedisOptions = {}) {
+  const server = await startRedis(options);
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+function sessionTo(port: number, password: string | null = null): Session {
+  const session = openSession({ host: "127.0.0.1", port, username: null, password }, 1000);
+  onTestFinished(() => session.close());
+  return session;
+}
+
+/** A server that does as it is told with every connection. */
+async function tcpServer(onSocket: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+async function timed<T>(work: Promise<T>): Promise<{ value: T; ms: number }> {
+  const startedAt = performance.now();
+  const value = await work;
+  return { value, ms: performance.now() - startedAt };
+}
+
+const ping = (session: Session, deadlineMs = 300) => session.run([["PING"]], { deadlineMs });
+
+describe("what is in the way is named, in time, and never executed", () => {
+  test("nothing listens: refused at once, each time anew", async () => {
+    const session = sessionTo(await freePort());
+    for (let times = 0; times < 3; times += 1) {
+      const { value, ms } = await timed(ping(session));
+      expect(value).toMatchObject({ class: "refused", dispatched: false });
+      expect(ms).toBeLessThan(200);
+    }
+  });
+
+  test("a server that accepts and never answers: the deadline, each time", async () => {
+    const session = sessionTo(await tcpServer(() => {}));
+    for (let times = 0; times < 3; times += 1) {
+      const { value, ms } = await timed(ping(session));
+      expect(value).toMatchObject({ class: "timeout", dispatched: false });
+      expect(ms).toBeGreaterThan(200);
+      expect(ms).toBeLessThan(600);
+    }
+  });
+
+  test("a server that speaks HTTP", async () => {
+    const session = sessionTo(await tcpServer((socket) => socket.write("HTTP/1.1 200 OK\r\n\r\n")));
+    const { value, ms } = await timed(ping(session));
+    expect(value).toMatchObject({ class: "closed", dispatched: false });
+    expect(JSON.stringify(value)).toContain("does not speak the Redis protocol");
+    expect(ms).toBeLessThan(200);
+  });
+
+  test("a server that hangs up", async () => {
+    const session = sessionTo(await tcpServer((socket) => socket.destroy()));
+    expect(await ping(session)).toMatchObject({ class: "closed", dispatched: false });
+  });
+
+  test("a wrong password, a password too many, and none", async () => {
+    const guarded = await redis({ args: ["--requirepass", "right"] });
+    const wrong = await ping(sessionTo(guarded.port, "wrong-secret"));
+    expect(wrong).toMatchObject({ class: "auth", dispatched: false });
+    expect(JSON.stringify(wrong)).not.toContain("wrong-secret");
+    expect(await ping(sessionTo(guarded.port))).toMatchObject({ class: "auth" });
+    expect(await ping(sessionTo(guarded.port, "right"))).toMatchObject({ kind: "replies" });
+    const open = await redis();
+    expect(await ping(sessionTo(open.port, "any"))).toMatchObject({ class: "auth" });
+  });
+
+  test("no room for another client: Redis's own word", async () => {
+    const full = await redis({ args: ["--maxclients", "1"] });
+    const first = sessionTo(full.port);
+    expect(await ping(first)).toMatchObject({ kind: "replies" });
+    const turnedAway = await ping(sessionTo(full.port));
+    expect(turnedAway.kind).toBe("replies");
+    expect(turnedAway.kind === "replies" && String(turnedAway.replies[0])).toContain("max number");
+  });
+
+  test.each([
+    ["ENOTFOUND", "dns"],
+    ["EAI_AGAIN", "dns"],
+    ["EHOSTUNREACH", "timeout"],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", "tls"],
+    ["ECONNRESET", "closed"],
+    ["EMFILE", "closed"],
+  ])("%s is %s", (code, kind) => {
+    expect(failureOf(Object.assign(new Error(code), { code }), false).class).toBe(kind);
+  });
+});
+
+describe("a Redis that stops and comes back", () => {
+  test("SIGSTOP costs the deadline and no more; SIGCONT, and it serves", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    await ping(session);
+    await server.kill("SIGSTOP");
+    const first = await timed(ping(session));
+    expect(first.value).toMatchObject({ class: "timeout", dispatched: true });
+    // The second came over a new connection, which nobody greeted: surely not executed.
+    const second = await timed(ping(session));
+    expect(second.value).toMatchObject({ class: "timeout", dispatched: false });
+    expect(Math.max(first.ms, second.ms)).toBeLessThan(600);
+    await server.kill("SIGCONT");
+    expect(await ping(session, 2000)).toMatchObject({ kind: "replies" });
+  });
+
+  test("a short deadline takes nothing from those who wait longer", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    await ping(session);
+    await server.kill("SIGSTOP");
+    const patient = session.run([["SET", "k", "v"]], { deadlineMs: 5000 });
+    expect(await ping(session, 50)).toMatchObject({ class: "timeout" });
+    await server.kill("SIGCONT");
+    expect(await patient).toMatchObject({ kind: "replies" });
+  });
+
+  test("what was told to be unsent is never sent later", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    await server.kill("SIGSTOP");
+    const opener = session.run([["PING"]], { deadlineMs: 5000 });
+    const late = await session.run([["SET", "k", "v"]], { deadlineMs: 50 });
+    expect(late).toMatchObject({ class: "timeout", dispatched: false });
+    await server.kill("SIGCONT");
+    await opener;
+    expect(await session.run([["EXISTS", "k"]], { deadlineMs: 1000 })).toEqual({
+      kind: "replies",
+      replies: ["0"],
+    });
+  });
+
+  test("killed: refused at once; started again: it serves", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    await ping(session);
+    await server.kill();
+    const { value, ms } = await timed(
+      session.run([["PING"]], { deadlineMs: 1000, repeatable: true }),
+    );
+    expect(value).toMatchObject({ class: "refused" });
+    expect(ms).toBeLessThan(200);
+    await server.start();
+    expect(await ping(session, 1000)).toMatchObject({ kind: "replies" });
+  });
+});
+
+describe("a drop in mid-command", () => {
+  /** Greets everyone, serves PINGs, and hangs up on the first other command that it ever gets. */
+  const moody = () => {
+    let dropped = false;
+    return tcpServer((socket) =>
+      socket.on("data", (bytes) => {
+        const other = !bytes.includes("PING");
+        if (other && !dropped) {
+          dropped = true;
+          socket.destroy();
+        } else {
+          socket.write(other ? "+fine\r\n" : "+PONG\r\n");
+        }
+      }),
+    );
+  };
+
+  test("a write is unknown and is not sent again", async () => {
+    const session = sessionTo(await moody());
+    await ping(session);
+    const answer = await session.run([["INCR", "n"]], { deadlineMs: 1000 });
+    expect(answer).toMatchObject({ class: "closed", dispatched: true });
+  });
+
+  test("a look on a used connection is asked again on a new one", async () => {
+    const session = sessionTo(await moody());
+    await ping(session);
+    const look = await session.run([["ROLE"]], { deadlineMs: 1000, repeatable: true });
+    expect(look).toMatchObject({ kind: "replies" });
+  });
+
+  test("on a new connection the drop is the answer", async () => {
+    const session = sessionTo(await moody());
+    const look = await session.run([["ROLE"]], { deadlineMs: 1000, repeatable: true });
+    expect(look).toMatchObject({ class: "closed" });
+  });
+});
+
+describe("held while something else is done to the node", () => {
+  test("commands wait for it, inside their deadline", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    let finish: (value: unknown) => void = () => {};
+    const work = new Promise((resolve) => {
+      finish = resolve;
+    });
+    session.holdDuring(work, "because");
+    const write = session.run([["INCR", "n"]], { deadlineMs: 5000 });
+    expect(await ping(session, 50)).toMatchObject({ class: "timeout", dispatched: false });
+    finish(null);
+    expect(await write).toEqual({ kind: "replies", replies: ["1"] });
+  });
+
+  test("who was in flight and is dropped hears why", async () => {
+    const session = sessionTo(
+      await tcpServer((socket) =>
+        socket.on("data", (bytes) => {
+          if (bytes.includes("PING")) socket.write("+PONG\r\n");
+          else setTimeout(() => socket.destroy(), 20);
+        }),
+      ),
+    );
+    await ping(session);
+    const write = session.run([["INCR", "n"]], { deadlineMs: 1000 });
+    await Promise.resolve();
+    session.holdDuring(Promise.resolve(), "dropped by a verb");
+    expect(await write).toMatchObject({ class: "closed", detail: "dropped by a verb" });
+  });
+});
+
+test("commands given together stay together, under a crowd of others", async () => {
+  const server = await redis();
+  const session = sessionTo(server.port);
+  const crowd = Array.from({ length: 200 }, (_, index) =>
+    session.run([["MULTI"], ["INCR", "n"], ["INCR", "n"], ["EXEC"], ["GET", `k${index}`]], {
+      deadlineMs: 5000,
+    }),
+  );
+  for (const [index, answer] of (await Promise.all(crowd)).entries()) {
+    expect(answer.kind === "replies" && answer.replies[3]).toEqual([
+      String(2 * index + 1),
+      String(2 * index + 2),
+    ]);
+  }
+});
+
+test("too much in flight is refused before it is sent", async () => {
+  const session = sessionTo(await tcpServer(() => {}));
+  const batch = Array.from({ length: 6000 }, () => ["PING"]);
+  const first = session.run(batch, { deadlineMs: 100 });
+  expect(await session.run(batch, { deadlineMs: 100 })).toMatchObject({
+    class: "busy",
+    dispatched: false,
+  });
+  await first;
+});
