@@ -109,7 +109,8 @@ export async function verb(
   body: Readonly<Record<string, unknown>>,
 ): Promise<Said> {
   actions += 1;
-  const head = { group: "g", action: `action-${actions}`, stamp: await stampOf(relay) };
+  const stamp = body.stamp ?? (await stampOf(relay));
+  const head = { group: "g", action: `action-${actions}`, stamp };
   return post(relay, `/nodes/${path}`, { ...head, ...body });
 }
 

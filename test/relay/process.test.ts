@@ -1,0 +1,198 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { headers } from "../../worker/relay/protocol.ts";
+import {
+  app,
+  CONTROL,
+  DATA,
+  facts,
+  post,
+  redis,
+  stampOf,
+  tell,
+  temporaryFolder,
+  verb,
+} from "./support.ts";
+
+const door = new URL("../../scripts/relay.ts", import.meta.url).pathname;
+const SECRET = "hush-hush";
+const settled = { timeout: 20_000, interval: 20 };
+
+type Running = {
+  readonly url: string;
+  readonly line: unknown;
+  readonly child: ChildProcess;
+  readonly exit: Promise<number | null>;
+};
+
+function run(...args: readonly string[]) {
+  const child = spawn(process.execPath, [door, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const said = { out: "", err: "" };
+  child.stdout.on("data", (text) => {
+    said.out += text;
+  });
+  child.stderr.on("data", (text) => {
+    said.err += text;
+  });
+  const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await exit;
+  });
+  return { child, said, exit };
+}
+
+async function relayProcess(config: string): Promise<Running> {
+  const { child, said, exit } = run("--config", config);
+  await vi.waitFor(() => expect(said.out + said.err).toContain("\n"), settled);
+  expect(said.err).toBe("");
+  const line = JSON.parse(said.out);
+  return { url: line.listening, line, child, exit };
+}
+
+async function configFile(nodes: readonly unknown[], more: object = {}) {
+  const folder = await temporaryFolder();
+  const path = join(folder, "relay.json");
+  const config = {
+    id: "r",
+    listen: { host: "127.0.0.1", port: 0 },
+    state_file: join(folder, "state.json"),
+    control_token: CONTROL,
+    data_token: DATA,
+    nodes,
+    ...more,
+  };
+  await writeFile(path, JSON.stringify(config));
+  return { path, state: config.state_file };
+}
+
+test("it says one line when it listens, and ends cleanly at SIGTERM", async () => {
+  const { host, port } = await redis();
+  const { path } = await configFile([
+    { id: "a", host, port },
+    { id: "b", host, port },
+  ]);
+  const relay = await relayProcess(path);
+  expect(relay.line).toEqual({
+    relay: "r",
+    listening: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    nodes: ["a", "b"],
+  });
+  expect(await app(relay).set("k", "v")).toBe("OK");
+  relay.child.kill("SIGTERM");
+  expect(await relay.exit).toBe(0);
+  await expect(fetch(`${relay.url}/healthz`)).rejects.toThrow();
+});
+
+test("a request in flight is answered before SIGTERM ends it", async () => {
+  const server = await redis();
+  const { path } = await configFile([{ id: "a", host: server.host, port: server.port }]);
+  const relay = await relayProcess(path);
+  await app(relay).ping();
+  await server.kill("SIGSTOP");
+  const pending = post(relay, "/nodes/a", ["INCR", "n"], { authorization: `Bearer ${DATA}` });
+  // A second request proves that the first one was taken in before it.
+  await post(relay, "/nodes/a", ["PING"], { [headers.deadline]: "50" });
+  relay.child.kill("SIGTERM");
+  expect(await pending).toMatchObject({
+    status: 504,
+    body: { error: expect.stringMatching(/^NODE_TIMEOUT/) },
+  });
+  expect(await relay.exit).toBe(0);
+});
+
+test("epochs and outcomes survive a kill; a stamp of the life before does not", async () => {
+  const { host, port } = await redis();
+  const { path } = await configFile([{ id: "a", host, port }]);
+  const before = await relayProcess(path);
+  await tell(before, 3);
+  const seal = { epoch: 4, primary: null, action: "once" };
+  expect((await verb(before, "a/seal", seal)).status).toBe(200);
+  const stamp = await stampOf(before);
+  before.child.kill("SIGKILL");
+  await before.exit;
+
+  const after = await relayProcess(path);
+  const look = await post(after, "/nodes/a", ["PING"]);
+  expect(look.headers.get(headers.epoch)).toBe("4");
+  expect(await verb(after, "a/seal", { ...seal, epoch: 3, action: "behind" })).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringMatching(/^EPOCH /) },
+  });
+  expect(await verb(after, "a/seal", { ...seal, action: "late", stamp })).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringMatching(/^STAMP /) },
+  });
+  expect(await verb(after, "a/seal", { ...seal, stamp })).toMatchObject({
+    status: 200,
+    body: { outcome: "done" },
+  });
+});
+
+test("killed between journal and execution: unknown, and never executed again", async () => {
+  const server = await redis();
+  const nodes = [{ id: "a", host: server.host, port: server.port }];
+  const { path, state } = await configFile(nodes, { node_timeout_ms: 10_000 });
+  const before = await relayProcess(path);
+  await tell(before);
+  const stamp = await stampOf(before);
+  await server.kill("SIGSTOP");
+  const seal = { epoch: 1, primary: null, action: "cut", stamp };
+  const cut = verb(before, "a/seal", seal).catch(() => "no answer");
+  await vi.waitFor(async () => expect(await readFile(state, "utf8")).toContain('"cut"'), settled);
+  before.child.kill("SIGKILL");
+  expect(await cut).toBe("no answer");
+  await server.kill("SIGCONT");
+
+  const after = await relayProcess(path);
+  expect(await verb(after, "a/seal", seal)).toMatchObject({
+    status: 504,
+    body: { outcome: "unknown" },
+  });
+  expect(await facts(after, "a")).toMatchObject({ minReplicasToWrite: 0 });
+});
+
+test("without its state file it holds no epoch and refuses every verb", async () => {
+  const { host, port } = await redis();
+  const { path } = await configFile([{ id: "a", host, port }]);
+  const relay = await relayProcess(path);
+  expect(await verb(relay, "a/seal", { epoch: 9, primary: null })).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringMatching(/^UNTOLD /) },
+  });
+});
+
+test("what it cannot use it refuses: exit 2, the reason on stderr, no secret anywhere", async () => {
+  const node = { id: "a", host: "127.0.0.1", port: 1 };
+  const damaged = await configFile([node]);
+  await writeFile(damaged.state, "{");
+  const wrong = await configFile([node], { data_token: SECRET, surprise: 1 });
+  const noJson = await configFile([node]);
+  await writeFile(noJson.path, `{"data_token": ${SECRET}}`);
+  for (const [args, reason] of [
+    [["--config", damaged.path], damaged.state],
+    [["--config", wrong.path], "data_token"],
+    [["--config", noJson.path], "not JSON"],
+    [["--config", "/nowhere/relay.json"], "/nowhere/relay.json"],
+    [["--surprise"], "--surprise"],
+    [[], "--config"],
+  ] as const) {
+    const { said, exit } = run(...args);
+    expect(await exit).toBe(2);
+    expect(said.err).toContain(reason);
+    expect(said.err).not.toContain(SECRET);
+    expect(said.out).toBe("");
+  }
+  const { said, exit } = run("--help");
+  expect([await exit, said.out]).toEqual([0, expect.stringContaining("--config FILE")]);
+});
+
+test("a port that is taken: exit 2", async () => {
+  const { host, port } = await redis();
+  const { path } = await configFile([{ id: "a", host, port }], { listen: { host, port } });
+  const { said, exit } = run("--config", path);
+  expect(await exit).toBe(2);
+  expect(said.err).toContain("EADDRINUSE");
+});
