@@ -56,8 +56,7 @@ describe("what is in the way is named, in time, and never executed", () => {
     for (let times = 0; times < 3; times += 1) {
       const { value, ms } = await timed(ping(session));
       expect(value).toMatchObject({ class: "timeout", dispatched: false });
-      expect(ms).toBeGreaterThan(200);
-      expect(ms).toBeLessThan(600);
+      expect(ms).toBeLessThan(1000);
     }
   });
 
@@ -117,7 +116,7 @@ describe("a Redis that stops and comes back", () => {
     // The second came over a new connection, which nobody greeted: surely not executed.
     const second = await timed(ping(session));
     expect(second.value).toMatchObject({ class: "timeout", dispatched: false });
-    expect(Math.max(first.ms, second.ms)).toBeLessThan(600);
+    expect(Math.max(first.ms, second.ms)).toBeLessThan(1000);
     await server.kill("SIGCONT");
     expect(await ping(session, 2000)).toMatchObject({ kind: "replies" });
   });

@@ -107,11 +107,12 @@ export async function verb(
   relay: { url: string },
   path: `${string}/${"promote" | "demote" | "seal" | "unseal"}`,
   body: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Said> {
   actions += 1;
   const stamp = body.stamp ?? (await stampOf(relay));
   const head = { group: "g", action: `action-${actions}`, stamp };
-  return post(relay, `/nodes/${path}`, { ...head, ...body });
+  return post(relay, `/nodes/${path}`, { ...head, ...body }, more);
 }
 
 /** What a probe learns of a node. */

@@ -1,7 +1,9 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
+import type { Reply } from "../../worker/redis/connection.ts";
+import { outcomeOf } from "../../worker/relay/hands.ts";
 import { headers, SEALED } from "../../worker/relay/protocol.ts";
 import {
   app,
@@ -239,19 +241,58 @@ test("a Redis that is lost in mid-verb leaves the outcome unknown", async () => 
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const node = nodeAt("a", { host: "127.0.0.1", port });
-  const relay = await relayOver(await settingsFor([node], { nodeTimeoutMs: 300 }));
+  const settings = await settingsFor([node]);
+  const relay = await relayOver(settings);
   await tell(relay);
   const seal = { epoch: 1, primary: null };
+  const stamp = await stampOf(relay);
+  const lost = verb(relay, "a/seal", { ...seal, action: "lost", stamp });
+  await vi.waitFor(
+    async () => expect(await readFile(settings.stateFile, "utf8")).toContain('"lost"'),
+    settled,
+  );
   // One at a time: the second waits behind the first, and its own deadline ends it.
-  const [first, second] = await Promise.all([
-    verb(relay, "a/seal", { ...seal, action: "lost" }),
-    verb(relay, "a/seal", { ...seal, action: "behind" }),
-  ]);
-  for (const said of [first, second]) {
+  const soon = { [headers.deadline]: "100" };
+  const behind = verb(relay, "a/seal", { ...seal, action: "behind", stamp }, soon);
+  for (const said of [await behind, await lost]) {
     expect(said).toMatchObject({ status: 504, body: { outcome: "unknown" } });
   }
   expect(await verb(relay, "a/seal", { ...seal, action: "lost" })).toMatchObject({
     status: 504,
     body: { outcome: "unknown" },
   });
+});
+
+test("what cannot be written down is not executed", async () => {
+  const server = await redis();
+  const settings = await settingsFor([nodeAt("a", server)]);
+  const relay = await relayOver(settings);
+  await tell(relay);
+  await rm(dirname(settings.stateFile), { recursive: true });
+  const seal = { epoch: 1, primary: null, action: "unwritten" };
+  for (let times = 0; times < 2; times += 1) {
+    expect(await verb(relay, "a/seal", seal)).toMatchObject({
+      status: 502,
+      body: { outcome: "unreachable", detail: expect.stringContaining("state file") },
+    });
+  }
+  expect(await facts(relay, "a")).toMatchObject({ minReplicasToWrite: 0 });
+  expect(await tell(relay, 2)).toMatchObject({ status: 502, body: { outcome: "failed" } });
+});
+
+const ok = Buffer.from("OK");
+const queued = Buffer.from("QUEUED");
+const no = new Error("ERR no");
+const steps = [["MULTI"], ["REPLICAOF"], ["CONFIG", "REWRITE"], ["CLIENT", "KILL"], ["EXEC"]];
+
+test.each<[string, readonly Reply[], outcome: string]>([
+  ["all executed", [ok, queued, queued, queued, [ok, ok, "1"]], "done"],
+  ["the file not rewritten", [ok, queued, queued, queued, [ok, no, "1"]], "done"],
+  ["no client dropped", [ok, queued, queued, queued, [ok, ok, no]], "done"],
+  ["REPLICAOF refused", [ok, queued, queued, queued, [no, ok, "1"]], "failed"],
+  ["one not queued, so none executed", [ok, no, queued, queued, no], "failed"],
+  ["all turned away", [no, no, no, no, no], "failed"],
+  ["MULTI refused, and the rest ran one by one", [no, ok, ok, "1", no], "unknown"],
+])("%s", (_, replies, outcome) => {
+  expect(outcomeOf(steps, replies).outcome).toBe(outcome);
 });

@@ -49,7 +49,8 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
     const progress: Progress = { line: null, dispatched: false, over: false };
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<null>((resolve) => {
-      timer = setTimeout(() => resolve(null), options.deadlineMs);
+      // One more turn of the loop: an answer that waits in the socket of a busy process is no silence.
+      timer = setTimeout(() => setImmediate(resolve, null), options.deadlineMs);
     });
     try {
       const answer = await Promise.race([attempt(commands, options, progress), silence]);

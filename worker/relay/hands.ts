@@ -113,8 +113,7 @@ function transactionOf(request: VerbRequest): readonly Command[] {
   return [["MULTI"], ...stepsOf(request), ["EXEC"]];
 }
 
-/** Exported for its table in the tests. */
-export function stepsOf({ verb, body }: VerbRequest): readonly Command[] {
+function stepsOf({ verb, body }: VerbRequest): readonly Command[] {
   const minReplicas = (count: number): Command => [
     "CONFIG",
     "SET",
@@ -151,7 +150,7 @@ export function stepsOf({ verb, body }: VerbRequest): readonly Command[] {
   }
 }
 
-/** Exported for its table in the tests. `commands` with MULTI and EXEC, one reply for each. */
+/** What became of a transaction: `commands` with MULTI and EXEC, and one reply for each. */
 export function outcomeOf(commands: readonly Command[], replies: readonly Reply[]): VerbAnswer {
   const done = replies.at(-1);
   if (!Array.isArray(done)) return discarded(replies);
