@@ -3,7 +3,7 @@
  * and what it never does.
  */
 import fc from "fast-check";
-import { Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type Client,
@@ -23,12 +23,17 @@ let a: RestServer;
 let b: RestServer;
 
 beforeAll(async () => {
-  miniflare = new Miniflare({
-    modules: true,
-    script: "export default {}",
-    kvNamespaces: ["ROUTES"],
-  });
-  kv = (await miniflare.getKVNamespace("ROUTES")) as unknown as typeof kv;
+  miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      modules: true,
+      script: "export default {}",
+      kvNamespaces: ["ROUTES"],
+      compatibilityDate: "2026-10-01",
+      // Else it asks the network where it is.
+      cf: false,
+    }),
+  );
+  kv = await miniflare.getKVNamespace("ROUTES");
 });
 afterAll(() => miniflare.dispose());
 
