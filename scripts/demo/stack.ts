@@ -42,7 +42,11 @@ export type RelayProcess = {
   readonly pid: () => number;
   readonly kill: (signal?: NodeJS.Signals) => Promise<void>;
   readonly start: () => Promise<void>;
+  /** Its journal: replaced with every verb. */
+  readonly stateFile: string;
 };
+
+export type Address = { readonly host: string; readonly port: number };
 
 export type StackOptions = {
   readonly ids?: readonly string[];
@@ -50,6 +54,10 @@ export type StackOptions = {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Replicas follow the first node; false: everyone starts alone. */
   readonly replicate?: boolean;
+  /** The address that everyone knows a node by: one of 127.0.0.0/8, by default 127.0.0.1. */
+  readonly hostOf?: (node: string) => string;
+  /** Where a relay looks for a node, if not where it is. */
+  readonly reach?: (relay: string, node: string) => Address | undefined;
   /** More Workers in the same workerd, sharing the KV namespace ROUTES. */
   readonly workers?: TestHarnessOptions["workers"];
   readonly say?: (line: string) => void;
@@ -58,7 +66,7 @@ export type StackOptions = {
 export type Stack = Awaited<ReturnType<typeof startStack>>;
 
 export async function startStack(options: StackOptions = {}) {
-  const { ids = ["a", "b", "c"], say = () => undefined } = options;
+  const { ids = ["a", "b", "c"], say = () => undefined, hostOf = () => "127.0.0.1" } = options;
   const ending: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
@@ -72,26 +80,31 @@ export async function startStack(options: StackOptions = {}) {
     for (const id of ids) {
       const first = ids[0] === undefined ? undefined : redis[ids[0]];
       const follow = first !== undefined && options.replicate !== false;
-      const args = follow ? ["--replicaof", first.host, String(first.port)] : [];
-      const server = await startRedis({ args });
+      const hosts = [...new Set(["127.0.0.1", hostOf(id)])];
+      const leader = hostOf(ids[0] ?? id);
+      const args = follow ? ["--replicaof", leader, String(first.port)] : [];
+      const server = await startRedis({ args: ["--bind", ...hosts, ...args] });
       redis[id] = server;
       ending.push(() => server.stop());
       say(`redis ${id} on ${server.host}:${server.port}, pid ${server.pid}`);
     }
 
     const relays: Record<string, RelayProcess> = {};
-    for (const id of ids) {
-      const relay = await startRelayProcess(id, dir, redis);
+    const launching = ids.map(async (id) => {
+      const relay = await startRelayProcess(id, dir, redis, options.reach);
       relays[id] = relay;
       ending.push(() => relay.kill("SIGKILL"));
       say(`relay ${id} on ${relay.url}, pid ${relay.pid()}`);
-    }
+    });
+    // Settled, not all: one that starts while another failed is still to be stopped.
+    for (const launched of await Promise.allSettled(launching))
+      if (launched.status === "rejected") throw launched.reason;
 
     const cloudflare = await startCloudflare({ zone: "example.test", token: tokens.cloudflare });
     ending.push(() => cloudflare.close());
     say(`Cloudflare API stand-in on ${cloudflare.apiUrl}, DNS on 127.0.0.1:${cloudflare.dnsPort}`);
 
-    const variables = variablesFor(ids, redis, relays, cloudflare, options.settings);
+    const variables = variablesFor(ids, hostOf, redis, relays, cloudflare, options.settings);
     const picket = {
       configPath: new URL("wrangler.toml", root),
       vars: variables,
@@ -130,20 +143,21 @@ async function startRelayProcess(
   id: string,
   dir: string,
   redis: Readonly<Record<string, RedisProcess>>,
+  reach: StackOptions["reach"],
 ): Promise<RelayProcess> {
   const port = await freePort();
   const file = join(dir, `relay-${id}.json`);
-  const nodes = Object.entries(redis).map(([node, { host, port: at }]) => ({
-    id: node,
-    host,
-    port: at,
-  }));
+  const stateFile = join(dir, `relay-${id}.state.json`);
+  const nodes = Object.entries(redis).map(([node, server]) => {
+    const at = reach?.(id, node) ?? server;
+    return { id: node, host: at.host, port: at.port };
+  });
   await writeFile(
     file,
     JSON.stringify({
       id,
       listen: { host: "127.0.0.1", port },
-      state_file: join(dir, `relay-${id}.state.json`),
+      state_file: stateFile,
       control_token: tokens.control(id),
       data_token: tokens.data(id),
       nodes,
@@ -165,6 +179,7 @@ async function startRelayProcess(
       if (signal === "SIGKILL" || signal === "SIGTERM") await gone;
     },
     start,
+    stateFile,
   };
 }
 
@@ -190,6 +205,7 @@ async function launchRelay(file: string): Promise<ChildProcess> {
 
 function variablesFor(
   ids: readonly string[],
+  hostOf: (node: string) => string,
   redis: Readonly<Record<string, RedisProcess>>,
   relays: Readonly<Record<string, RelayProcess>>,
   cloudflare: CloudflareStandIn,
@@ -211,7 +227,7 @@ function variablesFor(
           api_url: cloudflare.apiUrl,
         },
         relays: ids.map((id) => ({ id, url: relays[id]?.url ?? "", local: [id], ...named(id) })),
-        nodes: ids.map((id) => ({ id, host: "127.0.0.1", port: redis[id]?.port ?? 0 })),
+        nodes: ids.map((id) => ({ id, host: hostOf(id), port: redis[id]?.port ?? 0 })),
         ...settings,
       },
     ],
