@@ -48,7 +48,7 @@ export function groupConfig(
     fenceWaitMs: 300,
     commandTimeoutMs: 1000,
     commandTtlMs: 2000,
-    promoteTimeoutMs: 5000,
+    promoteTimeoutMs: 4000,
     failoverTimeoutMs: 180_000,
     failoverRetryMs: 20_000,
     primaryStartTimeoutMs: 30_000,

@@ -29,6 +29,10 @@ type Instance = {
   priority: number;
   minReplicas: number;
   syncing: boolean;
+  /** Receives nothing more, though its link is up. */
+  lagging: boolean;
+  /** Commands that a hung node has not read yet. */
+  backlog: (() => void)[];
   /** When the link to its primary was seen to break; null while it is up. */
   brokenAtMs: number | null;
 };
@@ -73,6 +77,8 @@ export function createWorld(
       priority: 100,
       minReplicas: 0,
       syncing: false,
+      lagging: false,
+      backlog: [],
       brokenAtMs: null,
     });
   });
@@ -107,7 +113,7 @@ export function createWorld(
       const source = each.follows === null ? undefined : nodes.get(each.follows);
       if (source?.life === "up" || source?.life === "misconf") {
         each.brokenAtMs = null;
-        each.offset = source.offset;
+        if (!each.lagging) each.offset = source.offset;
       } else if (source?.life !== "hung") each.brokenAtMs ??= nowMs;
     }
   }
@@ -143,7 +149,7 @@ export function createWorld(
           class: kind,
           detail: kind,
           atMs: nowMs,
-          tookMs: 0,
+          tookMs: 1,
           facts,
           relay: through.reach
             ? { stamp: { boot: String(through.boot), ms: nowMs }, epoch: through.epoch }
@@ -191,7 +197,17 @@ export function createWorld(
   function onRedis(action: Exclude<RelayAction, { kind: "tell-epoch" }>, through: RelayProcess) {
     const each = node(action.node);
     if (each.life === "dead") return "unreachable" as const;
-    if (each.life === "hung" || through.cut.has(action.node)) return "unknown" as const;
+    if (through.cut.has(action.node)) return "unknown" as const;
+    if (each.life === "hung") {
+      // What stands in its socket is executed when it thaws.
+      each.backlog.push(() => effect(action, each));
+      return "unknown" as const;
+    }
+    effect(action, each);
+    return "done" as const;
+  }
+
+  function effect(action: Exclude<RelayAction, { kind: "tell-epoch" }>, each: Instance): void {
     switch (action.kind) {
       case "seal":
         each.minReplicas = SEALED;
@@ -211,7 +227,6 @@ export function createWorld(
         break;
       }
     }
-    return "done" as const;
   }
 
   function round(requests: readonly OperatorRequest[] = []): Decision {
@@ -278,6 +293,7 @@ export function createWorld(
     },
     kill(id: string) {
       node(id).life = "dead";
+      node(id).backlog = [];
     },
     hang(id: string) {
       node(id).life = "hung";
@@ -295,6 +311,7 @@ export function createWorld(
         if (each.role === "replica") each.brokenAtMs = nowMs;
       }
       each.life = as.life ?? "up";
+      for (const late of each.backlog.splice(0)) late();
     },
     /** The Group forgets what it only remembered, as after an eviction. */
     evict() {

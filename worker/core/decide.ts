@@ -10,7 +10,7 @@ import { stepElecting, stepFencing, stepPromoting, stepPublishing } from "./fail
 import { absorb, factsOf, judge } from "./health.ts";
 import { tellEpochs } from "./plan.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
-import { readableNow, sealStrangers } from "./repair.ts";
+import { readableNow, sealStrangers, standing } from "./repair.ts";
 import { answer } from "./requests.ts";
 import type { Decision, Input, Pending, Saved, State } from "./state.ts";
 import type { GroupConfig, NodeConfig, Outcome } from "./types.ts";
@@ -69,7 +69,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     step(draft);
     tellEpochs(draft);
   }
-  updateRoute(draft);
+  if (!tilt) updateRoute(draft);
   publishDue(draft);
   for (const pending of draft.saved.pending)
     wakeBy(draft, pending.deadlineMs + config.commandTimeoutMs);
@@ -229,22 +229,17 @@ function step(draft: Draft): void {
 }
 
 function updateRoute(draft: Draft): void {
+  setRoute(draft, routeState(draft), readableNow(draft));
+}
+
+function routeState(draft: Draft): Saved["routeState"] {
   const { config, saved, nowMs } = draft;
   const primary = nodeOf(config, saved.primary);
+  if (primary === null) return "down";
   const { kind } = saved.phase;
-  const verdict = primary === null ? null : judge(draft.sight, primary, config, nowMs);
-  const underWay = kind === "fencing" || kind === "electing" || kind === "promoting";
-  const state: Saved["routeState"] =
-    verdict === null
-      ? "down"
-      : underWay
-        ? "failing-over"
-        : verdict.odown
-          ? "down"
-          : verdict.up > 0
-            ? "up"
-            : saved.routeState === "failing-over"
-              ? "up"
-              : saved.routeState;
-  setRoute(draft, state, readableNow(draft));
+  if (kind === "fencing" || kind === "electing" || kind === "promoting") return "failing-over";
+  if (judge(draft.sight, primary, config, nowMs).odown) return "down";
+  const stands = standing(draft);
+  if (stands === "unseen") return saved.routeState === "down" ? "down" : "up";
+  return stands === "primary" ? "up" : "down";
 }

@@ -7,7 +7,6 @@
 export const eventNames = [
   // membership and control
   "+monitor", // a primary was adopted or bootstrapped: the group is watched
-  "+config", // another configuration is in force
   "+tilt", // the clock went back: passive
   "-tilt",
   // health
@@ -25,6 +24,7 @@ export const eventNames = [
   "-sealed", // it could not be sealed, and why; the failover goes on
   "+failover-state-select-slave",
   "-failover-abort-no-good-slave",
+  "-failover-abort-not-elected", // too few vantages answered to be sure
   "-failover-abort-primary-up", // the primary answered again before anything was promoted
   "+selected-slave",
   "+failover-state-send-slaveof-noone",

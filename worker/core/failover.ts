@@ -78,10 +78,17 @@ export function stepElecting(draft: Draft, phase: Extract<Phase, { kind: "electi
   if (!looked) return abortElection(draft, attempt, [], "no look came back in time");
   const from = nodeOf(draft.config, attempt.from);
   if (attempt.cause === "odown" && from !== null) {
+    // The saved attempt says that it was objectively down; after an eviction the counts begin anew, so now
+    // it takes no more than that enough vantages answer and nobody sees it up.
     const verdict = judge(draft.sight, from, draft.config, draft.nowMs);
-    if (!verdict.odown) {
+    if (!verdict.odown && verdict.up > 0) {
       tell(draft, "-failover-abort-primary-up", from.id, `${from.id} is no longer down`, verdict);
       return abort(draft, attempt, `${from.id} is no longer down: attempt ${attempt.epoch} ended`);
+    }
+    if (!verdict.authorised) {
+      if (draft.nowMs < phase.deadlineMs) return wait(draft, "NOQUORUM: too few vantages answered");
+      tell(draft, "-failover-abort-not-elected", null, "NOQUORUM: too few vantages answered");
+      return abort(draft, attempt, "NOQUORUM: too few vantages answered");
     }
   }
   const election = electFor(draft, attempt.target);
@@ -89,12 +96,15 @@ export function stepElecting(draft: Draft, phase: Extract<Phase, { kind: "electi
   if (chosen === undefined)
     return abortElection(draft, attempt, election.refused, "no good replica");
   const behind = bytesBehind(draft, chosen, from);
-  if (behind > 0 && draft.nowMs < phase.deadlineMs) {
-    draft.because = `${chosen.id} is ${behind} bytes behind the sealed ${from?.id}: waiting for it`;
-    wakeBy(draft, draft.nowMs + Math.min(20, draft.config.retryMs));
-    return;
-  }
+  if (behind > 0 && draft.nowMs < phase.deadlineMs)
+    return wait(draft, `${chosen.id} is ${behind} bytes behind the sealed ${from?.id}`);
   promote(draft, attempt, chosen, election);
+}
+
+/** Looks again soon, without leaving the phase. */
+function wait(draft: Draft, because: string): void {
+  draft.because = because;
+  wakeBy(draft, draft.nowMs + Math.min(20, draft.config.retryMs));
 }
 
 /** A sealed primary that answers still feeds its replica: what it acknowledged need not be lost. */
@@ -241,10 +251,15 @@ function abortElection(
  * it already; and whoever was sealed for it is unsealed.
  */
 function abort(draft: Draft, attempt: Attempt, because: string): void {
-  enter(draft, { kind: "watching" });
-  if (attempt.from !== null) save(draft, { epoch: attempt.epoch, rev: 0 });
-  const unseal = attempt.from === null ? attempt.fence : [attempt.from];
-  for (const node of unseal) sendVerb(draft, "unseal", node);
+  if (attempt.from === null) {
+    // Nobody is in force: the seals are taken back under the epoch that set them, which names nobody.
+    for (const node of attempt.fence) sendVerb(draft, "unseal", node);
+    enter(draft, { kind: "watching" });
+  } else {
+    enter(draft, { kind: "watching" });
+    save(draft, { epoch: attempt.epoch, rev: 0 });
+    sendVerb(draft, "unseal", attempt.from);
+  }
   draft.because = because;
   wakeBy(draft, draft.nowMs + draft.config.retryMs);
 }

@@ -137,7 +137,7 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
     authorised: heard * 2 > config.vantages.length,
     suspicious: config.vantages.some((vantage) => {
       const belief = beliefs[vantage];
-      return belief !== undefined && votes[vantage] === "abstain" && belief.class !== "policy";
+      return belief !== undefined && votes[vantage] === "abstain" && bad.includes(belief.class);
     }),
   };
 }

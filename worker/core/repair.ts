@@ -42,7 +42,7 @@ export function sealStrangers(draft: Draft): void {
       node.id !== saved.primary &&
       node.id !== candidate &&
       node.id !== wanted;
-    tellOnce(draft, `stranger:${node.id}`, stranger, () => ({
+    tellOnce(draft, `stranger:${node.id}`, stranger && !isSealed(facts), () => ({
       name: "+convert-to-slave",
       node: node.id,
       text: `${node.id} says that it is a primary and is not the one in force: sealed, then demoted`,

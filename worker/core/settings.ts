@@ -85,7 +85,7 @@ export const groupSettings = {
     "age at which a relay refuses a verb; the same value stands in each relay's configuration",
   ),
   promote_timeout_ms: setting(
-    5000,
+    4000,
     1000,
     600_000,
     "Sentinel's failover-timeout, for this step",

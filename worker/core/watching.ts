@@ -11,15 +11,16 @@ import { factsOf, judge } from "./health.ts";
 import { follows } from "./plan.ts";
 import { repairPrimary, repointFollowers, standing } from "./repair.ts";
 
+/** Time between looks while the others are repointed: a synchronisation may take long. */
+const REPOINT_LOOK_MS = 1000;
+
 export function watch(draft: Draft): void {
   if (draft.saved.primary === null) return adopt(draft);
   if (failOverIfDown(draft)) return;
   repairPrimary(draft);
   const wrong = repointFollowers(draft);
-  if (wrong.length > 0) {
+  if (wrong.length > 0)
     draft.because ||= `bringing ${wrong.join(", ")} under ${draft.saved.primary}`;
-    wakeBy(draft, draft.nowMs + draft.config.retryMs);
-  }
   draft.because ||= becauseOf(draft);
 }
 
@@ -28,7 +29,7 @@ export function repoint(draft: Draft, deadlineMs: number): void {
   repairPrimary(draft);
   const waiting = standing(draft) !== "primary";
   const wrong = repointFollowers(draft);
-  wakeBy(draft, draft.nowMs + draft.config.retryMs);
+  wakeBy(draft, draft.nowMs + Math.min(REPOINT_LOOK_MS, draft.config.checkIntervalMs));
   const late = draft.nowMs >= deadlineMs;
   if (!late && (waiting || wrong.length > 0)) {
     draft.because = waiting
@@ -55,7 +56,6 @@ function failOverIfDown(draft: Draft): boolean {
   const verdict = judge(draft.sight, primary, config, nowMs);
   if (verdict.suspicious) wakeBy(draft, nowMs + config.retryMs);
   if (!verdict.odown) return false;
-  wakeBy(draft, nowMs + config.retryMs);
   const held = whyHeld(draft, verdict.authorised);
   if (held !== null) {
     draft.because = `${primary.id} is down; ${held}`;
@@ -147,9 +147,12 @@ function becauseOf(draft: Draft): string {
   if (stands === "made-replica")
     return `${primary.id} was made a replica by somebody else: an operator decides`;
   const verdict = judge(draft.sight, primary, config, nowMs);
+  const all = config.vantages.length;
+  if (verdict.down > 0)
+    return `${primary.id} is down for ${verdict.down} of ${all} vantages and up for ${verdict.up}; the quorum is ${config.quorum}`;
   if (stands === "unseen")
     return verdict.suspicious
       ? `${primary.id} did not answer as it should: looking again`
       : `${primary.id} was not seen in the last look`;
-  return `${primary.id} is up as primary: ${verdict.up} of ${config.vantages.length} vantages see it`;
+  return `${primary.id} is up as primary: ${verdict.up} of ${all} vantages see it`;
 }

@@ -125,12 +125,13 @@ function stepsOf({ verb, body }: VerbRequest): readonly Command[] {
     ["CLIENT", "KILL", "TYPE", "normal"],
     ["CLIENT", "KILL", "TYPE", "pubsub"],
   ];
+  // The seal is taken back before the file is written: with fencing "none" a file never keeps one.
   switch (verb) {
     case "promote":
       return [
         ["REPLICAOF", "NO", "ONE"],
-        ["CONFIG", "REWRITE"],
         minReplicas(body.minReplicas),
+        ["CONFIG", "REWRITE"],
         ...dropClients,
       ];
     case "demote":

@@ -1,0 +1,133 @@
+/** Rules of one decision that a running world hardly shows: stale looks, old stamps, late outcomes, eviction. */
+import { describe, expect, test } from "vitest";
+import { decide, freshSight } from "../../worker/core/decide.ts";
+import type { Input, State } from "../../worker/core/state.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const nothing: Input = { observations: [], outcomes: [], requests: [] };
+
+/** A world in the given phase of a failover from a to b. */
+function worldIn(phase: State["saved"]["phase"]["kind"]): World {
+  const world = createWorld();
+  world.run(2000);
+  world.kill("a");
+  world.until(phase, () => world.state.saved.phase.kind === phase);
+  return world;
+}
+
+describe("never believe a look that is older than the action", () => {
+  test("a candidate that was seen as primary before it was told to be is not promoted yet", () => {
+    const world = worldIn("promoting");
+    const b = world.node("b");
+    Object.assign(b, { role: "primary", follows: null });
+    const old = world.look().map((seen) => ({ ...seen, atMs: world.nowMs - 1 }));
+    const input = { ...nothing, observations: old };
+    const decision = decide(world.state, input, world.config, world.nowMs);
+    expect(decision.state.saved.phase.kind).toBe("promoting");
+    expect(decision.state.saved.primary).toBe("a");
+  });
+
+  test("the election waits for a look that was asked for after the seal", () => {
+    const world = worldIn("electing");
+    const early = decide(world.state, nothing, world.config, world.nowMs);
+    expect(early.state.saved.phase.kind).toBe("electing");
+    expect(early.actions.filter((action) => action.kind === "promote")).toEqual([]);
+  });
+});
+
+test("a stamp that the relay would refuse for its age is not used: nobody can act for the node", () => {
+  const world = createWorld();
+  world.run(2000);
+  const later = world.nowMs + world.config.commandTtlMs;
+  const request = { kind: "failover", id: "x", to: null } as const;
+  const { replies } = decide(world.state, { ...nothing, requests: [request] }, world.config, later);
+  expect(replies[0]).toMatchObject({ kind: "refused", code: "NOGOODSLAVE" });
+  const [reply] = replies;
+  expect(reply?.kind === "refused" && reply.reasons.map((each) => each.reason)).toContain(
+    "has no relay that could promote it now",
+  );
+});
+
+test("an outcome of an action that nobody remembers is dropped and counted", () => {
+  const world = createWorld();
+  world.run(2000);
+  const outcome = { action: "cache.999", kind: "done", detail: "", atMs: world.nowMs } as const;
+  const decision = decide(
+    world.state,
+    { ...nothing, outcomes: [outcome] },
+    world.config,
+    world.nowMs,
+  );
+  expect(decision.state.sight.dropped).toBe(world.state.sight.dropped + 1);
+  expect(decision.state.saved).toBe(world.state.saved);
+});
+
+test("F4 idle: the same document, no action, no event", () => {
+  const world = createWorld();
+  world.run(5000);
+  const { saved } = world.state;
+  const [actions, events] = [world.actions.length, world.events.length];
+  world.run(60_000);
+  expect(world.state.saved).toBe(saved);
+  expect([world.actions.length, world.events.length]).toEqual([actions, events]);
+});
+
+describe("G8 the Group is evicted at any moment of a failover: somebody is primary in the end, one alone", () => {
+  // Every multiple of 5 ms is a round of this world: each of them is the last one before an eviction.
+  const moments = Array.from({ length: 60 }, (_, index) => index * 5);
+  test.each(moments)("after %i ms", (afterMs) => {
+    const world = createWorld();
+    world.run(2000);
+    world.kill("a");
+    world.run(180 + afterMs);
+    world.evict();
+    world.run(20_000);
+    world.start("a", { follows: null });
+    world.run(10_000);
+    expect(world.primaries()).toEqual([world.state.saved.primary]);
+    expect(world.state.saved).toMatchObject({ primary: "b", routeState: "up" });
+    expect(world.state.saved.phase.kind).toBe("watching");
+    expect(world.node("b").minReplicas).toBe(0);
+    const promoted = world.actions.filter((action) => action.kind === "promote");
+    const named = new Map<number, string>();
+    for (const { epoch, node } of promoted) {
+      expect(named.get(epoch) ?? node).toBe(node);
+      named.set(epoch, node);
+    }
+  });
+});
+
+test("evicted at every round, always: what it remembers on disk is enough to finish", () => {
+  const world = createWorld();
+  world.run(2000);
+  world.kill("a");
+  world.run(210);
+  for (let round = 0; round < 40; round += 1) {
+    world.evict();
+    world.run(5);
+  }
+  world.run(5000);
+  expect(world.state.saved).toMatchObject({ primary: "b", phase: { kind: "watching" } });
+  expect(world.primaries()).toEqual(["b"]);
+});
+
+test("a decision made twice from the same state is the same decision", () => {
+  const world = worldIn("promoting");
+  const input = { ...nothing, observations: world.look() };
+  const once = decide(world.state, input, world.config, world.nowMs);
+  const twice = decide(world.state, input, world.config, world.nowMs);
+  expect(twice).toEqual(once);
+});
+
+test("a look that is too old says nothing of now: the counters begin anew", () => {
+  const world = createWorld();
+  world.run(2000);
+  world.kill("a");
+  world.run(150);
+  const failures = world.state.sight.nodes.a?.["relay:a"]?.failures ?? 0;
+  expect(failures).toBeGreaterThan(0);
+  const late = world.nowMs + 10_000;
+  const { state } = decide(world.state, nothing, world.config, late);
+  expect(state.sight.nodes).toEqual({ a: {}, b: {}, c: {} });
+  expect(freshSight.nodes).toEqual({});
+});
