@@ -1,0 +1,132 @@
+/**
+ * What an operator sees and does: a failover by hand, the refusals, and the shapes of the API.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseRoute } from "../../worker/core/route.ts";
+import { must, type Scene, startScene } from "../support/stack.ts";
+
+describe("an operator of three nodes", () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await startScene();
+  });
+  afterAll(() => scene?.stop());
+
+  it("S00.6 GET /v1/groups lists every group in a line, and which configuration runs", async () => {
+    const { status, body } = await scene.api("/v1/groups");
+    expect({ status, body }).toEqual({
+      status: 200,
+      body: {
+        configuration: { source: "deployed", keptAt: null, complaints: [] },
+        groups: [
+          {
+            name: "cache",
+            phase: "watching",
+            epoch: 1,
+            rev: 1,
+            state: "up",
+            primary: "a",
+            because: "a is up as primary: 3 of 3 vantages see it",
+          },
+        ],
+      },
+    });
+  });
+
+  it("GET /v1/groups/:group tells every node as every vantage sees it", async () => {
+    const view = await scene.view();
+    expect(view).toMatchObject({
+      name: "cache",
+      mode: "replication",
+      phase: "watching",
+      quorum: 2,
+    });
+    expect(view).toMatchObject({ epoch: 1, primary: "a", state: "up", dropped: 0 });
+    expect(view.because).not.toBe("");
+    expect(Object.keys(view.publishers).sort()).toEqual(["dns", "kv"]);
+    for (const node of view.nodes) {
+      const role = node.id === "a" ? "primary" : "replica";
+      expect(node).toMatchObject({ class: "up", verdict: "up", role, sealed: false });
+      expect(node).toMatchObject({ host: "127.0.0.1", port: scene.server(node.id).port });
+      expect(node.offset).toBeGreaterThanOrEqual(0);
+      expect(node.lagBytes).toBeGreaterThanOrEqual(0);
+      expect(Object.keys(node.vantages)).toEqual(["relay:a", "relay:b", "relay:c"]);
+      for (const seen of Object.values(node.vantages))
+        expect(seen).toMatchObject({ vote: "up", class: "up", detail: "PONG", failures: 0 });
+    }
+  });
+
+  it("the route is of the one schema, and reading needs only the read token", async () => {
+    const { status, body } = await scene.api("/v1/groups/cache/route", {
+      token: "read-token-of-the-demo",
+    });
+    expect(status).toBe(200);
+    expect(parseRoute(body)).toEqual(body);
+    expect(JSON.stringify(body)).not.toMatch(/token/i);
+  });
+
+  it("events are numbered, and paged by number", async () => {
+    const all = await scene.events();
+    expect(all.map(({ seq }) => seq)).toEqual(all.map((_, index) => index + 1));
+    const monitor = all.find(({ name }) => name === "+monitor");
+    expect(monitor).toMatchObject({ node: "a", epoch: 1, data: {} });
+    for (const { atMs, text } of all) {
+      expect(atMs).toBeLessThanOrEqual(Date.now());
+      expect(text).not.toBe("");
+    }
+    const { body } = await scene.api("/v1/groups/cache/events?after=1&limit=1");
+    expect(body).toEqual({ events: [all[1]] });
+  });
+
+  it("S05.1 a failover by hand works; a second call while it runs is refused with INPROG", async () => {
+    const failover = () => scene.api("/v1/groups/cache/failover", { method: "POST", body: {} });
+    const answers = await Promise.all([failover(), failover(), failover()]);
+    const accepted = answers.filter(({ status }) => status === 202);
+    expect(accepted.map(({ body }) => body)).toEqual([{ accepted: true, epoch: 2 }]);
+    for (const { status, body } of answers.filter((each) => !accepted.includes(each)))
+      expect({ status, ...(body as object) }).toMatchObject({ status: 409, code: "INPROG" });
+    await scene.eventually(
+      "another primary",
+      async () => (await scene.route()).primary?.id !== "a",
+    );
+  });
+
+  it("S05.2 the new one is primary, replicas follow it, the old one was demoted", async () => {
+    const primary = must((await scene.route()).primary, "primary").id;
+    const { epoch } = await scene.steady(primary);
+    expect(epoch).toBe(2);
+    expect(await scene.facts("a")).toMatchObject({ role: "replica", linkUp: true });
+  });
+
+  it("a named replica is promoted; the one in force is refused; writes are kept", async () => {
+    const before = must((await scene.route()).primary, "primary").id;
+    expect(await scene.data(before, "SET", "kept", "yes")).toEqual({ result: "OK" });
+    const target = before === "c" ? "b" : "c";
+    const asked = await scene.api("/v1/groups/cache/failover", { body: { to: target } });
+    expect(asked).toEqual({ status: 202, body: { accepted: true, epoch: 3 } });
+    await scene.steady(target);
+    expect(await scene.data(target, "GET", "kept")).toEqual({ result: "yes" });
+    const again = await scene.api("/v1/groups/cache/failover", { body: { to: target } });
+    expect(again).toMatchObject({ status: 409, body: { code: "ISPRIMARY" } });
+  });
+
+  it("NOGOODSLAVE: with every replica dead it is refused, each with its reason, and nothing changes", async () => {
+    const { primary, replicas, epoch } = await scene.route();
+    for (const { id } of replicas) await scene.server(id).kill();
+    await scene.steady(must(primary, "primary").id, []);
+    const before = await scene.version();
+    const { status, body } = await scene.api("/v1/groups/cache/failover", { body: {} });
+    expect(status).toBe(409);
+    expect(body).toMatchObject({
+      code: "NOGOODSLAVE",
+      reasons: replicas.map(({ id }) => ({ node: id, reason: "is subjectively down" })),
+    });
+    expect(await scene.version()).toBe(before);
+    expect((await scene.route()).epoch).toBe(epoch);
+    expect(await scene.data(must(primary, "primary").id, "SET", "still", "1")).toEqual({
+      result: "OK",
+    });
+    for (const { id } of replicas) await scene.server(id).start();
+    await scene.steady(must(primary, "primary").id);
+  });
+});
