@@ -8,7 +8,8 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -61,6 +62,8 @@ export type StackOptions = {
   /** More Workers in the same workerd, sharing the KV namespace ROUTES. */
   readonly workers?: TestHarnessOptions["workers"];
   readonly say?: (line: string) => void;
+  /** Ends the start: at its next step, with everything stopped again. */
+  readonly signal?: AbortSignal;
 };
 
 export type Stack = Awaited<ReturnType<typeof startStack>>;
@@ -72,18 +75,28 @@ export async function startStack(options: StackOptions = {}) {
     for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
   };
   try {
-    const dir = await mkdtemp(join(tmpdir(), "picket-"));
-    ending.push(() => rm(dir, { recursive: true, force: true }));
+    const dir = mkdtempSync(join(tmpdir(), "picket-"));
+    // Also when this process ends without a word of goodbye to the stack.
+    const last = () => rmSync(dir, { recursive: true, force: true });
+    process.on("exit", last);
+    ending.push(async () => {
+      await rm(dir, { recursive: true, force: true });
+      process.off("exit", last);
+    });
     process.env.WRANGLER_REGISTRY_PATH = join(dir, "registry");
 
     const redis: Record<string, RedisProcess> = {};
     for (const id of ids) {
+      options.signal?.throwIfAborted();
       const first = ids[0] === undefined ? undefined : redis[ids[0]];
       const follow = first !== undefined && options.replicate !== false;
       const hosts = [...new Set(["127.0.0.1", hostOf(id)])];
       const leader = hostOf(ids[0] ?? id);
       const args = follow ? ["--replicaof", leader, String(first.port)] : [];
-      const server = await startRedis({ args: ["--bind", ...hosts, ...args] });
+      const server = await startRedis({
+        dir: join(dir, `redis-${id}`),
+        args: ["--bind", ...hosts, ...args],
+      });
       redis[id] = server;
       ending.push(() => server.stop());
       say(`redis ${id} on ${server.host}:${server.port}, pid ${server.pid}`);
@@ -112,7 +125,9 @@ export async function startStack(options: StackOptions = {}) {
     };
     const harness = createTestHarness({ workers: [picket, ...(options.workers ?? [])] });
     ending.push(() => harness.close());
+    options.signal?.throwIfAborted();
     const { url } = await harness.listen();
+    options.signal?.throwIfAborted();
     say(`Worker on ${url.origin}`);
     const worker = harness.getWorker("picket");
     const cron = () => worker.scheduled({ cron: "* * * * *", scheduledTime: new Date() });
