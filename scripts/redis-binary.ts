@@ -21,23 +21,25 @@ let found: Promise<RedisServer> | null = null;
 /**
  * The redis-server on PATH, else the one in `.cache/redis/`, else Debian's, fetched there.
  * Throws one error that names what was tried. `say` hears of a download; stderr by default.
+ * `signal` ends a download.
  */
 export function findRedisServer(
   say: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+  signal?: AbortSignal,
 ): Promise<RedisServer> {
-  found ??= find(say).catch((error) => {
+  found ??= find(say, signal).catch((error) => {
     found = null;
     throw error;
   });
   return found;
 }
 
-async function find(say: (line: string) => void): Promise<RedisServer> {
+async function find(say: (line: string) => void, signal?: AbortSignal): Promise<RedisServer> {
   const installed = onPath("redis-server");
   if (installed !== null) return proven({ command: installed, env: process.env });
   if (!existsSync(cache)) {
     try {
-      await fetchInto(cache, say);
+      await fetchInto(cache, say, signal);
     } catch (error) {
       throw new Error(
         "No redis-server: none on PATH, and fetching Debian's package with apt-get failed. " +
@@ -53,7 +55,11 @@ async function find(say: (line: string) => void): Promise<RedisServer> {
 }
 
 /** Fetches beside `target` and renames, so that nobody ever sees half of it. */
-async function fetchInto(target: string, say: (line: string) => void): Promise<void> {
+async function fetchInto(
+  target: string,
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   say("redis-server is not on PATH: fetching Debian's package into .cache/redis/ (once)");
   await mkdir(join(target, ".."), { recursive: true });
   const work = await mkdtemp(`${target}-`);
@@ -71,13 +77,16 @@ async function fetchInto(target: string, say: (line: string) => void): Promise<v
       ...["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=30"],
     ];
     // One broken source among several is a warning here; it is told if the download then fails.
-    const { stderr: warnings } = await apt([...own, "update"]);
+    const { stderr: warnings } = await apt([...own, "update"], signal);
     // Download only: the packages that the system lacks, dependencies included.
-    await apt([
-      ...own,
-      ...["install", "--yes", "--download-only", "--no-install-recommends"],
-      "redis-server",
-    ]).catch((error) => {
+    await apt(
+      [
+        ...own,
+        ...["install", "--yes", "--download-only", "--no-install-recommends"],
+        "redis-server",
+      ],
+      signal,
+    ).catch((error) => {
       throw new Error(`${reason(error)}\n${warnings}`);
     });
     for (const name of await readdir(archives)) {
@@ -93,8 +102,10 @@ async function fetchInto(target: string, say: (line: string) => void): Promise<v
   }
 }
 
-const apt = (args: readonly string[]) =>
-  run("apt-get", args, { timeout: 300_000, env: { ...process.env, LC_ALL: "C" } });
+const apt = (args: readonly string[], signal: AbortSignal | undefined) => {
+  const options = { timeout: 300_000, env: { ...process.env, LC_ALL: "C" } };
+  return run("apt-get", args, signal === undefined ? options : { ...options, signal });
+};
 
 function unpacked(tree: string): RedisServer {
   const libraries = ["usr/lib", "lib"]

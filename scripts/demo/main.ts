@@ -18,8 +18,8 @@ const USAGE = `npm run demo                      a failover on real Redis; then 
 npm run demo -- --once            one round, then the end
 npm run demo -- --once --json     the same, with its figures as the last line of stdout`;
 
-/** How long the writing is shown before the primary is killed. */
-const WARM_UP_MS = 3000;
+/** How long the writing is shown before the primary is killed: at any moment between two looks. */
+const warmUpMs = () => 3000 + Math.random() * 1000;
 
 function options() {
   try {
@@ -90,7 +90,7 @@ async function round(
   const { line, paint } = screen;
   const ticker = setInterval(() => screen.progress(steady(demo)), 100);
   try {
-    await pause(WARM_UP_MS, undefined, { signal });
+    await pause(warmUpMs(), undefined, { signal });
     line(`${steady(demo)}`);
     line();
     line(

@@ -105,15 +105,27 @@ export function connect(kv: RouteStore, group: string, options: ClientOptions): 
         }
         // A transaction that the same primary would refuse again is the app's own mistake.
         if (!again || (failure.reason === "EXECABORT" && !moved)) throw error;
-        await pause(delayMs);
+        await untilMoved(node, delayMs);
       } finally {
         shared.readYourWritesSyncToken = redis.readYourWritesSyncToken;
       }
     }
   }
 
+  /** Waits for a primary that takes the command, and no longer than until there is another one. */
+  async function untilMoved(node: string, delayMs: number): Promise<void> {
+    const endsAtMs = Date.now() + delayMs;
+    while (Date.now() < endsAtMs) {
+      await pause(Math.min(ASK_AGAIN_MS, endsAtMs - Date.now()));
+      if ((await route.ask())?.primary?.id !== node) return;
+    }
+  }
+
   return { primary, run };
 }
+
+/** While a call waits: the authority is asked this often, once for all calls of the isolate. */
+const ASK_AGAIN_MS = 150;
 
 const unwatched = (): Watch => ({ requests: 0, lost: null });
 
