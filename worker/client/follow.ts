@@ -29,6 +29,8 @@ export type Follower = {
   current(): Promise<Route | null>;
   /** Asks the authority, and KV where there is none; null: none was ever had. */
   ask(): Promise<Route | null>;
+  /** The best route so far, without asking anyone. */
+  known(): Route | null;
 };
 
 /** The lowest that KV allows; its default is 60. */
@@ -87,6 +89,7 @@ export function follow(kv: RouteStore, group: string, options: FollowOptions): F
       await renew();
       return best;
     },
+    known: () => best,
   };
 }
 

@@ -96,8 +96,9 @@ export function connect(kv: RouteStore, group: string, options: ClientOptions): 
       } catch (error) {
         const failure = failureOf(error, watch);
         if (failure.kind === "answer") throw error;
-        const next = await route.ask();
-        const moved = next?.primary?.id !== node;
+        // Another call may have learned of the new primary while this one failed.
+        const learned = route.known()?.primary?.id !== node;
+        const moved = learned || (await route.ask())?.primary?.id !== node;
         const delayMs = moved ? 0 : retryDelayMs * 2 ** tries;
         const again = tries < maxRetries && Date.now() + delayMs < endsAtMs;
         if (failure.kind === "unknown" && !(idempotent && again)) {

@@ -42,12 +42,16 @@ export function sealStrangers(draft: Draft): void {
       node.id !== saved.primary &&
       node.id !== candidate &&
       node.id !== wanted;
-    tellOnce(draft, `stranger:${node.id}`, stranger && !isSealed(facts), () => ({
+    const mark = `stranger:${node.id}`;
+    // A seal that was sent before, while it was away, says nothing of what it is now.
+    const firstSight = !draft.sight.told.includes(mark);
+    tellOnce(draft, mark, stranger && !isSealed(facts), () => ({
       name: "+convert-to-slave",
       node: node.id,
       text: `${node.id} says that it is a primary and is not the one in force: sealed, then demoted`,
     }));
-    if (stranger && !isSealed(facts) && !sentWithin(draft, "seal", node.id, AGAIN_MS))
+    if (!stranger || isSealed(facts)) continue;
+    if (firstSight || !sentWithin(draft, "seal", node.id, AGAIN_MS))
       sendVerb(draft, "seal", node.id);
   }
 }

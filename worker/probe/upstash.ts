@@ -77,7 +77,9 @@ function judge(ping: Reply, facts: NodeFacts | null, info: Reply, status: number
   });
   // MASTERDOWN is one of the replies that Sentinel accepts: the replica itself is alive.
   const alive = "error" in ping ? firstWord(ping.error) === "MASTERDOWN" : ping.value === "PONG";
-  if (!alive && "error" in ping) return verdict(classOf(ping.error, status), ping.error);
+  // What the relay says of the execution, behind a semicolon, means nothing for a look.
+  if (!alive && "error" in ping)
+    return verdict(classOf(ping.error, status), ping.error.split(";", 1)[0] ?? "");
   if (!alive) return verdict("malformed", "PING was not answered with PONG");
   if ("error" in info) return verdict(classOf(info.error, status), info.error);
   if (facts === null) return verdict("malformed", "PONG, but INFO is not Redis's");
