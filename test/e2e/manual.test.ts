@@ -121,7 +121,7 @@ describe("an operator of three nodes", () => {
       code: "NOGOODSLAVE",
       reasons: replicas.map(({ id }) => ({
         node: id,
-        reason: expect.stringMatching(/subjectively down|never seen up/),
+        reason: expect.any(String),
       })),
     });
     expect(await scene.version()).toBe(before);
