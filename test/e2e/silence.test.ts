@@ -1,0 +1,96 @@
+/**
+ * A primary that hangs (SIGSTOP) or crashes: who believes what and when, and what becomes of it.
+ *
+ * The quorum is all three vantages, so that with one relay away "down for two" can be seen without a failover.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { must, type Scene, startScene } from "../support/stack.ts";
+
+describe("the quorum is all three vantages", () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await startScene({
+      settings: { quorum: 3, probe_timeout_ms: 300, down_after_ms: 700 },
+    });
+  });
+  afterAll(() => scene?.stop());
+
+  const votes = async (node: string) => {
+    const seen = (await scene.view()).nodes.find(({ id }) => id === node);
+    return Object.values(must(seen, node).vantages).map(({ vote }) => vote);
+  };
+  const namesSince = async (mark: number) => (await scene.events(mark)).map(({ name }) => name);
+  /** Publishing what was before may still go on. */
+  const newsSince = async (mark: number) =>
+    (await namesSince(mark)).filter((name) => name !== "+published");
+
+  it("S07.1 a hung primary that answers again before down_after_ms was never down", async () => {
+    const mark = await scene.mark();
+    await scene.server("a").kill("SIGSTOP");
+    await scene.eventually("a look without an answer", async () => {
+      const [a] = (await scene.view()).nodes;
+      return Object.values(a?.vantages ?? {}).some((seen) => seen.class === "timeout");
+    });
+    await scene.server("a").kill("SIGCONT");
+    await scene.steady("a");
+    await scene.looks(5);
+    expect(await newsSince(mark)).toEqual([]);
+  });
+
+  it("S07.1 a hung primary is +sdown, and -sdown when it answers again; too few see it: no failover", async () => {
+    await scene.relay("c").kill();
+    const mark = await scene.mark();
+    await scene.server("a").kill("SIGSTOP");
+    await scene.event("+sdown", mark, "a");
+    await scene.eventually("two to agree", async () => {
+      return (await votes("a")).filter((vote) => vote === "down").length === 2;
+    });
+    expect((await scene.view()).phase).toBe("watching");
+    await scene.server("a").kill("SIGCONT");
+    await scene.event("-sdown", mark, "a");
+    await scene.steady("a");
+    expect(await namesSince(mark)).not.toContain("+odown");
+    expect((await scene.route()).epoch).toBe(1);
+  });
+
+  it("S07.2 a crashed primary is +sdown; restarted it is up, and still the primary", async () => {
+    const mark = await scene.mark();
+    await scene.server("a").kill();
+    await scene.event("+sdown", mark, "a");
+    await scene.server("a").start();
+    await scene.event("-sdown", mark, "a");
+    await scene.event("+reboot", mark, "a");
+    await scene.steady("a");
+    expect((await scene.route()).epoch).toBe(1);
+  });
+
+  it("S07.2 a crashed replica is +sdown; restarted it is up and follows", async () => {
+    const mark = await scene.mark();
+    await scene.server("b").kill();
+    await scene.event("+sdown", mark, "b");
+    await scene.server("b").start();
+    await scene.event("-sdown", mark, "b");
+    await scene.steady("a");
+  });
+
+  it("S07.1 hung for long it is replaced; when it wakes it is sealed at first sight, and demoted", async () => {
+    await scene.relay("c").start();
+    await scene.eventually("three votes for up", async () => {
+      return (await votes("a")).every((vote) => vote === "up");
+    });
+    const mark = await scene.mark();
+    await scene.server("a").kill("SIGSTOP");
+    await scene.event("+switch-master", mark);
+    const primary = must((await scene.route()).primary, "primary").id;
+    expect(primary).not.toBe("a");
+    await scene.steady(primary, [primary === "b" ? "c" : "b"]);
+    const woken = await scene.mark();
+    await scene.server("a").kill("SIGCONT");
+    await scene.steady(primary);
+    const names = await namesSince(woken);
+    expect(names.indexOf("+convert-to-slave")).toBeGreaterThanOrEqual(0);
+    expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
+    expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
+    expect(await scene.facts("a")).toMatchObject({ role: "replica", minReplicasToWrite: 0 });
+  });
+});
