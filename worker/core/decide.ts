@@ -84,10 +84,14 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   };
 }
 
-/** Counters of a sight that is too old say nothing of now: they restart from the fresh look. */
+/**
+ * Counters of a sight that is too old say nothing of now: they restart from the fresh look. From one look's
+ * question to the next one's answer at a hung node it takes two probe timeouts and an interval, and an
+ * interval more is no reason yet: with less, silence would never add up where timeouts exceed intervals.
+ */
 function forget(state: State, config: GroupConfig, nowMs: number): State {
   const { lookAskedAtMs } = state.sight;
-  const oldest = 2 * config.checkIntervalMs + config.probeTimeoutMs;
+  const oldest = 2 * (config.checkIntervalMs + config.probeTimeoutMs);
   if (lookAskedAtMs === null || nowMs - lookAskedAtMs <= oldest) return state;
   return { ...state, sight: { ...state.sight, nodes: {}, relays: {} } };
 }
