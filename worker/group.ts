@@ -75,10 +75,12 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     await this.#run();
   }
 
-  /** Cron, every minute; it also re-arms an alarm that died. */
+  /** Cron, every minute; it also re-arms an alarm that died. Without alarms it is the whole loop. */
   async wake(name: string): Promise<void> {
     this.#named(name);
-    await this.#run();
+    const config = await this.#configOf(name);
+    if (config === null || isScheduledOnly(config)) await this.#run();
+    else await this.#nextLook();
   }
 
   async view(name: string): Promise<GroupView | null> {

@@ -244,6 +244,6 @@ function routeState(draft: Draft): Saved["routeState"] {
   if (kind === "fencing" || kind === "electing" || kind === "promoting") return "failing-over";
   if (judge(draft.sight, primary, config, nowMs).odown) return "down";
   const stands = standing(draft);
-  if (stands === "unseen") return saved.routeState === "down" ? "down" : "up";
+  if (stands === "unseen") return saved.routeState === "up" ? "up" : "down";
   return stands === "primary" ? "up" : "down";
 }
