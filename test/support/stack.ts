@@ -13,6 +13,7 @@ import type { LoggedEvent } from "../../worker/env.ts";
 import { parseInfo } from "../../worker/redis/info.ts";
 import { openSession } from "../../worker/redis/session.ts";
 import { query } from "./dns.ts";
+import { runtimes } from "./runtime.ts";
 import { type UntilOptions, until } from "./wait.ts";
 
 export { group, hostname, tokens } from "../../scripts/demo/stack.ts";
@@ -108,8 +109,11 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
     const rows = await (await storage()).exec("SELECT version FROM state");
     return Number((rows[0] as { version?: unknown } | undefined)?.version ?? 0);
   };
-  /** Kills the Worker's runtime and starts it again over the same storage: whatever was under way is gone. */
-  const crashWorker = () => stack.harness.update((same) => same);
+  /** kill -9 for the Worker's runtime, then started again over the same storage: what was under way is gone. */
+  const crashWorker = async () => {
+    for (const pid of runtimes()) process.kill(pid, "SIGKILL");
+    await stack.harness.update((same) => same);
+  };
   /** Wakes it as cron does, without waiting: such a call lasts for as long as the group has something to do. */
   const wake = () => void stack.cron().catch(() => undefined);
 
