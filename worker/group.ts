@@ -67,6 +67,9 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
       .toArray()[0];
     this.#version = row?.version ?? 0;
     this.#state = row === undefined ? null : { saved: readSaved(row.json), sight: freshSight };
+    // Nobody will hear how a publish of the last incarnation ended; it is safe to do it again at once.
+    for (const { id, kind } of this.#state?.saved.pending ?? [])
+      if (kind === "publish") this.#outcomes.push(interrupted(id));
   }
 
   // ------------------------------------------------------------ who wakes it
@@ -278,6 +281,13 @@ function outcomeOf(action: string, result: PublishResult, atMs: number): Outcome
   const head = { action, kind, detail, atMs };
   return retryAfterMs === undefined ? head : { ...head, retryAtMs: atMs + retryAfterMs };
 }
+
+const interrupted = (action: string): Outcome => ({
+  action,
+  kind: "unknown",
+  detail: "interrupted by a restart of the Group",
+  atMs: Date.now(),
+});
 
 function readSaved(json: string): Saved {
   const saved: Saved = JSON.parse(json);
