@@ -125,8 +125,8 @@ describe("a wrong configuration after a good one", () => {
   });
 
   it("a group is no longer configured: it is not found, its nodes are left alone, cron goes on", async () => {
-    const version = await scene.version();
     await deploy(scene, { GROUPS: [{ ...good, name: "other", hostname: "other.example.test" }] });
+    const version = await scene.version();
     expect(await scene.api("/v1/groups/cache")).toMatchObject({ status: 404 });
     await scene.server("b").kill();
     scene.wake();

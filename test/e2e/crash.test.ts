@@ -25,7 +25,10 @@ describe("the runtime dies during a failover", () => {
 
   const primaryNow = async () => must((await scene.route()).primary, "primary").id;
 
-  /** One primary in the world, and every relay holds the epoch of the route and its primary. */
+  /**
+   * One primary in the world, every relay holds the epoch of the route and its primary, an epoch named one
+   * candidate only, and no action number was given out twice.
+   */
   const consistent = async () => {
     const { epoch, primary } = await scene.route();
     const roles = await Promise.all(scene.ids.map(async (id) => (await scene.facts(id))?.role));
@@ -36,6 +39,11 @@ describe("the runtime dies during a failover", () => {
         return groups[0].epoch === epoch && (groups[0].primary ?? primary?.id) === primary?.id;
       });
     }
+    const journals = scene.ids.map((id) => readFile(scene.relay(id).stateFile, "utf8"));
+    const actions: string[] = (await Promise.all(journals)).flatMap((text) =>
+      JSON.parse(text).actions.map((action: { id: string }) => action.id),
+    );
+    expect(new Set(actions).size).toBe(actions.length);
     const promoted = new Map<number, string>();
     for (const { name, epoch: at, node } of await scene.events()) {
       if (name !== "+promoted-slave" && name !== "+selected-slave") continue;
