@@ -133,8 +133,9 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   async #loop(): Promise<void> {
     const startMs = Date.now();
+    this.#nudged = false;
     try {
-      const name = this.#state?.saved.group;
+      const name = this.#state?.saved.group ?? this.ctx.id.name;
       const config = name === undefined ? null : await this.#configOf(name);
       if (config === null) return await this.ctx.storage.deleteAlarm();
       await this.#arm(startMs + config.checkIntervalMs, config);
@@ -151,6 +152,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
       this.#because = "an internal error ended the last round: see the log";
       console.error("round failed", error instanceof Error ? error.message : "unknown");
       for (const { fail } of this.#asked.splice(0)) fail(error);
+      for (const seen of this.#lookers.splice(0)) seen();
       await this.ctx.storage.setAlarm(Date.now() + 1000);
     }
   }
@@ -159,11 +161,14 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   async #round(config: GroupConfig): Promise<number> {
     const observations = await lookAtAll(config, (secret) => secretOf(this.env, secret));
     const state = this.#named(config.name);
-    const asked = this.#asked.splice(0);
-    const outcomes = this.#outcomes.splice(0);
+    // Taken off their lists only when the decision is saved: a round that fails leaves them as they were.
+    const asked = [...this.#asked];
+    const outcomes = [...this.#outcomes];
     const requests = asked.map(({ request }) => request);
     const decision = decide(state, { observations, outcomes, requests }, config, Date.now());
     this.#save(decision, state.saved);
+    this.#asked.splice(0, asked.length);
+    this.#outcomes.splice(0, outcomes.length);
     if (decision.actions.length > 0) await this.ctx.storage.sync();
     for (const action of decision.actions) void this.#perform(action, config);
     asked.forEach(({ answer, fail }, index) => {
