@@ -72,6 +72,22 @@ test("F4 idle: the same document, no action, no event", () => {
   expect([world.actions.length, world.events.length]).toEqual([actions, events]);
 });
 
+test("P10 nobody can be promoted: told once, though the ages in the reasons grow with every look", () => {
+  const world = createWorld();
+  world.run(2000);
+  for (const id of ["b", "c"]) world.kill(id);
+  world.run(10_000);
+  world.kill("a");
+  // They are back too late to follow a, and their links are older than anything known of it.
+  for (const id of ["b", "c"]) Object.assign(world.node(id), { life: "up", brokenAtMs: 0 });
+  world.run(10_000);
+  const told = world.events.filter(({ name }) => name === "-failover-abort-no-good-slave");
+  expect(told.map(({ text }) => text.replace(/\d+/g, "n"))).toEqual([
+    expect.stringContaining("c link to its primary was down for n ms, more than n ms"),
+  ]);
+  expect(world.state.sight.told.filter((mark) => mark.startsWith("no-good"))).toHaveLength(1);
+});
+
 describe("G8 the Group is evicted at any moment of a failover: somebody is primary in the end, one alone", () => {
   // Every multiple of 5 ms is a round of this world: each of them is the last one before an eviction.
   const moments = Array.from({ length: 60 }, (_, index) => index * 5);

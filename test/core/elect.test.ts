@@ -64,6 +64,9 @@ describe("filter: who is refused, and why", () => {
     expect(reason({ factsAgeMs: 30_000 }, up)).toBeNull();
     expect(reason({ factsAgeMs: 30_001 }, up)).toMatch(/30001/);
   });
+  test("P9 one that followed when the primary was last seen lost its link with it, however long ago", () => {
+    expect(reason({ linkDownMs: 86_400_000, followed: true })).toBeNull();
+  });
   test("at the edge of every rule one is still eligible", () => {
     expect(reason({ okAgeMs: 5000, factsAgeMs: 5000, linkDownMs: 31_000, priority: 1 })).toBeNull();
   });

@@ -108,6 +108,7 @@ export function candidate(id: string, change: Partial<Candidate> = {}): Candidat
     okAgeMs: 0,
     factsAgeMs: 0,
     linkDownMs: 0,
+    followed: false,
     syncing: false,
     loading: false,
     role: "replica",

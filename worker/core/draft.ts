@@ -92,6 +92,12 @@ export function untell(draft: Draft, mark: string): void {
     draft.sight = { ...draft.sight, told: draft.sight.told.filter((each) => each !== mark) };
 }
 
+/** The same for every mark that begins so, but for one. */
+export function untellAll(draft: Draft, prefix: string, but: string | null = null): void {
+  const told = draft.sight.told.filter((each) => each === but || !each.startsWith(prefix));
+  if (told.length < draft.sight.told.length) draft.sight = { ...draft.sight, told };
+}
+
 /** Numbers an action, records it as pending and as sent, and adds it. */
 export function act(
   draft: Draft,

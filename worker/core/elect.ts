@@ -3,7 +3,9 @@
  *
  * Refused: subjectively down · its relay not to be reached · last good answer older than 5 s · priority 0 ·
  * facts older than 5 s (30 s while the primary is up) · link to its primary down for longer than the primary
- * is down plus 10 times down_after · still loading or in its first synchronisation · says that it is a primary.
+ * is down plus 10 times down_after, unless it followed when the primary was last seen (nobody may have looked
+ * for a while, so how long the primary is down is not known) · still loading or in its first synchronisation ·
+ * says that it is a primary.
  * Order: lower priority, larger offset, smaller run id without regard to case, a missing run id last.
  * Must never: look at anything but its arguments.
  */
@@ -21,6 +23,8 @@ export type Candidate = {
   readonly okAgeMs: number | null;
   readonly factsAgeMs: number | null;
   readonly linkDownMs: number | null;
+  /** When the primary was last seen up, this one followed it with the link up. Survives an eviction. */
+  readonly followed: boolean;
   readonly syncing: boolean;
   readonly loading: boolean;
   readonly role: "primary" | "replica" | null;
@@ -68,7 +72,7 @@ function refusalOf(candidate: Candidate, rules: ElectRules): string | null {
   if (candidate.role === "primary" && !candidate.lost)
     return "says that it is a primary; promote it only by naming it";
   const longest = (rules.primaryDownMs ?? 0) + 10 * rules.downAfterMs;
-  if (candidate.linkDownMs !== null && candidate.linkDownMs > longest)
+  if (!candidate.followed && candidate.linkDownMs !== null && candidate.linkDownMs > longest)
     return `link to its primary was down for ${candidate.linkDownMs} ms, more than ${longest} ms`;
   return null;
 }

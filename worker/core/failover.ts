@@ -227,6 +227,8 @@ function candidateOf(draft: Draft, node: NodeConfig, named: boolean): Candidate 
     okAgeMs: lastOk.length === 0 ? null : nowMs - Math.max(...lastOk),
     factsAgeMs: belief === null || belief.factsAtMs === null ? null : nowMs - belief.factsAtMs,
     linkDownMs: facts?.linkDownMs ?? null,
+    // Kept through an outage: it is dropped only by a look that shows the primary up and the link down.
+    followed: saved.readable.includes(node.id),
     syncing: facts?.syncing ?? false,
     loading: facts?.loading ?? false,
     role: facts?.role ?? null,

@@ -5,7 +5,7 @@
  * attempt begins only when the primary is objectively down, enough vantages answered, and a replica can be
  * promoted; after an outage of all nodes the stored primary is given time to return first.
  */
-import { type Draft, enter, nodeOf, save, tell, tellOnce, wakeBy } from "./draft.ts";
+import { type Draft, enter, nodeOf, save, tell, tellOnce, untellAll, wakeBy } from "./draft.ts";
 import { begin, electFor } from "./failover.ts";
 import { factsOf, judge } from "./health.ts";
 import { follows } from "./plan.ts";
@@ -13,6 +13,8 @@ import { repairPrimary, repointFollowers, standing } from "./repair.ts";
 
 /** Time between looks while the others are repointed: a synchronisation may take long. */
 const REPOINT_LOOK_MS = 1000;
+/** Begins the mark that nobody can be promoted was told, with the reasons. */
+const NO_GOOD_SLAVE = "no-good-slave:";
 
 export function watch(draft: Draft): void {
   if (draft.saved.primary === null) return adopt(draft);
@@ -55,7 +57,10 @@ function failOverIfDown(draft: Draft): boolean {
   }
   const verdict = judge(draft.sight, primary, config, nowMs);
   if (verdict.suspicious) wakeBy(draft, nowMs + config.retryMs);
-  if (!verdict.odown) return false;
+  if (!verdict.odown) {
+    untellAll(draft, NO_GOOD_SLAVE);
+    return false;
+  }
   const held = whyHeld(draft, verdict.authorised);
   if (held !== null) {
     draft.because = `${primary.id} is down; ${held}`;
@@ -63,7 +68,10 @@ function failOverIfDown(draft: Draft): boolean {
   }
   const { order, refused } = electFor(draft, null);
   const reasons = refused.map(({ node, reason }) => `${node} ${reason}`).join("; ");
-  tellOnce(draft, `no-good-slave:${reasons}`, order.length === 0, () => ({
+  // Told again when a reason changes, not when an age in it grows: that would be an event for every look.
+  const mark = `${NO_GOOD_SLAVE}${reasons.replace(/\d+ ms/g, "ms")}`;
+  untellAll(draft, NO_GOOD_SLAVE, mark);
+  tellOnce(draft, mark, order.length === 0, () => ({
     name: "-failover-abort-no-good-slave",
     node: null,
     text: `${primary.id} is down and no replica can be promoted: ${reasons || "there is none"}`,
