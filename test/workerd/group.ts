@@ -1,0 +1,29 @@
+/** Groups for the tests inside workerd, as the variables of wrangler.toml would give them. */
+const group = (name: string, settings: Readonly<Record<string, unknown>> = {}) => ({
+  name,
+  check_interval_ms: 5000,
+  relays: [
+    {
+      id: "a",
+      url: `http://relay-a.${name}.test`,
+      local: ["a"],
+      control_token_secret: "RELAY_CONTROL",
+      data_token_secret: "RELAY_DATA",
+    },
+  ],
+  nodes: [{ id: "a", host: "10.0.0.1" }],
+  ...settings,
+});
+
+export const variables = {
+  GROUPS: [
+    group("alarmed"),
+    group("scheduled", { check_interval_ms: 60_000 }),
+    group("faulty"),
+    group("lost"),
+    group("saving"),
+    group("twice", { command_timeout_ms: 10_000, promote_timeout_ms: 20_000 }),
+  ],
+  RELAY_CONTROL: "control-token-of-the-tests",
+  RELAY_DATA: "data-token-of-the-tests",
+};
