@@ -75,6 +75,8 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   // ------------------------------------------------------------ who wakes it
 
   override async alarm(): Promise<void> {
+    // It is spent: whatever is armed now is armed anew.
+    this.#armedAtMs = 0;
     await this.#run();
   }
 
