@@ -100,6 +100,8 @@ export function tellEpochs(draft: Draft): void {
     const held = belief.facts.epoch;
     if ((held !== null && held >= saved.epoch) || isPending(draft, "tell-epoch", relay.id))
       continue;
+    // A relay that takes no epoch must not be asked again as fast as it refuses.
+    if (sentWithin(draft, "tell-epoch", relay.id, config.retryMs)) continue;
     const { stamp } = belief.facts;
     act(draft, relay.id, null, (id) => ({
       id,
@@ -114,8 +116,13 @@ export function tellEpochs(draft: Draft): void {
 }
 
 /** True when a verb of this kind went to the node less than `gapMs` ago. */
-export function sentWithin(draft: Draft, kind: VerbKind, node: string, gapMs: number): boolean {
-  const at = draft.sight.sentAtMs[`${kind}:${node}`];
+export function sentWithin(
+  draft: Draft,
+  kind: RelayAction["kind"],
+  about: string,
+  gapMs: number,
+): boolean {
+  const at = draft.sight.sentAtMs[`${kind}:${about}`];
   return at !== undefined && draft.nowMs - at < gapMs;
 }
 
