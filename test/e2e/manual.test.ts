@@ -114,6 +114,7 @@ describe("an operator of three nodes", () => {
     const { primary, replicas, epoch } = await scene.route();
     for (const { id } of replicas) await scene.server(id).kill();
     await scene.steady(must(primary, "primary").id, []);
+    await scene.published();
     const before = await scene.version();
     const { status, body } = await scene.api("/v1/groups/cache/failover", { body: {} });
     expect(status).toBe(409);

@@ -7,14 +7,8 @@ import { must, type Scene, startScene } from "../support/stack.ts";
 describe("scheduled only", () => {
   let scene: Scene;
   beforeAll(async () => {
-    scene = await startScene({ settings: { check_interval_ms: 60_000 }, settled: false });
-    await scene.eventually("the first cron to find a", async () => {
-      return (await scene.route()).primary?.id === "a";
-    });
-    await scene.eventually("everything to be published", async () => {
-      const { epoch, rev, publishers } = await scene.view();
-      return publishers.kv?.key === `${epoch}.${rev}` && publishers.dns?.key != null;
-    });
+    scene = await startScene({ settings: { check_interval_ms: 60_000 } });
+    await scene.published();
     await scene.cron();
   });
   afterAll(() => scene?.stop());

@@ -9,10 +9,7 @@ describe("a group that is well", () => {
   let scene: Scene;
   beforeAll(async () => {
     scene = await startScene();
-    await scene.eventually("everything to be published", async () => {
-      const { kv, dns } = (await scene.view()).publishers;
-      return kv?.key != null && dns?.key != null;
-    });
+    await scene.published();
   });
   afterAll(() => scene?.stop());
 

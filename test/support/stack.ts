@@ -150,6 +150,20 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
     const seen = await facts(id);
     return seen?.role === "replica" && seen.linkUp && seen.replicaOf?.port === server(primary).port;
   };
+  /** Nothing is left to be told: KV and DNS say what the route says. */
+  const published = () =>
+    eventually("everything to be published", async () => {
+      const { epoch, rev, publishers } = await view();
+      const dns = publishers.dns?.key?.startsWith(`${epoch}:`);
+      return dns && publishers.kv?.key === `${epoch}.${rev}`;
+    });
+  /** The first answer of a relay that has just started may take longer than a look waits. */
+  const everyRelayAnswered = async () => {
+    const seen = (await view()).nodes.flatMap((node) => Object.values(node.vantages));
+    const all = seen.every((each) => !["unknown", "relay-unreachable"].includes(each.class));
+    if (!all) wake();
+    return all;
+  };
   const stop = async () => {
     for (const session of sessions.values()) session.close();
     await stack.stop();
@@ -160,6 +174,7 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
     ...{ server, relay, ask, facts, follows, view, route, events, mark, event, eventually, told },
     ...{
       kvRoute,
+      published,
       resolved,
       data,
       storage,
@@ -174,7 +189,10 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
   };
   try {
     wake();
-    if (settled) await steady(must(ids[0], "a node"));
+    if (settled) {
+      await eventually("an answer from every relay", everyRelayAnswered, { everyMs: 50 });
+      await steady(must(ids[0], "a node"));
+    }
   } catch (error) {
     await stop();
     throw error;
