@@ -31,6 +31,7 @@ const SCHEDULED_ONLY_MS = 60_000;
 const LINGER_MS = { alarms: 500, scheduledOnly: 2000 };
 /** One invocation lingers for at most so long; the alarm or the next cron goes on. */
 const INVOCATION_MS = 25_000;
+const INTERRUPTED = { kind: "unknown", detail: "the Group was restarted meanwhile" } as const;
 /** Events kept. */
 const MAX_EVENTS = 1000;
 
@@ -69,7 +70,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     this.#state = row === undefined ? null : { saved: readSaved(row.json), sight: freshSight };
     // Nobody will hear how a publish of the last incarnation ended; it is safe to do it again at once.
     for (const { id, kind } of this.#state?.saved.pending ?? [])
-      if (kind === "publish") this.#outcomes.push(interrupted(id));
+      if (kind === "publish") this.#outcomes.push(outcomeOf(id, INTERRUPTED, Date.now()));
   }
 
   // ------------------------------------------------------------ who wakes it
@@ -288,13 +289,6 @@ function outcomeOf(action: string, result: PublishResult, atMs: number): Outcome
   const head = { action, kind, detail, atMs };
   return retryAfterMs === undefined ? head : { ...head, retryAtMs: atMs + retryAfterMs };
 }
-
-const interrupted = (action: string): Outcome => ({
-  action,
-  kind: "unknown",
-  detail: "interrupted by a restart of the Group",
-  atMs: Date.now(),
-});
 
 function readSaved(json: string): Saved {
   const saved: Saved = JSON.parse(json);
