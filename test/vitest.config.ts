@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: "node",
           root,
+          globalSetup: ["test/support/fetch-redis.ts"],
           include: ["test/**/*.test.ts"],
           exclude: ["test/workerd/**"],
           ...timeouts,

@@ -213,9 +213,10 @@ async function findGroup(context: Ctx, next: () => Promise<void>): Promise<Respo
 
 /** What is wrong with a body or a query: the field, the value, what is allowed. */
 function badInput(context: Context, issues: readonly StandardIssue[]): Response {
-  const complaints = issues.map(({ message, path }) => ({
+  const complaints = issues.map(({ message, path, input, expected }) => ({
     path: (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join("."),
-    allowed: message,
+    given: input === undefined ? "nothing" : (JSON.stringify(input) ?? typeof input).slice(0, 80),
+    allowed: expected === "never" ? "no such key" : message,
   }));
   return problem(context, {
     status: 400,
@@ -228,4 +229,7 @@ function badInput(context: Context, issues: readonly StandardIssue[]): Response 
 type StandardIssue = {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  /** What valibot adds to the standard. */
+  readonly input?: unknown;
+  readonly expected?: string | null;
 };
