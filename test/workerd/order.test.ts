@@ -34,7 +34,8 @@ it("an action under way is not sent again: by cron, by the alarm, or after an ev
   const sent: string[] = [];
   const never = new Promise<void>(() => undefined);
   relayAnswers((path) => {
-    sent.push(path);
+    // Objects of other tests are still awake.
+    if (path.includes("/twice/")) sent.push(path);
     return never;
   });
   const stub = groupOf("twice");
