@@ -95,7 +95,7 @@ describe("the runtime dies during a failover", () => {
   });
 
   it("S05.3 killed just after it accepted an operator's failover: it is carried out or given up whole", async () => {
-    for (let round = 0; round < 4; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       const before = await scene.route();
       const { status } = await scene.api("/v1/groups/cache/failover", { body: {} });
       expect(status).toBe(202);

@@ -41,12 +41,18 @@ describe("three nodes", () => {
       host: hosts[promoted],
       port: scene.server(promoted).port,
     });
+    expect(after.primary?.rest).toBe(`${scene.relay(promoted).url}/nodes/${promoted}`);
     expect(await scene.data(promoted, "SET", "after", "2")).toEqual({ result: "OK" });
     expect(await scene.data(promoted, "GET", "before")).toEqual({ result: "1" });
     await scene.eventually("the DNS answer", async () => {
       const [answer, ...rest] = await scene.resolved();
       return answer === hosts[promoted] && rest.length === 0;
     });
+    expect(scene.cloudflare.records()).toEqual([
+      expect.objectContaining({
+        comment: expect.stringMatching(new RegExp(`\\b${after.epoch}\\b`)),
+      }),
+    ]);
     const written = await scene.eventually("KV", async () => {
       const route = await scene.kvRoute();
       return route?.state === "up" && route.epoch === after.epoch && route;
