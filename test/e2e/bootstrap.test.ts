@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Scene, startScene } from "../support/stack.ts";
+import { must, type Scene, startScene } from "../support/stack.ts";
 
 describe("three nodes that nobody ever settled", () => {
   let scene: Scene;
@@ -40,18 +40,18 @@ describe("three nodes that nobody ever settled", () => {
   });
 
   it("F7 no primary: nothing is touched", async () => {
-    const port = String(scene.server("a").port);
-    await scene.ask("b", ["REPLICAOF", "127.0.0.1", port]);
-    await scene.ask("a", ["REPLICAOF", "127.0.0.1", String(scene.server("b").port)]);
-    await scene.ask("c", ["REPLICAOF", "127.0.0.1", port]);
+    // A ring: whatever mixture of before and after a look meets, it is never a sane replication.
+    for (const [id, leader] of ["ab", "bc", "ca"].map((pair) => [...pair])) {
+      const port = String(scene.server(must(leader, "leader")).port);
+      await scene.ask(must(id, "id"), ["REPLICAOF", "127.0.0.1", port]);
+    }
     await because(/none of the nodes say they are primary/);
     await untouched();
   });
 
   it("F7 one primary that not everyone follows: nothing is touched", async () => {
     await scene.ask("a", ["REPLICAOF", "NO", "ONE"]);
-    await scene.ask("c", ["REPLICAOF", "127.0.0.1", String(scene.server("b").port)]);
-    await because(/c do not follow a/);
+    await because(/b do not follow a/);
     await untouched();
   });
 
