@@ -77,11 +77,11 @@ export function stepElecting(draft: Draft, phase: Extract<Phase, { kind: "electi
   }
   if (!looked) return abortElection(draft, attempt, [], "no look came back in time");
   const from = nodeOf(draft.config, attempt.from);
-  if (attempt.cause === "odown" && from !== null) {
+  if (from !== null && (attempt.cause === "odown" || attempt.cause === "promotion-lost")) {
     // The saved attempt says that it was objectively down; after an eviction the counts begin anew, so now
     // it takes no more than that enough vantages answer and nobody sees it up.
     const verdict = judge(draft.sight, from, draft.config, draft.nowMs);
-    if (!verdict.odown && verdict.up > 0) {
+    if (!verdict.odown && verdict.up > 0 && nobodyWasPromoted(draft, phase.sinceMs)) {
       tell(draft, "-failover-abort-primary-up", from.id, `${from.id} is no longer down`, verdict);
       return abort(draft, attempt, `${from.id} is no longer down: attempt ${attempt.epoch} ended`);
     }
@@ -99,6 +99,15 @@ export function stepElecting(draft: Draft, phase: Extract<Phase, { kind: "electi
   if (behind > 0 && draft.nowMs < phase.deadlineMs)
     return wait(draft, `${chosen.id} is ${behind} bytes behind the sealed ${from?.id}`);
   promote(draft, attempt, chosen, election);
+}
+
+/** True when every node that was sent a promotion in vain is seen as a replica: no command is left to act. */
+function nobodyWasPromoted(draft: Draft, sinceMs: number): boolean {
+  return draft.saved.maybePromoted.every((id) => {
+    const node = nodeOf(draft.config, id);
+    const belief = node === null ? null : bestBelief(draft.sight, node, draft.config);
+    return belief !== null && belief.askedAtMs >= sinceMs && belief.facts?.role === "replica";
+  });
 }
 
 /** Looks again soon, without leaving the phase. */

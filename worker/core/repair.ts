@@ -103,9 +103,10 @@ export function repointFollowers(draft: Draft): readonly string[] {
   const syncing = right.filter(
     ({ node, facts }) => !facts.linkUp && sentWithin(draft, "demote", node.id, RECONF_MS),
   );
+  // A replica that was fenced for an attempt gives its seal back, with the same verb at the same primary.
   // One that says it is a primary is sealed first: a seal that came after the demotion would stay on.
   const wrong = others
-    .filter(({ facts }) => !follows(facts, primary))
+    .filter(({ facts }) => !follows(facts, primary) || isSealed(facts))
     .filter(({ node }) => !isPending(draft, "seal", node.id));
   const sent = wrong.filter(({ node }) => sentWithin(draft, "demote", node.id, AGAIN_MS));
   const free = config.parallelSyncs - syncing.length - sent.length;
@@ -121,7 +122,7 @@ function repoint(draft: Draft, node: NodeConfig, facts: NodeFacts, primary: Node
   const was =
     facts.role === "primary"
       ? "a primary"
-      : `a replica of ${facts.replicaOf?.host}:${facts.replicaOf?.port}`;
+      : `a ${isSealed(facts) ? "sealed " : ""}replica of ${facts.replicaOf?.host}:${facts.replicaOf?.port}`;
   const text = `${node.id} was ${was}: told to follow ${primary.id}`;
   if (failing) tell(draft, "+slave-reconf-sent", node.id, text);
   else if (facts.role === "replica") tell(draft, "+fix-slave-config", node.id, text);
