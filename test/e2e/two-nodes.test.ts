@@ -39,7 +39,7 @@ describe("two nodes", () => {
     );
     await scene.event("+odown", mark, "b");
     const route = await scene.route();
-    expect(route).toMatchObject({ epoch: 2, primary: { id: "b" }, replicas: [] });
+    expect(route).toMatchObject({ primary: { id: "b" }, replicas: [] });
     const asked = await scene.api("/v1/groups/cache/failover", { body: {} });
     expect(asked).toMatchObject({ status: 409, body: { code: "NOGOODSLAVE" } });
     expect((await scene.view()).because).toMatch(/^b is down/);
@@ -50,6 +50,7 @@ describe("two nodes", () => {
       scene.eventually(`${id} to be seen`, async () =>
         (await scene.view()).nodes.some((node) => node.id === id && node.class === "up"),
       );
+    const before = await scene.mark();
     for (const order of [
       ["a", "b"],
       ["b", "a"],
@@ -58,7 +59,7 @@ describe("two nodes", () => {
         await scene.server(id).start();
         await seen(id);
       }
-      expect((await scene.steady("b")).epoch).toBe(2);
+      await scene.steady("b");
       const mark = await scene.mark();
       await Promise.all(order.map((id) => scene.server(id).kill()));
       await scene.event("+outage", mark);
@@ -66,13 +67,14 @@ describe("two nodes", () => {
     await scene.server("b").start();
     await scene.server("a").start();
     await scene.steady("b");
+    expect((await scene.events(before)).map(({ name }) => name)).not.toContain("+switch-master");
   });
 
   it("a whole machine dies, Redis and relay: the relay that is left carries the failover alone", async () => {
     const mark = await scene.mark();
+    const before = (await scene.route()).epoch;
     await machineDies("b");
-    const { epoch } = await scene.steady("a", []);
-    expect(epoch).toBe(3);
+    expect((await scene.steady("a", [])).epoch).toBe(before + 1);
     const told = await scene.events(mark);
     expect(told.find(({ name }) => name === "-sealed")?.node).toBe("b");
     expect(await scene.data("a", "SET", "after", "1")).toEqual({ result: "OK" });
@@ -80,18 +82,19 @@ describe("two nodes", () => {
 
   it("S00.11 the machine returns, its Redis still a primary: sealed, demoted, then routed to", async () => {
     const mark = await scene.mark();
+    const before = (await scene.route()).epoch;
     await machineReturns("b");
-    const { epoch } = await scene.steady("a");
-    expect(epoch).toBe(3);
+    expect((await scene.steady("a")).epoch).toBe(before);
     const names = (await scene.events(mark)).map(({ name }) => name);
     expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
     expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
   });
 
   it("the machine of the replica dies: nothing is promoted; it returns: it follows", async () => {
+    const before = (await scene.route()).epoch;
     await machineDies("b");
     await scene.steady("a", []);
     await machineReturns("b");
-    expect((await scene.steady("a")).epoch).toBe(3);
+    expect((await scene.steady("a")).epoch).toBe(before);
   });
 });
