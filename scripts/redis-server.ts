@@ -180,9 +180,9 @@ const gone = (child: ChildProcess) =>
 /** Delivers a signal; waits for the end when the signal means the end. */
 async function signalled(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (gone(child)) return;
-  const exited = new Promise<boolean>((resolve) => child.once("exit", () => resolve(true)));
   child.kill(signal);
   if (signal !== "SIGKILL" && signal !== "SIGTERM") return;
+  const exited = new Promise<boolean>((resolve) => child.once("exit", () => resolve(true)));
   const cancel = new AbortController();
   const late = pause(killTimeoutMs, false, { signal: cancel.signal }).catch(() => false);
   const ended = await Promise.race([exited, late]);

@@ -189,9 +189,8 @@ async function startRelayProcess(
     pid: () => child?.pid ?? -1,
     kill: async (signal = "SIGKILL") => {
       if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, "exit");
       child.kill(signal);
-      if (signal === "SIGKILL" || signal === "SIGTERM") await gone;
+      if (signal === "SIGKILL" || signal === "SIGTERM") await once(child, "exit");
     },
     start,
     stateFile,
