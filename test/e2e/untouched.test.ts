@@ -49,7 +49,7 @@ describe("a group that is well", () => {
 
   it("F4 nothing changed: many looks, and no command, no row, no event, no KV write, no DNS call", async () => {
     const before = await traces();
-    await scene.looks(40);
+    await scene.looks(20);
     expect(await traces()).toEqual(before);
   });
 

@@ -128,6 +128,8 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
     await eventually(
       `${count} more looks at ${at}`,
       async () => (await looksAt(at)) >= before + count * by,
+      // Each look may take an interval and a whole probe timeout.
+      { withinMs: 10_000 + count * (quick.check_interval_ms + quick.probe_timeout_ms) },
     );
   };
 
