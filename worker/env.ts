@@ -91,7 +91,7 @@ export async function configInForce(env: RawEnv): Promise<InForce> {
     if (!keptBy.has(env)) {
       keptBy.add(env);
       // It is right whether the Fleet hears of it or not; cron tells it again within a minute.
-      await fleetOf(env)
+      void fleetOf(env)
         .keep(deployed.groups)
         .catch(() => keptBy.delete(env));
     }

@@ -76,8 +76,9 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   // ------------------------------------------------------------ who wakes it
 
   override async alarm(): Promise<void> {
-    // It is spent: whatever is armed now is armed anew.
-    this.#armedAtMs = 0;
+    // It is spent. The next one is set first of all, whatever becomes of the round.
+    this.#armedAtMs = Date.now() + 1000;
+    await this.ctx.storage.setAlarm(this.#armedAtMs);
     await this.#run();
   }
 

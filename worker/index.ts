@@ -9,14 +9,18 @@ import { deployedConfig, fleetOf, groupOf, type RawEnv } from "./env.ts";
 export { Fleet } from "./fleet.ts";
 export { Group } from "./group.ts";
 
+/** Those that are configured are woken all the same. */
+const noNames = (): readonly string[] => [];
+
 /** Keeps the deployed configuration if it is right, and wakes every group there ever was. */
 async function wakeAll(env: RawEnv): Promise<void> {
   const deployed = deployedConfig(env);
   const fleet = fleetOf(env);
-  if (deployed.ok) await fleet.keep(deployed.groups);
+  const unheard = (error: unknown) => console.error("the Fleet did not answer", String(error));
+  if (deployed.ok) await fleet.keep(deployed.groups).catch(unheard);
   else for (const complaint of deployed.complaints) console.error("configuration", complaint);
   const locations = new Map(
-    (await fleet.names()).map((name): [string, string | null] => [name, null]),
+    (await fleet.names().catch(noNames)).map((name): [string, string | null] => [name, null]),
   );
   if (deployed.ok) for (const { name, location } of deployed.groups) locations.set(name, location);
   const woken = await Promise.allSettled(

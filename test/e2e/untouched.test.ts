@@ -97,14 +97,14 @@ describe("a group that is well", () => {
 
   it("a body that is no JSON is 400 and one too large 413, both as problems", async () => {
     const before = await traces();
-    const send = async (body: string) => {
+    const send = async (body: string, type = "application/json") => {
       const response = await scene.worker.fetch(
         new URL("/v1/groups/cache/failover", scene.url).href,
         {
           method: "POST",
           headers: {
             authorization: `Bearer ${tokens.operate}`,
-            "content-type": "application/json",
+            "content-type": type,
           },
           body,
         },
@@ -114,6 +114,9 @@ describe("a group that is well", () => {
     };
     expect(await send("{")).toMatchObject({ status: 400, body: { status: 400 } });
     expect(await send("null")).toMatchObject({ status: 400, body: { status: 400 } });
+    // Not declared as JSON, the target would be overlooked and anybody promoted.
+    for (const type of ["application/x-www-form-urlencoded", "text/plain"])
+      expect(await send('{"to":"b"}', type)).toMatchObject({ status: 400 });
     const large = JSON.stringify({ to: "x".repeat(20_000) });
     expect(await send(large)).toMatchObject({ status: 413, body: { status: 413 } });
     expect(await traces()).toEqual(before);

@@ -75,6 +75,7 @@ app.use(
       }),
   }),
 );
+app.on("POST", "/v1/*", onlyJson);
 app.use("/v1/groups/:group/*", findGroup);
 app.use("/v1/groups/:group", findGroup);
 app.notFound((context) => unauthorizedOr(context, () => notFound(context, "no such path")));
@@ -86,8 +87,10 @@ app.get("/v1/groups", async (context) => {
   const inForce = await configInForce(env);
   const groups = await Promise.all(
     inForce.groups.map(async ({ name, location }) => {
-      const view = await groupOf(env, name, location).view(name);
-      if (view === null) return { name };
+      const view = await groupOf(env, name, location)
+        .view(name)
+        .catch(() => null);
+      if (view === null) return { name, because: "the group did not answer" };
       const { phase, epoch, rev, state, primary, because } = view;
       return { name, phase, epoch, rev, state, primary, because };
     }),
@@ -184,6 +187,19 @@ function allow(need: "read" | "operate"): MiddlewareHandler<Bindings> {
   return async function allowed(context, next) {
     return (await mayPass(context, need)) ? next() : unauthorized(context);
   };
+}
+
+/** A body that is not declared as JSON would be taken for none, and a failover for one to anybody. */
+async function onlyJson(context: Ctx, next: () => Promise<void>): Promise<Response | undefined> {
+  const declared = /^application\/json\b/i.test(context.req.header("content-type") ?? "");
+  if (!declared && (await context.req.text()).trim() !== "")
+    return problem(context, {
+      status: 400,
+      title: "Bad Request",
+      detail: "a body is JSON, with content-type application/json",
+    });
+  await next();
+  return undefined;
 }
 
 /** Paths that do not exist are told apart only for those who may know. */

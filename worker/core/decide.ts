@@ -204,6 +204,9 @@ function seeOutage(draft: Draft): void {
   if (saved.outage === null && verdicts.every((verdict) => verdict.odown)) {
     save(draft, { outage: { sinceMs: nowMs, endedMs: null } });
     tell(draft, "+outage", null, "no node of the group is up");
+  } else if (saved.outage?.endedMs != null && verdicts.every((verdict) => verdict.odown)) {
+    // All down once more: the stored primary has its time again.
+    save(draft, { outage: { ...saved.outage, endedMs: null } });
   } else if (saved.outage !== null && saved.outage.endedMs === null) {
     if (verdicts.some((verdict) => verdict.up > 0))
       save(draft, { outage: { ...saved.outage, endedMs: nowMs } });

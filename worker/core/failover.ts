@@ -158,7 +158,8 @@ export function stepPromoting(draft: Draft, phase: Extract<Phase, { kind: "promo
     const text = `${candidate} was not seen as primary within ${config.promoteTimeoutMs} ms`;
     tell(draft, "-failover-abort-slave-timeout", candidate, text);
     draft.because = `${text}: another attempt begins`;
-    return begin(draft, "promotion-lost", null, text);
+    // Whom an operator named the first primary is not replaced by anybody else.
+    return begin(draft, "promotion-lost", attempt.from === null ? attempt.target : null, text);
   }
   const again = !isPending(draft, "promote", candidate) && nowMs <= phase.sendUntilMs;
   if (again && !sentWithin(draft, "promote", candidate, config.retryMs))

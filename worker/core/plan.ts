@@ -39,9 +39,13 @@ type Hands = { readonly relay: RelayConfig; readonly stamp: Stamp };
 /** The relay that acts for a node, or null when none can now. */
 export function handsFor(draft: Draft, node: string): Hands | null {
   const { config, sight, nowMs } = draft;
-  const ordered = [...config.relays].sort(
-    (a, b) => Number(b.local.includes(node)) - Number(a.local.includes(node)),
-  );
+  // One that saw it answer before one that did not, and the local one first among equals.
+  const rank = (relay: RelayConfig) => {
+    const seen = sight.nodes[node]?.[vantageOf(relay.id)]?.class;
+    const answered = seen === "up" || seen === "loading" || seen === "switching";
+    return Number(answered) * 2 + Number(relay.local.includes(node));
+  };
+  const ordered = [...config.relays].sort((a, b) => rank(b) - rank(a));
   for (const relay of ordered) {
     const belief = sight.relays[relay.id];
     if (belief?.facts === undefined || belief.facts === null) continue;

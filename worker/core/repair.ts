@@ -28,13 +28,21 @@ export function standing(draft: Draft): Standing {
   return facts.runId === draft.saved.primaryRunId ? "made-replica" : "restarted-as-replica";
 }
 
+/** Somebody else switched the primary, as last seen: until it is seen as primary again nothing is fought. */
+export function isForeign(draft: Draft): boolean {
+  const stands = standing(draft);
+  return (
+    stands === "made-replica" || (stands === "unseen" && draft.sight.told.includes("role-change"))
+  );
+}
+
 /** First sight of a second primary: it is sealed, whatever else goes on. */
 export function sealStrangers(draft: Draft): void {
   const { config, saved } = draft;
   const { phase } = saved;
   const candidate = phase.kind === "promoting" ? phase.candidate : null;
   const wanted = phase.kind === "watching" ? null : phase.attempt.target;
-  if (saved.epoch === 0 || standing(draft) === "made-replica") return;
+  if (saved.epoch === 0 || isForeign(draft)) return;
   for (const node of config.nodes) {
     const facts = factsOf(draft.sight, node, config);
     const stranger =
@@ -62,6 +70,7 @@ export function repairPrimary(draft: Draft): void {
   if (primary === null) return;
   const facts = factsOf(draft.sight, primary, draft.config);
   const stands = standing(draft);
+  if (stands === "unseen" && isForeign(draft)) return;
   tellOnce(draft, "role-change", stands === "made-replica", () => ({
     name: "+role-change",
     node: primary.id,
@@ -91,8 +100,7 @@ export function repointFollowers(draft: Draft): readonly string[] {
   const others = config.nodes
     .filter((node) => node.id !== primary.id)
     .map((node) => ({ node, facts: factsOf(draft.sight, node, config) }))
-    .filter((each): each is { node: NodeConfig; facts: NodeFacts } => each.facts !== null)
-    .filter(({ node }) => judge(draft.sight, node, config, draft.nowMs).down === 0);
+    .filter((each): each is { node: NodeConfig; facts: NodeFacts } => each.facts !== null);
   const right = others.filter(({ facts }) => follows(facts, primary));
   for (const { node, facts } of right)
     tellOnce(draft, `reconf:${node.id}`, facts.linkUp && wasSent(draft, "demote", node.id), () => ({
@@ -133,7 +141,8 @@ export function readableNow(draft: Draft): readonly string[] {
   const { config, saved, sight, nowMs } = draft;
   const primary = nodeOf(config, saved.primary);
   if (primary === null) return [];
-  const primaryUp = factsOf(sight, primary, config) !== null;
+  const head = factsOf(sight, primary, config);
+  const primaryUp = head !== null && head.role === "primary" && !head.loading;
   return config.nodes
     .filter((node) => node.id !== primary.id)
     .filter((node) => {

@@ -9,7 +9,7 @@ import { type Draft, enter, nodeOf, save, tell, tellOnce, untellAll, wakeBy } fr
 import { begin, electFor } from "./failover.ts";
 import { factsOf, judge } from "./health.ts";
 import { follows } from "./plan.ts";
-import { repairPrimary, repointFollowers, standing } from "./repair.ts";
+import { isForeign, repairPrimary, repointFollowers, standing } from "./repair.ts";
 
 /** Time between looks while the others are repointed: a synchronisation may take long. */
 const REPOINT_LOOK_MS = 1000;
@@ -89,6 +89,7 @@ function failOverIfDown(draft: Draft): boolean {
 /** What forbids an attempt now, in words; null: nothing. */
 function whyHeld(draft: Draft, authorised: boolean): string | null {
   const { config, saved, nowMs } = draft;
+  if (isForeign(draft)) return "somebody else made it a replica before: an operator decides";
   if (!authorised) return "NOQUORUM: too few vantages answered";
   if (saved.outage !== null && saved.outage.endedMs === null) return "and so is every other node";
   if (saved.outage?.endedMs != null) {
