@@ -16,6 +16,7 @@ const head = {
   primary: "b",
   stamp: { boot: "boot-1", ms: 1234 },
 };
+const at = { host: "10.0.0.1", port: 6379 };
 const deadline = () => ({ deadlineMs: Date.now() + 300 });
 const promote = (): RelayAction => ({
   ...head,
@@ -23,6 +24,7 @@ const promote = (): RelayAction => ({
   kind: "promote",
   node: "b",
   minReplicas: 0,
+  bootSealed: true,
 });
 
 const deps = (url: string, fetch?: Fetch): PerformDeps => ({
@@ -54,21 +56,21 @@ describe("the message", () => {
       url: "https://b.example.com/nodes/b/promote",
       headers: { authorization: "Bearer control-token", "picket-group": "cache" },
     });
-    expect(asked?.body).toEqual({ ...body, minReplicas: 0 });
+    expect(asked?.body).toEqual({ ...body, minReplicas: 0, bootSealed: true });
   });
 
   it.each([
-    [{ kind: "promote", node: "b", minReplicas: 1 }, verbBodies.promote],
-    [{ kind: "unseal", node: "b", minReplicas: 1 }, verbBodies.unseal],
-    [{ kind: "seal", node: "b" }, verbBodies.seal],
-    [
-      { kind: "demote", node: "b", follow: { host: "10.0.0.1", port: 6379 }, minReplicas: 0 },
-      verbBodies.demote,
-    ],
-  ] as const)("is what the relay understands: %j", async (verb, schema) => {
+    { kind: "promote", node: "b", minReplicas: 1, bootSealed: false },
+    { kind: "unseal", node: "b", minReplicas: 1, bootSealed: true },
+    { kind: "seal", node: "b" },
+    { kind: "demote", node: "b", follow: at, minReplicas: 0, bootSealed: true },
+    { kind: "switchover", node: "b", to: at, timeoutMs: 600_000 },
+    { kind: "abort-switchover", node: "b" },
+    { kind: "script-kill", node: "b" },
+  ] as const)("is what the relay understands: %j", async (verb) => {
     const asked = await sent({ ...head, ...deadline(), ...verb });
     expect(asked?.url).toBe(`https://b.example.com/nodes/b/${verb.kind}`);
-    expect(v.is<v.GenericSchema>(schema, asked?.body)).toBe(true);
+    expect(v.is<v.GenericSchema>(verbBodies[verb.kind], asked?.body)).toBe(true);
   });
 
   it("tells an epoch to the group's own path", async () => {

@@ -5,6 +5,8 @@ import type { Fetch } from "../../worker/relay/request.ts";
 
 const target = {
   vantage: "relay:a",
+  from: "group",
+  epoch: 7,
   group: "cache",
   node: "a",
   url: "https://relay-a.example.com/nodes/a/",
@@ -51,6 +53,8 @@ it("asks everything in one request", async () => {
   });
   expect(seen).toMatchObject({
     vantage: "relay:a",
+    from: "group",
+    epoch: 7,
     node: "a",
     class: "up",
     detail: "PONG",

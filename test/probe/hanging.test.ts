@@ -5,6 +5,7 @@ import { upstashProbe } from "../../worker/probe/upstash.ts";
 import { http, type RawServer, rawServer } from "./server.ts";
 
 const timeoutMs = 300;
+const asked = { vantage: "v", from: "weur", epoch: 1, group: "cache", node: "a" };
 let server: RawServer | null = null;
 afterEach(async () => {
   await server?.close();
@@ -14,7 +15,7 @@ afterEach(async () => {
 async function look(url: string) {
   const startedAt = performance.now();
   const seen = await upstashProbe()(
-    { vantage: "v", group: "cache", node: "a", url, token: "secret-token" },
+    { ...asked, url, token: "secret-token" },
     { timeoutMs, now: Date.now },
   );
   expect(performance.now() - startedAt).toBeLessThan(timeoutMs + 200);
@@ -109,7 +110,7 @@ it("does not begin to read what is declared too large", async () => {
 
 it("a fetch that ignores its signal is late all the same", async () => {
   const deaf = upstashProbe(() => new Promise(() => {}));
-  const target = { vantage: "v", group: "g", node: "a", url: "http://x", token: "secret" };
+  const target = { ...asked, url: "http://x", token: "secret" };
   const seen = await deaf(target, { timeoutMs: 20, now: Date.now });
   expect(seen).toMatchObject({ class: "relay-unreachable", detail: "no answer within 20 ms" });
 });

@@ -44,7 +44,10 @@ afterAll(async () => {
 
 const look = (node: string, token = controlToken): Promise<Observation> =>
   upstashProbe()(
-    { vantage: "relay:a", group: "cache", node, url: `${relay.url}/nodes/${node}`, token },
+    {
+      ...{ vantage: "relay:a", from: "group", epoch: 1, group: "cache", node },
+      ...{ url: `${relay.url}/nodes/${node}`, token },
+    },
     { timeoutMs, now: Date.now },
   );
 const seen = (node: string, expected: object) =>
@@ -98,7 +101,7 @@ it("tells the epoch, seals and unseals; a stamp of another boot is refused", asy
   type Verb =
     | { kind: "tell-epoch" }
     | { kind: "seal"; node: string }
-    | { kind: "unseal"; node: string; minReplicas: number };
+    | { kind: "unseal"; node: string; minReplicas: number; bootSealed: boolean };
   const act = async (verb: Verb, over: { stamp?: Stamp } = {}) => {
     actions += 1;
     const action: RelayAction = {
@@ -128,6 +131,7 @@ it("tells the epoch, seals and unseals; a stamp of another boot is refused", asy
     kind: "refused",
     detail: expect.stringMatching(/^STAMP/),
   });
-  expect(await act({ kind: "unseal", node: "a", minReplicas: 0 })).toMatchObject({ kind: "done" });
+  const unseal = { kind: "unseal", node: "a", minReplicas: 0, bootSealed: false } as const;
+  expect(await act(unseal)).toMatchObject({ kind: "done" });
   expect(await look("a")).toMatchObject({ facts: { minReplicasToWrite: 0 } });
 });

@@ -24,15 +24,19 @@ type Ask = { epoch: number; primary: string | null; stamp?: { boot: string; ms: 
 
 function asking(verb: Verb, node: string, ask: Ask, action = "x"): VerbRequest {
   const head = { group: "g", action, stamp: fresh, ...ask };
-  const minReplicas = 0;
+  const opened = { minReplicas: 0, bootSealed: true };
   switch (verb) {
     case "seal":
+    case "abort-switchover":
+    case "script-kill":
       return { verb, node, body: head };
     case "demote":
-      return { verb, node, body: { ...head, minReplicas, follow: { host: "h", port: 1 } } };
+      return { verb, node, body: { ...head, ...opened, follow: { host: "h", port: 1 } } };
+    case "switchover":
+      return { verb, node, body: { ...head, to: { host: "h", port: 1 }, timeoutMs: 1000 } };
     case "promote":
     case "unseal":
-      return { verb, node, body: { ...head, minReplicas } };
+      return { verb, node, body: { ...head, ...opened } };
   }
 }
 
@@ -81,6 +85,17 @@ test.each<[why: string, HeldEpoch | null, Verb, node: string, Ask, wanted: strin
   ["unseal of another", a, "unseal", "b", a, "PRIMARY"],
   ["unseal after an attempt that named nobody", nobody, "unseal", "a", nobody, "accept"],
   ["unseal that does not say the name", a, "unseal", "a", nobody, "PRIMARY"],
+  ["switchover to the named", a, "switchover", "b", a, "accept"],
+  ["switchover of the named", a, "switchover", "a", a, "PRIMARY"],
+  ["switchover to nobody", nobody, "switchover", "b", nobody, "PRIMARY"],
+  ["switchover that does not say the name", a, "switchover", "b", nobody, "PRIMARY"],
+  ["switchover of an epoch behind", a, "switchover", "b", { epoch: 4, primary: "a" }, "EPOCH"],
+  ["abort of a hand-over to the named", a, "abort-switchover", "b", a, "accept"],
+  ["abort before anyone is named", nobody, "abort-switchover", "a", nobody, "accept"],
+  ["a late abort of an epoch behind", a, "abort-switchover", "b", { ...a, epoch: 4 }, "EPOCH"],
+  ["script-kill at the named", a, "script-kill", "a", a, "accept"],
+  ["script-kill at another, without the name", a, "script-kill", "b", nobody, "accept"],
+  ["script-kill when nothing is known", null, "script-kill", "a", nobody, "UNTOLD"],
   ["a stamp of another boot", a, "seal", "b", { ...a, stamp: { boot: "0", ms: 9000 } }, "STAMP"],
   ["a stamp from the future", a, "seal", "b", { ...a, stamp: { ...fresh, ms: 10_001 } }, "STAMP"],
   ["a stamp that is too old", a, "seal", "b", { ...a, stamp: { ...fresh, ms: 7_999 } }, "STAMP"],
@@ -125,8 +140,11 @@ describe("an action id that came before", () => {
   test("with other things to do", () => {
     const request = asking("demote", "b", a);
     if (request.verb !== "demote") throw new Error("a demote");
-    const body = { ...request.body, follow: { host: "elsewhere", port: 1 } };
-    expect(verdict(done, { ...request, body })).toBe("ACTION");
+    const follow = { host: "elsewhere", port: 1 };
+    for (const other of [{ follow }, { minReplicas: 1 }, { bootSealed: false }]) {
+      const body = { ...request.body, ...other };
+      expect(verdict(done, { ...request, body })).toBe("ACTION");
+    }
   });
 
   test("in another group is another action", () => {

@@ -12,7 +12,7 @@ import { type RedisOptions, type RedisProcess, startRedis } from "../../scripts/
 import type { NodeFacts } from "../../worker/core/types.ts";
 import { parseInfo } from "../../worker/redis/info.ts";
 import type { RelayNodeConfig, RelaySettings } from "../../worker/relay/config.ts";
-import { headers } from "../../worker/relay/protocol.ts";
+import { headers, type Verb } from "../../worker/relay/protocol.ts";
 import { type Relay, startRelay } from "../../worker/relay/serve.ts";
 
 export const CONTROL = "control-token-of-the-tests";
@@ -105,7 +105,7 @@ let actions = 0;
 /** A verb with a fresh stamp and an action id of its own, unless given. */
 export async function verb(
   relay: { url: string },
-  path: `${string}/${"promote" | "demote" | "seal" | "unseal"}`,
+  path: `${string}/${Verb}`,
   body: Readonly<Record<string, unknown>>,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Said> {

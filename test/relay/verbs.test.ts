@@ -3,8 +3,8 @@ import { createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Reply } from "../../worker/redis/connection.ts";
-import { outcomeOf } from "../../worker/relay/hands.ts";
 import { headers, SEALED } from "../../worker/relay/protocol.ts";
+import { outcomeOf } from "../../worker/relay/steps.ts";
 import {
   app,
   DATA,
@@ -48,13 +48,13 @@ test("a failover by verbs: seal, promote, demote, each seen in INFO", async () =
   const lag = await post(relay, "/nodes/a", ["CONFIG", "GET", "min-replicas-max-lag"]);
   expect(lag.body).toEqual({ result: ["min-replicas-max-lag", "10"] });
 
-  const promotion = { epoch: 1, primary: "b", minReplicas: 0 };
+  const promotion = { epoch: 1, primary: "b", minReplicas: 0, bootSealed: false };
   expect(await verb(relay, "b/promote", promotion)).toMatchObject(done);
   expect(await facts(relay, "b")).toMatchObject({ role: "primary", minReplicasToWrite: 0 });
   expect(await app(relay, "b").set("n", "new")).toBe("OK");
 
   const follow = { host: b.host, port: b.port };
-  const demotion = { epoch: 1, primary: "b", follow, minReplicas: 0 };
+  const demotion = { epoch: 1, primary: "b", follow, minReplicas: 0, bootSealed: false };
   expect(await verb(relay, "a/demote", demotion)).toMatchObject(done);
   await vi.waitFor(
     async () =>
@@ -83,7 +83,7 @@ test("a failover by verbs: seal, promote, demote, each seen in INFO", async () =
 test("unseal gives back what the group wants", async () => {
   const { relay } = await pair();
   await verb(relay, "a/seal", { epoch: 1, primary: null });
-  const unseal = { epoch: 1, primary: "a", minReplicas: 1 };
+  const unseal = { epoch: 1, primary: "a", minReplicas: 1, bootSealed: false };
   expect(await verb(relay, "a/unseal", unseal)).toMatchObject(done);
   expect(await facts(relay, "a")).toMatchObject({ minReplicasToWrite: 1 });
   // Redis counts a replica only after its first acknowledgement.
@@ -108,7 +108,7 @@ test("clients are dropped by promote, and the relay's own app connection is not 
   });
   const look = async () => (await post(relay, "/nodes/b", ["PING"])).body;
   await vi.waitFor(() => expect(answered).toBeGreaterThan(50), settled);
-  const promotion = { epoch: 1, primary: "b", minReplicas: 0 };
+  const promotion = { epoch: 1, primary: "b", minReplicas: 0, bootSealed: false };
   expect(await verb(relay, "b/promote", promotion)).toMatchObject(done);
   expect(await look()).toEqual({ result: "PONG" });
   const before = answered;
@@ -125,7 +125,12 @@ test("a server without a config file: done, and said", async () => {
   // A config file that cannot be written fails as one that is not there.
   await rm(join(server.dir, "redis.conf"));
   await mkdir(join(server.dir, "redis.conf"));
-  const said = await verb(relay, "a/promote", { epoch: 1, primary: "a", minReplicas: 0 });
+  const said = await verb(relay, "a/promote", {
+    epoch: 1,
+    primary: "a",
+    minReplicas: 0,
+    bootSealed: false,
+  });
   expect(said).toMatchObject({
     status: 200,
     body: { outcome: "done", detail: expect.stringContaining("config file not rewritten") },
@@ -137,7 +142,12 @@ test("what Redis refuses is failed, with its own words", async () => {
   const server = await redis({ args: ["--rename-command", "REPLICAOF", "hidden"] });
   const relay = await relayOver(await settingsFor([nodeAt("a", server)]));
   await tell(relay);
-  const said = await verb(relay, "a/promote", { epoch: 1, primary: "a", minReplicas: 0 });
+  const said = await verb(relay, "a/promote", {
+    epoch: 1,
+    primary: "a",
+    minReplicas: 0,
+    bootSealed: false,
+  });
   expect(said).toMatchObject({
     status: 502,
     body: { outcome: "failed", detail: expect.stringContaining("unknown command") },
@@ -163,7 +173,7 @@ test("the fence over HTTP: one refusal of each kind, and nothing happens to Redi
   expect(await tell(relay, 4)).toMatchObject(refusedAs("EPOCH"));
   expect(await verb(relay, "a/seal", { ...seal, epoch: 4 })).toMatchObject(refusedAs("EPOCH"));
   expect(await tell(relay, 5, "b")).toMatchObject({ status: 200 });
-  const promotion = { epoch: 5, primary: "a", minReplicas: 0 };
+  const promotion = { epoch: 5, primary: "a", minReplicas: 0, bootSealed: false };
   expect(await verb(relay, "a/promote", promotion)).toMatchObject(refusedAs("PRIMARY"));
 
   const old = await stampOf(relay);
@@ -187,7 +197,7 @@ test("a repeated action gets its stored outcome and does nothing", async () => {
   const { relay } = await pair();
   const seal = { epoch: 1, primary: null, action: "once" };
   expect(await verb(relay, "a/seal", seal)).toMatchObject(done);
-  await verb(relay, "a/unseal", { epoch: 1, primary: null, minReplicas: 0 });
+  await verb(relay, "a/unseal", { epoch: 1, primary: null, minReplicas: 0, bootSealed: false });
   expect(await verb(relay, "a/seal", seal)).toMatchObject(done);
   expect(await facts(relay, "a")).toMatchObject({ minReplicasToWrite: 0 });
 });
@@ -211,7 +221,7 @@ test("a stopped Redis is surely not promoted, and does not promote itself when i
   await post(relay, "/nodes/b", ["PING"]);
   const stamp = await stampOf(relay);
   await b.kill("SIGSTOP");
-  const promotion = { epoch: 1, primary: "b", minReplicas: 0, stamp };
+  const promotion = { epoch: 1, primary: "b", minReplicas: 0, bootSealed: false, stamp };
   const startedAt = performance.now();
   const said = await verb(relay, "b/promote", promotion);
   expect(said).toMatchObject({

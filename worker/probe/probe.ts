@@ -7,7 +7,10 @@
 import type { Observation } from "../core/types.ts";
 
 export type Target = {
+  /** Whose vote it is, where the question is asked from, and the epoch in force: all as in Observation. */
   readonly vantage: string;
+  readonly from: string;
+  readonly epoch: number;
   readonly group: string;
   readonly node: string;
   /** Upstash REST base address of the node. */

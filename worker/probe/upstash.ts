@@ -32,6 +32,8 @@ export const upstashProbe =
     const atMs = options.now();
     return {
       vantage: target.vantage,
+      from: target.from,
+      epoch: target.epoch,
       node: target.node,
       class: verdict.class,
       detail: brief(verdict.detail, target.token),

@@ -26,13 +26,16 @@ export function parseInfo(text: string, minReplicas: string | number | null): No
     role: replica ? "replica" : "primary",
     replicaOf: replica ? followed(fields) : null,
     linkUp,
-    linkDownMs: linkUp ? 0 : linkDownMs(fields),
+    linkDownMs: linkUp ? 0 : milliseconds(fields.get("master_link_down_since_seconds")),
     syncing: fields.get("master_sync_in_progress") === "1",
     loading: fields.get("loading") === "1" || fields.get("async_loading") === "1",
+    lastIoMs: milliseconds(fields.get("master_last_io_seconds_ago")),
     offset: count(fields.get(replica ? "slave_repl_offset" : "master_repl_offset")) ?? 0,
     priority:
       count(fields.get("slave_priority") ?? fields.get("replica_priority")) ?? DEFAULT_PRIORITY,
     replicationId: fields.get("master_replid") ?? "",
+    replicationId2: earlierHistory(fields.get("master_replid2")),
+    secondOffset: count(fields.get("second_repl_offset")),
     switching: (fields.get("master_failover_state") ?? "no-failover") !== "no-failover",
     connectedReplicas: count(fields.get("connected_slaves")) ?? 0,
     keys: keysOf(fields),
@@ -57,10 +60,15 @@ function followed(fields: ReadonlyMap<string, string>): Address | null {
   return host === undefined || host === "" || port === null ? null : { host, port };
 }
 
-/** -1 is Redis's word for a link that was never up since it started. */
-function linkDownMs(fields: ReadonlyMap<string, string>): number | null {
-  const seconds = count(fields.get("master_link_down_since_seconds"));
-  return seconds === null ? null : seconds * 1000;
+/** -1 is Redis's word for what has not happened since it started. */
+function milliseconds(seconds: string | undefined): number | null {
+  const whole = count(seconds);
+  return whole === null ? null : whole * 1000;
+}
+
+/** All zeros: it was never promoted over another's history. */
+function earlierHistory(id: string | undefined): string | null {
+  return id === undefined || /^0*$/.test(id) ? null : id;
 }
 
 function keysOf(fields: ReadonlyMap<string, string>): number {
@@ -73,4 +81,28 @@ function keysOf(fields: ReadonlyMap<string, string>): number {
 
 function count(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : null;
+}
+
+/** A replica as its primary names it: what FAILOVER TO wants to hear. */
+export type ConnectedReplica = Address & { readonly state: string };
+
+const MAX_REPLICAS = 1000;
+
+/** The `slaveN:` lines of INFO replication. */
+export function replicasOf(text: string): readonly ConnectedReplica[] {
+  const replicas: ConnectedReplica[] = [];
+  for (const [name, value] of fieldsOf(text)) {
+    if (!/^slave\d+$/.test(name) || replicas.length === MAX_REPLICAS) continue;
+    const parts = new Map(value.split(",").map((part) => divided(part)));
+    const host = parts.get("ip") ?? "";
+    const port = count(parts.get("port"));
+    if (host !== "" && port !== null)
+      replicas.push({ host, port, state: parts.get("state") ?? "" });
+  }
+  return replicas;
+}
+
+function divided(part: string): readonly [string, string] {
+  const equals = part.indexOf("=");
+  return [part.slice(0, Math.max(0, equals)), part.slice(equals + 1)];
 }

@@ -207,7 +207,7 @@ async function tellEpoch(c: Ctx, deps: AppDeps): Promise<Response> {
   const group = c.req.param("group") ?? "";
   if (!body.success) return c.json({ error: wrongBody(body.issues) }, 400);
   if (group.length > 253) return c.json({ error: "ERR group: at most 253 characters" }, 400);
-  const answer = await deps.hands.tellEpoch(group, body.output);
+  const answer = await deps.hands.tellEpoch(group, body.output, deadlineMs(c, deps));
   return c.json(answer, STATUS[answer.outcome]);
 }
 

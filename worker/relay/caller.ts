@@ -52,18 +52,32 @@ function messageOf(group: string, action: RelayAction): { path: string; body: un
     return { path: `/groups/${encodeURIComponent(group)}/epoch`, body };
   }
   const path = `/nodes/${encodeURIComponent(action.node)}/${action.kind}`;
-  const head: VerbBody<"seal"> = { group, epoch, primary, action: action.id, stamp };
+  const head: VerbBody<"seal" | "abort-switchover" | "script-kill"> = {
+    group,
+    epoch,
+    primary,
+    action: action.id,
+    stamp,
+  };
   switch (action.kind) {
     case "seal":
+    case "abort-switchover":
+    case "script-kill":
       return { path, body: head };
     case "promote":
     case "unseal": {
-      const body: VerbBody<"promote" | "unseal"> = { ...head, minReplicas: action.minReplicas };
+      const { minReplicas, bootSealed } = action;
+      const body: VerbBody<"promote" | "unseal"> = { ...head, minReplicas, bootSealed };
       return { path, body };
     }
     case "demote": {
-      const { follow, minReplicas } = action;
-      const body: VerbBody<"demote"> = { ...head, follow, minReplicas };
+      const { follow, minReplicas, bootSealed } = action;
+      const body: VerbBody<"demote"> = { ...head, follow, minReplicas, bootSealed };
+      return { path, body };
+    }
+    case "switchover": {
+      const { to, timeoutMs } = action;
+      const body: VerbBody<"switchover"> = { ...head, to, timeoutMs };
       return { path, body };
     }
   }

@@ -150,27 +150,34 @@ function raised(
   return { kind: "raised", held: { epoch, primary: held.primary ?? primary } };
 }
 
+/** These open no node and move none: they may come without a name, also late. */
+const NEEDS_NO_NAME: readonly Verb[] = ["seal", "abort-switchover", "script-kill"];
+
 /**
- * What a verb may do to a node, by whom the epoch names. A seal may come without a name, also late: it
- * only ever closes a node, and never the named primary. Everything that opens a node or moves it needs the
+ * What a verb may do to a node, by whom the epoch names. Everything that opens a node or moves it needs the
  * name, except the unseal of an epoch that names nobody: an attempt given up before it promoted anyone.
+ * A seal is never for the named primary. Ending a script or a hand-over is for any node.
  */
 function wrongPrimary(named: string | null, { verb, node, body }: VerbRequest): string | null {
-  if (body.primary === null && named !== null && verb !== "seal") {
+  if (body.primary === null && named !== null && !NEEDS_NO_NAME.includes(verb)) {
     return `epoch ${body.epoch} names ${named}, and ${verb} does not say so`;
   }
   switch (verb) {
     case "promote":
       return named === node ? null : `promote of ${node}, but the epoch names ${named ?? "nobody"}`;
     case "demote":
-      if (named === null) return `demote of ${node}, but the epoch names nobody to follow`;
-      return named === node ? `demote of ${node}, the primary that the epoch names` : null;
+    case "switchover":
+      if (named === null) return `${verb} of ${node}, but the epoch names nobody to follow`;
+      return named === node ? `${verb} of ${node}, the primary that the epoch names` : null;
     case "seal":
       return named === node ? `seal of ${node}, the primary that the epoch names` : null;
     case "unseal":
       return named === null || named === node
         ? null
         : `unseal of ${node}, but the epoch names ${named}`;
+    case "abort-switchover":
+    case "script-kill":
+      return null;
   }
 }
 
@@ -188,14 +195,8 @@ function refused(
   return { kind: "refused", detail: `${refusals[code]} ${detail}`.slice(0, 500) };
 }
 
-function contentOf({ verb, body }: VerbRequest): string {
-  switch (verb) {
-    case "seal":
-      return JSON.stringify([body.primary]);
-    case "demote":
-      return JSON.stringify([body.primary, body.minReplicas, body.follow.host, body.follow.port]);
-    case "promote":
-    case "unseal":
-      return JSON.stringify([body.primary, body.minReplicas]);
-  }
+/** All of the body but its head: that is compared for itself, and a stamp is always another. */
+function contentOf({ body }: VerbRequest): string {
+  const { group, epoch, action, stamp, ...rest } = body;
+  return JSON.stringify(rest);
 }

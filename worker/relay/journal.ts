@@ -1,8 +1,8 @@
 /**
  * The relay's memory across restarts: one JSON file with the epochs it holds and its recent actions.
  *
- * Promises: after `save` resolved the journal survives a power cut; saves happen in the order they were
- * asked for; a missing file is an empty journal; a file that is no journal is refused by name.
+ * Promises: after `save` resolved the journal, or a newer one, survives a power cut; an older one never
+ * comes after a newer one; a missing file is an empty journal; a file that is no journal is refused by name.
  * Must never: repair or overwrite a file that it could not read.
  */
 import { open, readFile, rename } from "node:fs/promises";
@@ -74,12 +74,23 @@ function parseJournal(text: string): Journal | null {
   }
 }
 
+/** One write at a time; all who ask while it runs share the next one, so a hung disk gathers nothing. */
 function storeIn(path: string): JournalStore {
   let last: Promise<void> = Promise.resolve();
+  let next: { journal: Journal; readonly saved: Promise<void> } | null = null;
   return {
     save: (journal) => {
-      const saved = last.then(() => replace(path, textOf(journal)));
+      if (next !== null) {
+        next.journal = journal;
+        return next.saved;
+      }
+      const saved = last.then(() => {
+        const text = textOf(next?.journal ?? journal);
+        next = null;
+        return replace(path, text);
+      });
       last = saved.catch(() => {});
+      next = { journal, saved };
       return saved;
     },
   };

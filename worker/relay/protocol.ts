@@ -6,7 +6,15 @@
  */
 import * as v from "valibot";
 
-export const verbs = ["promote", "demote", "seal", "unseal"] as const;
+export const verbs = [
+  "promote",
+  "demote",
+  "seal",
+  "unseal",
+  "switchover",
+  "abort-switchover",
+  "script-kill",
+] as const;
 export type Verb = (typeof verbs)[number];
 
 /** With every answer to a control token: the relay's clock and the epoch it holds for `picket-group`. */
@@ -28,6 +36,11 @@ const epoch = v.pipe(v.number(), v.integer(), v.minValue(0));
 const minReplicas = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(999_999));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 
+const address = v.strictObject({ host: name, port });
+const timeoutMs = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(600_000));
+/** The config file stays sealed, so that the node boots sealed. */
+const bootSealed = v.boolean();
+
 const stamp = v.strictObject({
   boot: name,
   ms: v.pipe(v.number(), v.minValue(0)),
@@ -44,10 +57,13 @@ const head = {
 
 /** Bodies of POST /nodes/:id/<verb>. */
 export const verbBodies = {
-  promote: v.strictObject({ ...head, minReplicas }),
-  demote: v.strictObject({ ...head, follow: v.strictObject({ host: name, port }), minReplicas }),
+  promote: v.strictObject({ ...head, minReplicas, bootSealed }),
+  demote: v.strictObject({ ...head, follow: address, minReplicas, bootSealed }),
   seal: v.strictObject(head),
-  unseal: v.strictObject({ ...head, minReplicas }),
+  unseal: v.strictObject({ ...head, minReplicas, bootSealed }),
+  switchover: v.strictObject({ ...head, to: address, timeoutMs }),
+  "abort-switchover": v.strictObject(head),
+  "script-kill": v.strictObject(head),
 } as const;
 export type VerbBody<V extends Verb> = v.InferOutput<(typeof verbBodies)[V]>;
 
@@ -91,3 +107,17 @@ export const nodeErrors = {
 /** min-replicas-to-write of a sealed node; min-replicas-max-lag must be above 0 for it to work. */
 export const SEALED = 1_000_000;
 export const SEALED_MAX_LAG_S = 10;
+
+/**
+ * What a config file holds so that its node boots sealed: it takes no write, and it begins no
+ * synchronisation, so that replicas keep their data when it starts empty.
+ */
+export const BOOT_SEALED = [
+  ["min-replicas-to-write", SEALED],
+  ["min-replicas-max-lag", SEALED_MAX_LAG_S],
+  ["repl-diskless-sync", "yes"],
+  ["repl-diskless-sync-delay", 1_000_000],
+] as const;
+
+/** First word of a switchover's detail when the server knows no FAILOVER (before Redis 6.2). */
+export const UNSUPPORTED = "UNSUPPORTED";
