@@ -1,37 +1,81 @@
 /**
- * The only reader of raw bindings: everyone else gets what is here.
+ * The only reader of raw bindings, and what the objects behind them say to each other.
  *
  * Promises: configuration is parsed once per isolate; secrets are handed out one by one, by name.
  * Must never: put a secret into an error, a log or an answer.
  */
 import { type ParsedConfig, parseConfig } from "./core/config.ts";
 import type { GroupEvent } from "./core/events.ts";
+import type { QuorumCheck } from "./core/quorum.ts";
 import type { Route } from "./core/route.ts";
 import type { OperatorRequest, Reply } from "./core/state.ts";
-import type { GroupConfig } from "./core/types.ts";
+import type { GroupConfig, NodeFacts } from "./core/types.ts";
 import type { GroupView } from "./core/view.ts";
+
+/** What a Group answers: what was asked for, or in words why not. */
+export type Answer<T> =
+  | { readonly kind: "told"; readonly value: T }
+  /** The group is no longer configured, or has no such node. */
+  | { readonly kind: "not-found"; readonly detail: string }
+  /** Its stored state cannot be read, or it did not come to an answer. */
+  | { readonly kind: "unavailable"; readonly detail: string };
 
 export type LoggedEvent = GroupEvent & { readonly seq: number };
 
-/** What the door asks of a Group. `null`: the group is not configured. */
-export type GroupRpc = {
-  wake(name: string): Promise<void>;
-  view(name: string): Promise<GroupView | null>;
-  route(name: string): Promise<Route | null>;
-  /** Events with a higher number than `after`, oldest first, at most `limit`. */
-  events(after: number, limit: number): Promise<readonly LoggedEvent[]>;
-  ask(name: string, request: OperatorRequest): Promise<Reply | null>;
+/** Only the newest events are kept: a reader whose last number is below `oldest - 1` missed some. */
+export type EventPage = {
+  readonly events: readonly LoggedEvent[];
+  /** Numbers of the first and the last event kept; null while there is none. */
+  readonly oldest: number | null;
+  readonly newest: number | null;
 };
 
-export type Kept = { readonly groups: readonly GroupConfig[]; readonly atMs: number };
+/** What Redis last said of itself, whenever that was; null since the Group's memory began. */
+export type LastInfo = {
+  readonly node: string;
+  readonly vantage: string | null;
+  readonly agoMs: number | null;
+  readonly facts: NodeFacts | null;
+};
+
+/** What the door asks of a Group. */
+export type GroupRpc = {
+  wake(name: string): Promise<void>;
+  view(name: string): Promise<Answer<GroupView>>;
+  route(name: string): Promise<Answer<Route>>;
+  ckquorum(name: string): Promise<Answer<QuorumCheck>>;
+  lastInfo(name: string, node: string): Promise<Answer<LastInfo>>;
+  /** Events with a higher number than `after`, oldest first, at most `limit`. */
+  events(after: number, limit: number): Promise<EventPage>;
+  ask(name: string, request: OperatorRequest): Promise<Answer<Reply>>;
+};
+
+/** At most so many failovers in so long, over all groups. */
+export type Brake = Extract<ParsedConfig, { ok: true }>["brake"];
+
+/** The last good configuration, as the Fleet has it. */
+export type Kept =
+  | { readonly kind: "none" }
+  | {
+      readonly kind: "kept";
+      readonly groups: readonly GroupConfig[];
+      readonly brake: Brake;
+      readonly atMs: number;
+    }
+  /** A later version wrote it. */
+  | { readonly kind: "unreadable"; readonly problem: string };
+
+export type Permit = { readonly granted: boolean; readonly detail: string };
 
 /** What everyone asks of the Fleet. */
 export type FleetRpc = {
   /** Keeps a configuration that was found right, and its group names. */
-  keep(groups: readonly GroupConfig[]): Promise<void>;
-  lastGood(): Promise<Kept | null>;
+  keep(groups: readonly GroupConfig[], brake: Brake): Promise<void>;
+  lastGood(): Promise<Kept>;
   /** Every group that ever was: those no longer configured are woken too, to stop. */
   names(): Promise<readonly string[]>;
+  /** May one more failover begin? Asked twice for one action it counts once. */
+  permit(group: string, action: string, brake: Brake): Promise<Permit>;
 };
 
 export type RawEnv = {
@@ -76,29 +120,75 @@ export function deployedConfig(env: RawEnv): ParsedConfig {
 }
 
 export type InForce = {
-  readonly source: "deployed" | "last-good" | "none";
+  /** `none`: nothing runs; `unheard`: what should run is not known. Both say why. */
+  readonly source: "deployed" | "last-good" | "none" | "unheard";
   readonly groups: readonly GroupConfig[];
+  readonly brake: Brake | null;
   /** Since when the last good one is kept; null for the deployed one. */
   readonly keptAtMs: number | null;
+  readonly problem: string | null;
 };
 
 const keptBy = new WeakSet<RawEnv>();
 
-/** The configuration that runs: the deployed one when it is right, else the last good one. */
+/** The configuration that runs: the deployed one when it is right, else the last good one. Never rejects. */
 export async function configInForce(env: RawEnv): Promise<InForce> {
   const deployed = deployedConfig(env);
-  if (deployed.ok) {
-    if (!keptBy.has(env)) {
-      keptBy.add(env);
-      // It is right whether the Fleet hears of it or not; cron tells it again within a minute.
-      void fleetOf(env)
-        .keep(deployed.groups)
-        .catch(() => keptBy.delete(env));
-    }
-    return { source: "deployed", groups: deployed.groups, keptAtMs: null };
+  if (!deployed.ok) return inForceOf(await lastGood(env));
+  if (!keptBy.has(env)) {
+    keptBy.add(env);
+    // It is right whether the Fleet hears of it or not; cron tells it again within a minute.
+    void fleetOf(env)
+      .keep(deployed.groups, deployed.brake)
+      .catch(() => keptBy.delete(env));
   }
-  const kept = await fleetOf(env).lastGood();
-  return kept === null
-    ? { source: "none", groups: [], keptAtMs: null }
-    : { source: "last-good", groups: kept.groups, keptAtMs: kept.atMs };
+  const { groups, brake } = deployed;
+  return { source: "deployed", groups, brake, keptAtMs: null, problem: null };
+}
+
+function inForceOf(kept: Kept | null): InForce {
+  if (kept?.kind === "kept") {
+    const { groups, brake, atMs } = kept;
+    return { source: "last-good", groups, brake, keptAtMs: atMs, problem: null };
+  }
+  const nothing = { groups: [], brake: null, keptAtMs: null };
+  if (kept === null) {
+    const problem =
+      "the deployed configuration is wrong, and the Fleet, which has the last good one, is silent";
+    return { source: "unheard", ...nothing, problem };
+  }
+  const never = "no configuration was ever right: nothing runs";
+  return { source: "none", ...nothing, problem: kept.kind === "none" ? never : kept.problem };
+}
+
+const MEMO_MS = 10_000;
+const FLEET_MS = 2000;
+const memos = new WeakMap<RawEnv, { readonly kept: Kept; readonly atMs: number }>();
+
+/** Asked for in every round while the deployed one is wrong, so remembered; null: never heard of it. */
+async function lastGood(env: RawEnv): Promise<Kept | null> {
+  const memo = memos.get(env);
+  if (memo !== undefined && Math.abs(Date.now() - memo.atMs) < MEMO_MS) return memo.kept;
+  try {
+    const kept = await inTime<Kept>(fleetOf(env).lastGood(), FLEET_MS);
+    memos.set(env, { kept, atMs: Date.now() });
+    return kept;
+  } catch {
+    // A Fleet that is silent is not waited for in every round.
+    if (memo !== undefined) memos.set(env, { kept: memo.kept, atMs: Date.now() });
+    return memo?.kept ?? null;
+  }
+}
+
+/** What another object answers, or an error after so long: nobody is waited for without end. */
+export async function inTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,12 +1,14 @@
 /**
- * Durable Object, one: the last good configuration and the names of all groups.
+ * Durable Object, one: the last good configuration, the names of all groups, the brake over all failovers.
  *
  * Promises: a configuration is kept whole, and only one that was found right; a row is written only when
- * something changed. Must never: judge a configuration itself, or hold a secret.
+ * something changed; a failover that was granted counts once, however often it is asked for.
+ * Must never: judge a configuration itself, or hold a secret.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { GroupConfig } from "./core/types.ts";
-import type { FleetRpc, Kept, RawEnv } from "./env.ts";
+import type { Brake, FleetRpc, Kept, Permit, RawEnv } from "./env.ts";
+import { keptJson, readKept } from "./fleet/kept.ts";
 
 export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
   readonly #sql: SqlStorage;
@@ -14,14 +16,16 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
   constructor(ctx: DurableObjectState, env: RawEnv) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#sql.exec(
-      "CREATE TABLE IF NOT EXISTS config (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER, json TEXT)",
-    );
-    this.#sql.exec("CREATE TABLE IF NOT EXISTS groups (name TEXT PRIMARY KEY)");
+    for (const table of [
+      "config (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER, json TEXT)",
+      "groups (name TEXT PRIMARY KEY)",
+      "permits (action TEXT PRIMARY KEY, at_ms INTEGER)",
+    ])
+      this.#sql.exec(`CREATE TABLE IF NOT EXISTS ${table}`);
   }
 
-  async keep(groups: readonly GroupConfig[]): Promise<void> {
-    const json = JSON.stringify({ v: 1, groups });
+  async keep(groups: readonly GroupConfig[], brake: Brake): Promise<void> {
+    const json = keptJson(groups, brake);
     const before = this.#sql.exec("SELECT json FROM config").toArray()[0];
     if (before?.json === json) return;
     this.#sql.exec("INSERT OR REPLACE INTO config VALUES (1, ?, ?)", Date.now(), json);
@@ -29,17 +33,36 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
       this.#sql.exec("INSERT OR IGNORE INTO groups VALUES (?)", group.name);
   }
 
-  async lastGood(): Promise<Kept | null> {
+  async lastGood(): Promise<Kept> {
     const row = this.#sql
       .exec<{ at_ms: number; json: string }>("SELECT * FROM config")
       .toArray()[0];
-    if (row === undefined) return null;
-    const kept: { groups: GroupConfig[] } = JSON.parse(row.json);
-    return { groups: kept.groups, atMs: row.at_ms };
+    return row === undefined ? { kind: "none" } : readKept(row.json, row.at_ms);
   }
 
   async names(): Promise<readonly string[]> {
     const rows = this.#sql.exec<{ name: string }>("SELECT name FROM groups ORDER BY name");
     return rows.toArray().map((row) => row.name);
+  }
+
+  /** By this clock alone: the groups' clocks may differ. */
+  async permit(group: string, action: string, { maxFailovers, windowMs }: Brake): Promise<Permit> {
+    const nowMs = Date.now();
+    const id = `${group}/${action}`;
+    // Also what lies far ahead: the clock went back, and such a row would brake for as long as it was wrong.
+    this.#sql.exec("DELETE FROM permits WHERE abs(at_ms - ?) >= ?", nowMs, windowMs);
+    const { known, others } = this.#sql
+      .exec<{ known: number; others: number }>(
+        "SELECT count(*) FILTER (WHERE action = ?1) AS known, count(*) FILTER (WHERE action <> ?1) AS others FROM permits",
+        id,
+      )
+      .one();
+    const granted = known > 0 || others < maxFailovers;
+    if (granted) this.#sql.exec("INSERT OR IGNORE INTO permits VALUES (?, ?)", id, nowMs);
+    const seen = `${others} other failovers of all groups within ${windowMs} ms`;
+    return {
+      granted,
+      detail: granted ? seen : `the brake is on: ${seen}, at most ${maxFailovers}`,
+    };
   }
 }

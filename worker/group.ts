@@ -1,127 +1,126 @@
 /**
- * Durable Object, one per Redis group: the order of the loop, and the storage keys.
+ * Durable Object, one per Redis group: the order of the loop.
  *
  * Promises: re-arms first; saves a decision before it performs its actions, and syncs before one that cannot
- * be taken back; nothing escapes `alarm()`; rounds run one after another, whoever asked for them.
+ * be taken back; nothing escapes `alarm()`; rounds run one after another, whoever asked for them; a stored
+ * state that this code cannot read is left alone, and named.
  * Must never: hold an `if` about Redis. What to do is the core's; how to talk is probe's, act's, publish's.
  */
 import { DurableObject } from "cloudflare:workers";
-import { perform } from "./act/relay.ts";
-import { decide, freshSight, initialState } from "./core/decide.ts";
-import type { GroupEvent } from "./core/events.ts";
+import { decide } from "./core/decide.ts";
+import { effectiveConfig } from "./core/membership.ts";
+import { ckquorum, type QuorumCheck } from "./core/quorum.ts";
 import { type Route, routeOf } from "./core/route.ts";
-import type { Decision, OperatorRequest, Reply, Saved, State } from "./core/state.ts";
+import type { OperatorRequest, Reply, State } from "./core/state.ts";
 import type { Action, GroupConfig, Outcome } from "./core/types.ts";
 import { type GroupView, viewOf } from "./core/view.ts";
 import {
+  type Answer,
+  type Brake,
   configInForce,
+  type EventPage,
   type GroupRpc,
-  type LoggedEvent,
+  type LastInfo,
   type RawEnv,
-  routesOf,
   secretOf,
 } from "./env.ts";
+import { alarmAfter, guardMs, isScheduledOnly } from "./group/alarm.ts";
+import { lastInfoOf, nodeIn, noNode, told } from "./group/answers.ts";
+import { createInbox, unavailable, type WhyNot } from "./group/inbox.ts";
+import { interrupted, type Memory, type Read, recall } from "./group/memory.ts";
+import { perform } from "./group/perform.ts";
+import { openStore, type Store } from "./group/store.ts";
 import { lookAtAll } from "./probe/look.ts";
-import type { PublishResult } from "./publish/publisher.ts";
-import { publishersFor } from "./publish/publishers.ts";
 
-/** With this interval no alarm is set: cron alone wakes the group. */
-const SCHEDULED_ONLY_MS = 60_000;
 /** A next look nearer than this is waited for in the same invocation, not left to an alarm. */
 const LINGER_MS = { alarms: 500, scheduledOnly: 2000 };
 /** One invocation lingers for at most so long; the alarm or the next cron goes on. */
 const INVOCATION_MS = 25_000;
-const INTERRUPTED = { kind: "unknown", detail: "the Group was restarted meanwhile" } as const;
-/** Events kept. */
-const MAX_EVENTS = 1000;
+/** After a round that failed, and while no interval is known. */
+const RETRY_MS = 1000;
 
-type Asked = {
-  readonly request: OperatorRequest;
-  readonly answer: (reply: Reply) => void;
-  readonly fail: (error: unknown) => void;
+/** What runs, and what is believed. */
+type Ready = {
+  readonly kind: "ready";
+  readonly config: GroupConfig;
+  readonly brake: Brake;
+  readonly state: State;
 };
 
 export class Group extends DurableObject<RawEnv> implements GroupRpc {
-  readonly #sql: SqlStorage;
-  #state: State | null;
-  #version: number;
+  readonly #store: Store;
+  readonly #inbox = createInbox();
+  #name: string | null;
+  /** Null: to be read, for nothing was yet, or this may no longer be what is stored. */
+  #memory: Memory | null = null;
   #because = "not looked yet";
   #outcomes: Outcome[] = [];
-  #asked: Asked[] = [];
-  #lookers: (() => void)[] = [];
+  readonly #underWay = new Set<string>();
   #running: Promise<void> | null = null;
   #nudged = false;
   #wakeSleeper: (() => void) | null = null;
-  #armedAtMs = 0;
+  /** Null: surely none stands; undefined: not known. */
+  #armedAtMs: number | null | undefined;
+  #guardMs = RETRY_MS;
+  /** The last decision left the next look to cron. */
+  #quiet = false;
 
   constructor(ctx: DurableObjectState, env: RawEnv) {
     super(ctx, env);
-    this.#sql = ctx.storage.sql;
-    this.#sql.exec(
-      "CREATE TABLE IF NOT EXISTS state (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER, json TEXT)",
-    );
-    this.#sql.exec(
-      "CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, json TEXT)",
-    );
-    const row = this.#sql
-      .exec<{ version: number; json: string }>("SELECT version, json FROM state")
-      .toArray()[0];
-    this.#version = row?.version ?? 0;
-    this.#state = row === undefined ? null : { saved: readSaved(row.json), sight: freshSight };
-    // Nobody will hear how a publish of the last incarnation ended; it is safe to do it again at once.
-    for (const { id, kind } of this.#state?.saved.pending ?? [])
-      if (kind === "publish") this.#outcomes.push(outcomeOf(id, INTERRUPTED, Date.now()));
+    this.#store = openStore(ctx.storage);
+    this.#name = ctx.id.name ?? null;
   }
 
   // ------------------------------------------------------------ who wakes it
 
   override async alarm(): Promise<void> {
     // It is spent. The next one is set first of all, whatever becomes of the round.
-    this.#armedAtMs = Date.now() + 1000;
-    await this.ctx.storage.setAlarm(this.#armedAtMs);
+    await this.#arm(Date.now() + this.#guardMs);
     await this.#run();
   }
 
   /** Cron, every minute; it also re-arms an alarm that died. Without alarms it is the whole loop. */
   async wake(name: string): Promise<void> {
-    this.#named(name);
-    const config = await this.#configOf(name);
-    if (config === null || isScheduledOnly(config)) await this.#run();
-    else await this.#nextLook();
+    const ready = await this.#ready(name);
+    if (ready.kind === "ready" && !isScheduledOnly(ready.config)) await this.#nextLook();
+    else await this.#run();
   }
 
-  async view(name: string): Promise<GroupView | null> {
-    const config = await this.#configOf(name);
-    if (config === null) return null;
-    const state = this.#named(name);
-    if (state.sight.lookAskedAtMs === null) await this.#nextLook();
-    return viewOf(this.#state ?? state, config, this.#because, Date.now());
+  view(name: string): Promise<Answer<GroupView>> {
+    return this.#seen(name, ({ state, config }) =>
+      told(viewOf(state, config, this.#because, Date.now())),
+    );
+  }
+
+  ckquorum(name: string): Promise<Answer<QuorumCheck>> {
+    return this.#seen(name, ({ state, config }) => told(ckquorum(state, config, Date.now())));
+  }
+
+  lastInfo(name: string, node: string): Promise<Answer<LastInfo>> {
+    return this.#seen(name, ({ state, config }) =>
+      lastInfoOf(state, effectiveConfig(state.saved, config), node, Date.now()),
+    );
   }
 
   /** Served from memory. */
-  async route(name: string): Promise<Route | null> {
-    const config = await this.#configOf(name);
-    return config === null ? null : routeOf(this.#named(name).saved, config);
+  async route(name: string): Promise<Answer<Route>> {
+    const ready = await this.#ready(name);
+    return ready.kind === "ready" ? told(routeOf(ready.state.saved, ready.config)) : ready;
   }
 
-  async events(after: number, limit: number): Promise<readonly LoggedEvent[]> {
-    return this.#sql
-      .exec<{ seq: number; json: string }>(
-        "SELECT seq, json FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-        after,
-        limit,
-      )
-      .toArray()
-      .map(({ seq, json }) => ({ seq, ...(JSON.parse(json) as GroupEvent) }));
+  async events(after: number, limit: number): Promise<EventPage> {
+    return this.#store.events(after, limit);
   }
 
-  async ask(name: string, request: OperatorRequest): Promise<Reply | null> {
-    if ((await this.#configOf(name)) === null) return null;
-    this.#named(name);
-    return new Promise((answer, fail) => {
-      this.#asked.push({ request, answer, fail });
-      this.#nudge();
-    });
+  async ask(name: string, request: OperatorRequest): Promise<Answer<Reply>> {
+    const ready = await this.#ready(name);
+    if (ready.kind !== "ready") return ready;
+    const node = nodeIn(request);
+    const { nodes } = effectiveConfig(ready.state.saved, ready.config);
+    if (node !== null && !nodes.some(({ id }) => id === node)) return noNode(node);
+    const answer = this.#inbox.ask(request);
+    this.#nudge();
+    return await answer;
   }
 
   // ---------------------------------------------------------------- the loop
@@ -137,73 +136,82 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   async #loop(): Promise<void> {
     const startMs = Date.now();
+    let cronOnly = false;
     this.#nudged = false;
     try {
-      const name = this.#state?.saved.group ?? this.ctx.id.name;
-      const config = name === undefined ? null : await this.#configOf(name);
-      if (config === null) return await this.ctx.storage.deleteAlarm();
-      await this.#arm(startMs + config.checkIntervalMs, config);
-      const linger = isScheduledOnly(config) ? LINGER_MS.scheduledOnly : LINGER_MS.alarms;
+      const ready = await this.#ready(this.#name);
+      if (ready.kind !== "ready") return await this.#stop(ready);
+      const { config, brake } = ready;
+      cronOnly = isScheduledOnly(config);
+      if (!cronOnly && !this.#quiet && (this.#armedAtMs ?? 0) <= startMs)
+        await this.#arm(startMs + guardMs(config, 0));
+      const linger = cronOnly ? LINGER_MS.scheduledOnly : LINGER_MS.alarms;
       for (;;) {
         this.#nudged = false;
-        const wakeAtMs = await this.#round(config);
+        const decided = await this.#round(config, brake);
         const nowMs = Date.now();
-        const near = wakeAtMs - nowMs < linger || this.#nudged;
-        if (!near || nowMs - startMs > INVOCATION_MS) return await this.#arm(wakeAtMs, config);
-        await this.#sleepUntil(wakeAtMs);
+        const near = decided.wakeAtMs - nowMs < linger || this.#nudged;
+        if (!near || nowMs - startMs > INVOCATION_MS) {
+          const next = alarmAfter(this.#armedAtMs ?? null, decided, nowMs, config);
+          this.#quiet = next === null;
+          return await this.#arm(next);
+        }
+        await this.#sleepUntil(decided.wakeAtMs);
       }
     } catch (error) {
       this.#because = "an internal error ended the last round: see the log";
       console.error("round failed", error instanceof Error ? error.message : "unknown");
-      for (const { fail } of this.#asked.splice(0)) fail(error);
-      for (const seen of this.#lookers.splice(0)) seen();
-      await this.ctx.storage.setAlarm(Date.now() + 1000);
+      // Somebody else may have written: what is stored counts, and a fresh look.
+      this.#memory = null;
+      this.#inbox.giveUp(unavailable("the round failed"));
+      await this.#arm(cronOnly ? null : Date.now() + RETRY_MS);
     }
   }
 
-  /** Look, decide, save, act. Returns when to look again. */
-  async #round(config: GroupConfig): Promise<number> {
-    const observations = await lookAtAll(config, (secret) => secretOf(this.env, secret));
-    const state = this.#named(config.name);
+  /** Nothing can be decided. Only a Fleet that is silent is soon asked again; cron does for the rest. */
+  async #stop(why: WhyNot): Promise<void> {
+    this.#inbox.giveUp(why);
+    const forGood = why.kind === "not-found" || this.#memory?.kind === "unavailable";
+    await this.#arm(forGood ? null : Date.now() + RETRY_MS);
+  }
+
+  /** Look, decide, save, act. Tells when it decided, and when to look again. */
+  async #round(
+    config: GroupConfig,
+    brake: Brake,
+  ): Promise<{ readonly atMs: number; readonly wakeAtMs: number }> {
+    const startMs = Date.now();
+    const { saved } = this.#recalled(config.name).state;
+    const token = (secret: string) => secretOf(this.env, secret);
+    const observations = await lookAtAll(effectiveConfig(saved, config), token, saved.epoch);
+    const { state, version } = this.#recalled(config.name);
     // Taken off their lists only when the decision is saved: a round that fails leaves them as they were.
-    const asked = [...this.#asked];
+    const requests = this.#inbox.requests();
     const outcomes = [...this.#outcomes];
-    const requests = asked.map(({ request }) => request);
-    const decision = decide(state, { observations, outcomes, requests }, config, Date.now());
-    this.#save(decision, state.saved);
-    this.#asked.splice(0, asked.length);
+    const atMs = Date.now();
+    const input = { observations, outcomes, requests, connected: [] };
+    const decision = decide(state, input, config, atMs);
+    const next = decision.state.saved;
+    const json = next === state.saved ? null : JSON.stringify(next);
+    const written = this.#store.write(json, decision.events, version);
+    this.#memory = { kind: "read", state: decision.state, version: written };
+    this.#because = decision.because;
+    this.#guardMs = guardMs(config, atMs - startMs);
+    this.#inbox.decided(requests);
     this.#outcomes.splice(0, outcomes.length);
-    if (decision.actions.length > 0) await this.ctx.storage.sync();
-    for (const action of decision.actions) void this.#perform(action, config);
-    asked.forEach(({ answer, fail }, index) => {
-      const reply = decision.replies[index];
-      if (reply === undefined) fail(new Error("no reply"));
-      else answer(reply);
-    });
-    for (const seen of this.#lookers.splice(0)) seen();
-    return decision.wakeAtMs;
+    if (decision.actions.length > 0 || decision.crash) await this.ctx.storage.sync();
+    if (decision.crash) this.ctx.abort(`drill: ${decision.because}`);
+    for (const action of decision.actions)
+      void this.#perform(action, effectiveConfig(next, config), brake);
+    this.#inbox.answer(decision.replies);
+    return { atMs, wakeAtMs: decision.wakeAtMs };
   }
 
-  /** The outcome goes into the next round; it never rejects, for its parts never do. */
-  async #perform(action: Action, config: GroupConfig): Promise<void> {
-    const secret = (name: string) => secretOf(this.env, name);
-    const now = Date.now;
-    if (action.kind !== "publish") {
-      const relay = (id: string) => {
-        const found = config.relays.find((each) => each.id === id);
-        return found === undefined
-          ? null
-          : { url: found.url, token: secret(found.controlTokenSecret) };
-      };
-      this.#outcomes.push(await perform(action, { group: config.name, now, relay }));
-    } else {
-      const publishers = publishersFor(config, { routes: routesOf(this.env), secret });
-      const publisher = publishers.find((each) => each.name === action.to);
-      const result = await publisher?.publish(action.route, {
-        timeoutMs: action.deadlineMs - now(),
-      });
-      if (result !== undefined) this.#outcomes.push(outcomeOf(action.id, result, now()));
-    }
+  /** The outcome goes into the next round. */
+  async #perform(action: Action, config: GroupConfig, brake: Brake): Promise<void> {
+    this.#underWay.add(action.id);
+    this.#outcomes.push(await perform(action, config, brake, this.env));
+    this.#underWay.delete(action.id);
     this.#nudge();
   }
 
@@ -227,73 +235,60 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     });
   }
 
-  #nextLook(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#lookers.push(resolve);
-      this.#nudge();
-    });
+  async #nextLook(): Promise<void> {
+    const look = this.#inbox.nextLook();
+    this.#nudge();
+    await look;
   }
 
-  /** Sets the alarm, unless one stands at about that time; never in the past. */
-  async #arm(atMs: number, config: GroupConfig): Promise<void> {
-    if (isScheduledOnly(config)) return;
-    const soonest = Math.max(atMs, Date.now() + 1);
-    const slackMs = config.checkIntervalMs / 10;
-    if (this.#armedAtMs > Date.now() && Math.abs(this.#armedAtMs - soonest) <= slackMs) return;
-    await this.ctx.storage.setAlarm(soonest);
-    this.#armedAtMs = soonest;
+  /** Never rejects: an alarm that cannot be set is what cron is for. */
+  async #arm(atMs: number | null): Promise<void> {
+    if (atMs === this.#armedAtMs) return;
+    try {
+      if (atMs === null) await this.ctx.storage.deleteAlarm();
+      else await this.ctx.storage.setAlarm(atMs);
+      this.#armedAtMs = atMs;
+    } catch (error) {
+      console.error("no alarm", error instanceof Error ? error.message : "unknown");
+    }
   }
 
-  // ------------------------------------------------------------- what it keeps
+  // ------------------------------------------------------------- what it knows
 
-  #configOf(name: string): Promise<GroupConfig | null> {
-    return configInForce(this.env).then(
-      ({ groups }) => groups.find((group) => group.name === name) ?? null,
-    );
+  async #ready(name: string | null): Promise<Ready | WhyNot> {
+    const { source, problem, groups, brake } = await configInForce(this.env);
+    if (source === "unheard") return unavailable(problem ?? source);
+    const config = groups.find((group) => group.name === name);
+    if (config === undefined || brake === null)
+      return { kind: "not-found", detail: "the group is no longer configured" };
+    this.#name = config.name;
+    const memory = this.#recall(config.name);
+    return memory.kind === "read" ? { kind: "ready", config, brake, state: memory.state } : memory;
   }
 
-  #named(name: string): State {
-    this.#state ??= initialState(name);
-    return this.#state;
+  /** Answers of what is seen: the first one after a start waits for a look. */
+  async #seen<T>(name: string, tell: (ready: Ready) => Answer<T>): Promise<Answer<T>> {
+    const ready = await this.#ready(name);
+    if (ready.kind !== "ready") return ready;
+    if (ready.state.sight.lookAskedAtMs !== null) return tell(ready);
+    await this.#nextLook();
+    const looked = await this.#ready(name);
+    return looked.kind === "ready" ? tell(looked) : looked;
   }
 
-  /** One transaction: the new state, if it changed, and its events. A superseded instance fails here. */
-  #save(decision: Decision, before: Saved): void {
-    const { saved } = decision.state;
-    this.ctx.storage.transactionSync(() => {
-      if (saved !== before) {
-        const next = this.#version + 1;
-        this.#sql.exec(
-          "INSERT INTO state VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET version = excluded.version, json = excluded.json",
-          next,
-          JSON.stringify(saved),
-        );
-        this.#version = next;
-      }
-      for (const event of decision.events)
-        this.#sql.exec("INSERT INTO events (json) VALUES (?)", JSON.stringify(event));
-      if (decision.events.length > 0)
-        this.#sql.exec(
-          "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?",
-          MAX_EVENTS,
-        );
-    });
-    this.#state = decision.state;
-    this.#because = decision.because;
+  #recall(name: string): Memory {
+    if (this.#memory !== null) return this.#memory;
+    const memory = recall(this.#store, name);
+    if (memory.kind === "read")
+      this.#outcomes.push(...interrupted(memory.state.saved, this.#underWay, Date.now()));
+    else console.error("stored state", memory.detail);
+    this.#memory = memory;
+    return memory;
   }
-}
 
-const isScheduledOnly = (config: GroupConfig) => config.checkIntervalMs >= SCHEDULED_ONLY_MS;
-
-function outcomeOf(action: string, result: PublishResult, atMs: number): Outcome {
-  const { kind, detail, retryAfterMs } = result;
-  const head = { action, kind, detail, atMs };
-  return retryAfterMs === undefined ? head : { ...head, retryAtMs: atMs + retryAfterMs };
-}
-
-function readSaved(json: string): Saved {
-  const saved: Saved = JSON.parse(json);
-  if (saved.v !== 1)
-    throw new Error(`stored state has version ${String(saved.v)}, this code reads 1`);
-  return saved;
+  #recalled(name: string): Read {
+    const memory = this.#recall(name);
+    if (memory.kind !== "read") throw new Error(memory.detail);
+    return memory;
+  }
 }

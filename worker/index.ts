@@ -4,7 +4,7 @@
  * Promises: one group that fails to wake does not keep another asleep.
  */
 import { app } from "./api/app.ts";
-import { deployedConfig, fleetOf, groupOf, type RawEnv } from "./env.ts";
+import { deployedConfig, fleetOf, groupOf, inTime, type RawEnv } from "./env.ts";
 
 export { Fleet } from "./fleet.ts";
 export { Group } from "./group.ts";
@@ -12,19 +12,26 @@ export { Group } from "./group.ts";
 /** Those that are configured are woken all the same. */
 const noNames = (): readonly string[] => [];
 
+/** The Fleet answers from its storage, at once. */
+const FLEET_MS = 5000;
+/** The next cron comes then. */
+const WAKE_MS = 60_000;
+
 /** Keeps the deployed configuration if it is right, and wakes every group there ever was. */
 async function wakeAll(env: RawEnv): Promise<void> {
   const deployed = deployedConfig(env);
   const fleet = fleetOf(env);
   const unheard = (error: unknown) => console.error("the Fleet did not answer", String(error));
-  if (deployed.ok) await fleet.keep(deployed.groups).catch(unheard);
+  if (deployed.ok)
+    await inTime(fleet.keep(deployed.groups, deployed.brake), FLEET_MS).catch(unheard);
   else for (const complaint of deployed.complaints) console.error("configuration", complaint);
-  const locations = new Map(
-    (await fleet.names().catch(noNames)).map((name): [string, string | null] => [name, null]),
-  );
+  const known = await inTime(fleet.names(), FLEET_MS).catch(noNames);
+  const locations = new Map(known.map((name): [string, string | null] => [name, null]));
   if (deployed.ok) for (const { name, location } of deployed.groups) locations.set(name, location);
   const woken = await Promise.allSettled(
-    [...locations].map(([name, location]) => groupOf(env, name, location).wake(name)),
+    [...locations].map(([name, location]) =>
+      inTime(groupOf(env, name, location).wake(name), WAKE_MS),
+    ),
   );
   for (const each of woken)
     if (each.status === "rejected") console.error("a group did not wake", String(each.reason));

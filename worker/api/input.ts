@@ -1,0 +1,70 @@
+/**
+ * What callers send, checked: bodies and queries, and the complaint when they are not right.
+ *
+ * Promises: a complaint names the field, what was given and what is allowed; nothing is cut or guessed.
+ */
+import type { Context } from "hono";
+import * as v from "valibot";
+import { problem } from "./problem.ts";
+
+export const nodeId = v.pipe(v.string("the id of a node"), v.minLength(1, "the id of a node"));
+
+export const reason = v.pipe(
+  v.string("1 to 200 printable characters"),
+  v.regex(/^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,200}$/u, "1 to 200 printable characters"),
+);
+
+/** A whole number of milliseconds, from `min` to `max`. */
+export const milliseconds = (min: number, max: number) => {
+  const allowed = `a whole number from ${min} to ${max}`;
+  return v.pipe(
+    v.number(allowed),
+    v.integer(allowed),
+    v.minValue(min, allowed),
+    v.maxValue(max, allowed),
+  );
+};
+
+/** A number as it stands in a query. */
+export const count = (min: number, max: number, fallback: number) => {
+  const allowed = `a whole number from ${min} to ${max}`;
+  const isCount = (text: string) =>
+    /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max;
+  return v.optional(
+    v.pipe(v.string(allowed), v.check(isCount, allowed), v.transform(Number)),
+    String(fallback),
+  );
+};
+
+/** What a schema found: the field, the value, what is allowed. */
+export function badInput(context: Context, issues: readonly StandardIssue[]): Response {
+  const complaints = issues.map(({ message, path, input, expected }) => ({
+    path: (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join("."),
+    given: input === undefined ? "nothing" : (JSON.stringify(input) ?? typeof input).slice(0, 80),
+    allowed: expected === "never" ? "no such key" : message,
+  }));
+  return problem(context, { status: 400, detail: "the request is not right", complaints });
+}
+
+export type StandardIssue = {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  /** What valibot adds to the standard. */
+  readonly input?: unknown;
+  readonly expected?: string | null;
+};
+
+/** A body that is not declared as JSON would be taken for none, and a failover for one to anybody. */
+export async function onlyJson(
+  context: Context,
+  next: () => Promise<void>,
+): Promise<Response | undefined> {
+  const declared = /^application\/json\b/i.test(context.req.header("content-type") ?? "");
+  if (!declared && (await context.req.text()).trim() !== "")
+    return problem(context, {
+      status: 400,
+      detail: "a body is JSON, with content-type application/json",
+    });
+  await next();
+  return undefined;
+}

@@ -1,0 +1,78 @@
+/**
+ * What operators can ask of a group, in one list: method, path below the group, body, the request it becomes.
+ *
+ * Promises: a body has no key that is not listed here. Must never: judge whether it can be done: the core does.
+ */
+import * as v from "valibot";
+import type { OperatorRequest } from "../core/state.ts";
+import { milliseconds, nodeId, reason } from "./input.ts";
+
+type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
+/** All of a request but its id; the node is the one in the path, where the path has one. */
+type ToRequest = (node: string) => Unnumbered<OperatorRequest>;
+
+export type Operation = {
+  readonly method: "POST" | "DELETE";
+  readonly path: string;
+  readonly body: v.GenericSchema<unknown, ToRequest>;
+};
+
+const DAYS_30_MS = 30 * 24 * 3600 * 1000;
+const forMs = milliseconds(1000, DAYS_30_MS);
+const timeoutMs = milliseconds(100, 600_000);
+const drillPoint = v.picklist(["after-election", "after-promotion"], (issue) => issue.expected);
+const flag = v.boolean("true or false");
+
+export const operations: readonly Operation[] = [
+  operation("POST", "/failover", { to: v.nullish(nodeId, null) }, ({ to }) => () => ({
+    kind: "failover",
+    to,
+  })),
+  operation(
+    "POST",
+    "/switchover",
+    {
+      to: v.nullish(nodeId, null),
+      timeout_ms: v.nullish(timeoutMs, null),
+      force: v.optional(flag, false),
+    },
+    ({ to, timeout_ms, force }) =>
+      () => ({ kind: "switchover", to, timeoutMs: timeout_ms, force }),
+  ),
+  operation("POST", "/switchover/abort", {}, () => () => ({ kind: "abort-switchover" })),
+  operation("POST", "/bootstrap", { primary: nodeId }, ({ primary }) => () => ({
+    kind: "bootstrap",
+    primary,
+  })),
+  operation(
+    "POST",
+    "/pause",
+    { reason, for_ms: v.nullish(forMs, null) },
+    ({ reason, for_ms }) =>
+      () => ({ kind: "pause", reason, forMs: for_ms }),
+  ),
+  operation("POST", "/resume", {}, () => () => ({ kind: "resume" })),
+  operation(
+    "POST",
+    "/nodes/:node/downtime",
+    { reason, for_ms: forMs },
+    ({ reason, for_ms }) =>
+      (node) => ({ kind: "downtime", node, reason, forMs: for_ms }),
+  ),
+  operation("DELETE", "/nodes/:node/downtime", {}, () => (node) => ({
+    kind: "end-downtime",
+    node,
+  })),
+  operation("POST", "/acknowledge", {}, () => () => ({ kind: "acknowledge" })),
+  operation("POST", "/reset", {}, () => () => ({ kind: "reset" })),
+  operation("POST", "/drill", { at: drillPoint }, ({ at }) => () => ({ kind: "drill", at })),
+];
+
+function operation<E extends v.ObjectEntries>(
+  method: Operation["method"],
+  path: string,
+  entries: E,
+  toRequest: (body: v.InferOutput<v.StrictObjectSchema<E, undefined>>) => ToRequest,
+): Operation {
+  return { method, path, body: v.pipe(v.strictObject(entries), v.transform(toRequest)) };
+}
