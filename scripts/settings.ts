@@ -5,7 +5,13 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { dnsSettings, groupSettings, nodeSettings, type Setting } from "../worker/core/settings.ts";
+import {
+  brakeSettings,
+  dnsSettings,
+  groupSettings,
+  nodeSettings,
+  type Setting,
+} from "../worker/core/settings.ts";
 
 const file = join(import.meta.dirname, "../docs/settings.md");
 
@@ -21,7 +27,7 @@ function table(settings: Readonly<Record<string, Setting>>): string {
   ].join("\n");
 }
 
-const tables = { group: groupSettings, node: nodeSettings, dns: dnsSettings };
+const tables = { group: groupSettings, node: nodeSettings, dns: dnsSettings, brake: brakeSettings };
 const before = readFileSync(file, "utf8");
 let after = before;
 for (const [name, settings] of Object.entries(tables)) {

@@ -5,7 +5,13 @@
  * Must never: look at how the parts fit together; `config.ts` does.
  */
 import * as v from "valibot";
-import { dnsSettings, groupSettings, nodeSettings, type Setting } from "./settings.ts";
+import {
+  brakeSettings,
+  dnsSettings,
+  groupSettings,
+  nodeSettings,
+  type Setting,
+} from "./settings.ts";
 
 const LOCATIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 
@@ -43,11 +49,12 @@ const httpUrl = v.pipe(
 );
 
 function number(setting: Setting) {
-  const allowed = `a whole number from ${setting.min} to ${setting.max}`;
+  const kind = setting.fraction ? "a number" : "a whole number";
+  const allowed = `${kind} from ${setting.min} to ${setting.max}`;
   return v.optional(
     v.pipe(
       v.number(allowed),
-      v.integer(allowed),
+      v.check((value) => setting.fraction === true || Number.isInteger(value), allowed),
       v.minValue(setting.min, allowed),
       v.maxValue(setting.max, allowed),
     ),
@@ -61,11 +68,15 @@ function numbers<T extends Readonly<Record<string, Setting>>>(table: T) {
   ) as { [K in keyof T]: ReturnType<typeof number> };
 }
 
+const flag = v.optional(v.boolean("true or false"), false);
+const FENCINGS = 'none, sealed ("lease" needs relays that renew it, and they do not yet)';
+
 const NodeSchema = v.strictObject({
   id,
   host,
   replication_host: v.optional(host),
-  tls: v.optional(v.boolean("true or false"), false),
+  tls: flag,
+  zone: v.optional(id),
   priority: v.optional(
     v.pipe(
       v.number("a whole number from 0 to 1000000"),
@@ -107,7 +118,11 @@ export const some = <T extends v.GenericSchema>(schema: T, what: string) =>
 export const GroupSchema = v.strictObject({
   name: id,
   mode: v.optional(v.picklist(["replication"], "replication"), "replication"),
-  fencing: v.optional(v.picklist(["none"], "none"), "none"),
+  fencing: v.optional(v.picklist(["none", "sealed"], FENCINGS), "none"),
+  elect: v.optional(v.picklist(["priority", "data"], "priority, data"), "priority"),
+  cross_zone: v.optional(v.picklist(["allow", "avoid", "refuse"], "allow, avoid, refuse"), "allow"),
+  observe_only: flag,
+  quiet: v.optional(v.boolean("true or false"), true),
   hostname: v.optional(hostname),
   location: v.optional(v.picklist(LOCATIONS, LOCATIONS.join(", "))),
   vantages: v.optional(some(v.string("relay:<id>"), "vantage")),
@@ -116,6 +131,8 @@ export const GroupSchema = v.strictObject({
   dns: v.optional(DnsSchema),
   ...numbers(groupSettings),
 });
+/** `[vars.BRAKE]`. */
+export const BrakeSchema = v.strictObject(numbers(brakeSettings));
 export type RawGroup = v.InferOutput<typeof GroupSchema>;
 
 const isIpv4 = (text: string) => /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/.test(text);

@@ -6,8 +6,8 @@
  * Must never: read a secret; it only asks whether one is set.
  */
 import * as v from "valibot";
-import { GroupSchema, type RawGroup, some } from "./config-schema.ts";
-import type { GroupConfig, NodeConfig, RelayConfig } from "./types.ts";
+import { BrakeSchema, GroupSchema, type RawGroup, some } from "./config-schema.ts";
+import type { BrakeConfig, GroupConfig, NodeConfig, RelayConfig } from "./types.ts";
 
 export type Complaint = {
   /** Where: `GROUPS[0].nodes[1].port`. */
@@ -17,11 +17,12 @@ export type Complaint = {
 };
 
 export type ParsedConfig =
-  | { readonly ok: true; readonly groups: readonly GroupConfig[] }
+  | { readonly ok: true; readonly groups: readonly GroupConfig[]; readonly brake: BrakeConfig }
   | { readonly ok: false; readonly complaints: readonly Complaint[] };
 
 /** A Worker variable holds at most 5 KB (Workers limits). */
 const VARIABLE_BYTES = 5120;
+const BRAKE = "BRAKE";
 
 /** True for a name of a variable that holds groups: GROUPS, GROUPS_2, … */
 export const isGroupsVariable = (name: string): boolean => /^GROUPS(?:_\d+)?$/.test(name);
@@ -70,7 +71,11 @@ export function parseConfig(
   );
   const hostnames = groups.flatMap((group) => (group.hostname === null ? [] : [group.hostname]));
   complaints.push(...duplicates("hostname", names.join(", "), hostnames));
-  return complaints.length > 0 ? { ok: false, complaints } : { ok: true, groups };
+  const brake = v.safeParse(BrakeSchema, variables[BRAKE] ?? {});
+  if (!brake.success) complaints.push(...brake.issues.map((issue) => complaintOf(BRAKE, issue)));
+  if (complaints.length > 0 || !brake.success) return { ok: false, complaints };
+  const { max_failovers: maxFailovers, window_ms: windowMs } = brake.output;
+  return { ok: true, groups, brake: { maxFailovers, windowMs } };
 }
 
 /** What a schema cannot see: how the parts of a group fit together. */
@@ -150,6 +155,21 @@ function groupOf(raw: RawGroup): GroupConfig {
     primaryStartTimeoutMs: raw.primary_start_timeout_ms,
     parallelSyncs: raw.parallel_syncs,
     minReplicas: raw.min_replicas,
+    loadingLimitMs: raw.loading_limit_ms,
+    busyLimitMs: raw.busy_limit_ms,
+    graceMs: raw.grace_ms,
+    maxLagBytes: raw.max_lag_bytes,
+    maxLinkDownMs: raw.max_link_down_ms,
+    adoptAfterMs: raw.adopt_after_ms,
+    cooldownMs: raw.cooldown_ms,
+    maxFailoversPerHour: raw.max_failovers_per_hour,
+    wipeKeepRatio: raw.wipe_keep_ratio,
+    switchoverTimeoutMs: raw.switchover_timeout_ms,
+    leaseMs: raw.lease_ms,
+    elect: raw.elect,
+    crossZone: raw.cross_zone,
+    observeOnly: raw.observe_only,
+    quiet: raw.quiet,
     dns:
       raw.dns === undefined
         ? null
@@ -180,6 +200,7 @@ const nodeOf = (raw: RawGroup["nodes"][number]): NodeConfig => ({
   tls: raw.tls,
   priority: raw.priority ?? null,
   readWeight: raw.read_weight,
+  zone: raw.zone ?? null,
 });
 
 function complaintOf(variable: string, issue: v.BaseIssue<unknown>): Complaint {

@@ -5,75 +5,65 @@
  * The order is the rule: time, outcomes, looks, requests, the phase, repairs, the route, publishing.
  * Must never: wait, read a clock, draw lots, log.
  */
-import { type Draft, nodeOf, save, startDraft, tell, tellEdge, wakeBy } from "./draft.ts";
-import { stepElecting, stepFencing, stepPromoting, stepPublishing } from "./failover.ts";
-import { absorb, factsOf, judge } from "./health.ts";
-import { tellEpochs } from "./plan.ts";
+import {
+  attemptOf,
+  type Draft,
+  factsOf,
+  nodeOf,
+  remember,
+  save,
+  startDraft,
+  tell,
+  tellEdge,
+  wakeBy,
+} from "./draft.ts";
+import { stepElecting } from "./electing.ts";
+import { permitted, sealAnswered, stepFencing } from "./failover.ts";
+import { followConfig } from "./membership.ts";
+import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
+import { stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
-import { readableNow, sealStrangers, standing } from "./repair.ts";
+import { readableNow, sealStrangers } from "./repair.ts";
 import { answer } from "./requests.ts";
+import { see } from "./seeing.ts";
+import { expireStandstills } from "./standstill.ts";
 import type { Decision, Input, Pending, Saved, State } from "./state.ts";
-import type { GroupConfig, NodeConfig, Outcome } from "./types.ts";
+import { stepSwitching, switchoverAnswered } from "./switchover.ts";
+import { standing } from "./topology.ts";
+import type { GroupConfig, Outcome } from "./types.ts";
 import { repoint, watch } from "./watching.ts";
+import { noteBaseline } from "./wipe.ts";
 
 /** How long nothing is done after the clock went back (Sentinel's TILT). */
 const TILT_MS = 30_000;
-
-/** A group that nothing is known of yet. */
-export function initialState(group: string): State {
-  return {
-    saved: {
-      v: 1,
-      group,
-      epoch: 0,
-      highestEpoch: 0,
-      primary: null,
-      primaryRunId: null,
-      rev: 0,
-      routeState: "down",
-      readable: [],
-      routeAtMs: 0,
-      phase: { kind: "watching" },
-      pending: [],
-      nextAction: 1,
-      lastAttemptAtMs: null,
-      maybePromoted: [],
-      outage: null,
-      published: {},
-    },
-    sight: freshSight,
-  };
-}
-
-/** What is known after an eviction: nothing, until the next look. */
-export const freshSight: State["sight"] = {
-  nodes: {},
-  relays: {},
-  lookAskedAtMs: null,
-  lastDecisionAtMs: null,
-  tiltUntilMs: null,
-  told: [],
-  sentAtMs: {},
-  dropped: 0,
-};
+/** Without an alarm cron looks once a minute. */
+const QUIET_MS = 60_000;
 
 export function decide(state: State, input: Input, config: GroupConfig, nowMs: number): Decision {
-  const draft = startDraft(forget(state, config, nowMs), config, nowMs);
+  const saved = followConfig(state.saved, config);
+  const draft = startDraft({ saved, sight: forget(state, config, nowMs) }, config, nowMs);
+  tellMembership(draft, state.saved, config);
   const tilt = watchClock(draft);
   for (const outcome of input.outcomes) settle(draft, outcome);
   expirePending(draft);
   see(draft, input);
+  expireStandstills(draft);
   for (const request of input.requests) draft.replies.push(answer(draft, request, tilt));
   if (!tilt) {
     sealStrangers(draft);
     step(draft);
-    tellEpochs(draft);
+    killScripts(draft);
+    if (!draft.config.observeOnly) tellEpochs(draft);
+    noteBaseline(draft);
+    setRoute(draft, routeState(draft), readableNow(draft));
   }
-  if (!tilt) updateRoute(draft);
   publishDue(draft);
-  for (const pending of draft.saved.pending)
-    wakeBy(draft, pending.deadlineMs + config.commandTimeoutMs);
-  draft.sight = { ...draft.sight, lastDecisionAtMs: nowMs };
+  for (const { kind, deadlineMs } of draft.saved.pending)
+    wakeBy(draft, deadlineMs + graceOf(kind, draft.config));
+  if (input.requests.length > 0 || !isQuiet(draft, input))
+    wakeBy(draft, nowMs + config.checkIntervalMs);
+  else wakeBy(draft, nowMs + QUIET_MS);
+  remember(draft, { lastDecisionAtMs: nowMs });
   return {
     state: { saved: draft.saved, sight: draft.sight },
     actions: draft.actions,
@@ -81,6 +71,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     replies: draft.replies,
     because: draft.because,
     wakeAtMs: draft.wakeAtMs,
+    crash: draft.crash,
   };
 }
 
@@ -89,23 +80,46 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
  * question to the next one's answer at a hung node it takes two probe timeouts and an interval, and an
  * interval more is no reason yet: with less, silence would never add up where timeouts exceed intervals.
  */
-function forget(state: State, config: GroupConfig, nowMs: number): State {
-  const { lookAskedAtMs } = state.sight;
+function forget({ sight }: State, config: GroupConfig, nowMs: number): State["sight"] {
   const oldest = 2 * (config.checkIntervalMs + config.probeTimeoutMs);
-  if (lookAskedAtMs === null || nowMs - lookAskedAtMs <= oldest) return state;
-  return { ...state, sight: { ...state.sight, nodes: {}, relays: {} } };
+  if (sight.lookAskedAtMs === null || nowMs - sight.lookAskedAtMs <= oldest) return sight;
+  return { ...sight, nodes: {}, relays: {}, since: {} };
+}
+
+/** What a new configuration changed that nobody may overlook. */
+function tellMembership(draft: Draft, before: Saved, deployed: GroupConfig): void {
+  const { saved } = draft;
+  if (before.primary !== saved.primary)
+    tell(draft, "+raise-epoch", saved.primary, `${before.primary} is now called ${saved.primary}`, {
+      from: before.primary,
+    });
+  const kept = saved.keptNodes.filter(({ id }) => !deployed.nodes.some((node) => node.id === id));
+  tellEdge(draft, "node-kept", kept.length > 0, () => ({
+    names: ["+node-kept", null],
+    node: kept[0]?.id ?? null,
+    text: `${kept.map(({ id }) => id).join(", ")} cannot be removed while it is, or may be, the primary: move the primary first`,
+  }));
 }
 
 /** True while passive: the clock went back, so no duration can be trusted. */
 function watchClock(draft: Draft): boolean {
   const { nowMs, sight } = draft;
   const last = sight.lastDecisionAtMs;
-  if (last !== null && nowMs < last)
-    draft.sight = { ...sight, nodes: {}, relays: {}, sentAtMs: {}, tiltUntilMs: nowMs + TILT_MS };
+  if (last !== null && nowMs < last) {
+    const tiltUntilMs = nowMs + TILT_MS;
+    remember(draft, {
+      nodes: {},
+      relays: {},
+      sentAtMs: {},
+      since: {},
+      lastSeen: null,
+      tiltUntilMs,
+    });
+  }
   const until = draft.sight.tiltUntilMs;
   const tilt = until !== null && nowMs < until && until - nowMs <= TILT_MS;
   tellEdge(draft, "tilt", tilt, () => ({
-    name: tilt ? "+tilt" : "-tilt",
+    names: ["+tilt", "-tilt"],
     node: null,
     text: tilt
       ? `the clock went back: passive for ${TILT_MS} ms`
@@ -118,103 +132,42 @@ function watchClock(draft: Draft): boolean {
 function settle(draft: Draft, outcome: Outcome): void {
   const pending = draft.saved.pending.find((each) => each.id === outcome.action);
   if (pending === undefined) {
-    draft.sight = { ...draft.sight, dropped: draft.sight.dropped + 1 };
+    remember(draft, { dropped: draft.sight.dropped + 1 });
     return;
   }
   save(draft, { pending: draft.saved.pending.filter((each) => each !== pending) });
   if (pending.kind === "publish") return published(draft, pending, outcome);
-  if (pending.kind === "seal") tellSeal(draft, pending, outcome);
+  if (pending.kind === "permit") return permitted(draft, pending, outcome);
+  countFailure(draft, pending.kind, pending.about, outcome.kind === "done");
+  if (pending.kind === "seal") {
+    sealAnswered(draft, pending, outcome);
+    tellSeal(draft, pending, outcome);
+  }
+  if (pending.kind === "switchover") switchoverAnswered(draft, pending, outcome);
 }
 
-function tellSeal(draft: Draft, pending: Pending, outcome: Outcome): void {
+function tellSeal(draft: Draft, { about }: Pending, outcome: Outcome): void {
   const done = outcome.kind === "done";
-  const text = done
-    ? `${pending.about} confirmed the seal: it takes no writes`
-    : `${pending.about} was not sealed (${outcome.kind}): ${outcome.detail}`;
-  tell(draft, done ? "+sealed" : "-sealed", pending.about, text);
+  if (done) tell(draft, "+sealed", about, `${about} confirmed the seal: it takes no writes`);
+  tellEdge(draft, `not-sealed:${about}`, !done, () => ({
+    names: ["-sealed", null],
+    node: about,
+    text: `${about} was not sealed (${outcome.kind}): ${outcome.detail}`,
+  }));
 }
+
+/** How long after its deadline an outcome may still come in: a permit is not waited for. */
+const graceOf = (kind: Pending["kind"], config: GroupConfig) =>
+  kind === "permit" ? 0 : config.commandTimeoutMs;
 
 /** An action without an outcome by its deadline may or may not have happened. */
 function expirePending(draft: Draft): void {
-  for (const pending of draft.saved.pending)
-    if (pending.deadlineMs + draft.config.commandTimeoutMs <= draft.nowMs)
-      settle(draft, {
-        action: pending.id,
-        kind: "unknown",
-        detail: "no outcome by its deadline",
-        atMs: draft.nowMs,
-      });
-}
-
-/** Takes in the look, and tells what changed in it. */
-function see(draft: Draft, input: Input): void {
-  const { config, nowMs } = draft;
-  draft.sight = absorb(draft.sight, input.observations, config, nowMs);
-  for (const node of config.nodes) {
-    const verdict = judge(draft.sight, node, config, nowMs);
-    for (const vantage of config.vantages) {
-      const down = verdict.votes[vantage] === "down";
-      const detail = draft.sight.nodes[node.id]?.[vantage]?.detail ?? "silent";
-      tellEdge(draft, `sdown:${vantage}:${node.id}`, down, () => ({
-        name: down ? "+sdown" : "-sdown",
-        node: node.id,
-        text: `${vantage} sees ${node.id} ${down ? `down: ${detail}` : "no longer down"}`,
-      }));
+  const { nowMs, config } = draft;
+  for (const { id, kind, deadlineMs } of draft.saved.pending)
+    if (deadlineMs + graceOf(kind, config) <= nowMs) {
+      const detail = "no outcome by its deadline";
+      settle(draft, { action: id, kind: "unknown", detail, atMs: nowMs });
     }
-    if (node.id === draft.saved.primary)
-      tellEdge(draft, `odown:${node.id}`, verdict.odown, () => ({
-        name: verdict.odown ? "+odown" : "-odown",
-        node: node.id,
-        text: `${node.id} ${verdict.odown ? "is" : "is not"} objectively down #quorum ${verdict.down}/${config.quorum}`,
-      }));
-    seeRunId(draft, node);
-  }
-  const highest = Math.max(
-    draft.saved.highestEpoch,
-    ...config.relays.map((relay) => draft.sight.relays[relay.id]?.facts?.epoch ?? 0),
-  );
-  if (highest > draft.saved.highestEpoch) save(draft, { highestEpoch: highest });
-  seeOutage(draft);
-}
-
-function seeRunId(draft: Draft, node: NodeConfig): void {
-  const facts = factsOf(draft.sight, node, draft.config);
-  const { saved } = draft;
-  if (facts === null) return;
-  if (node.id === saved.primary && facts.role === "primary" && facts.runId !== saved.primaryRunId) {
-    if (saved.primaryRunId !== null)
-      tell(draft, "+reboot", node.id, `${node.id} answers under another run id: it was restarted`);
-    save(draft, { primaryRunId: facts.runId });
-  }
-  if (
-    facts.role === "replica" &&
-    saved.phase.kind === "watching" &&
-    saved.maybePromoted.includes(node.id)
-  )
-    save(draft, { maybePromoted: saved.maybePromoted.filter((id) => id !== node.id) });
-}
-
-/** No node up at all, seen by enough vantages; kept until the primary is up again. */
-function seeOutage(draft: Draft): void {
-  const { config, saved, nowMs, sight } = draft;
-  if (sight.lookAskedAtMs === null || saved.primary === null) return;
-  const verdicts = config.nodes.map((node) => judge(sight, node, config, nowMs));
-  const primary = nodeOf(config, saved.primary);
-  const primaryUp = primary !== null && judge(sight, primary, config, nowMs).up > 0;
-  if (saved.outage === null && verdicts.every((verdict) => verdict.odown)) {
-    save(draft, { outage: { sinceMs: nowMs, endedMs: null } });
-    tell(draft, "+outage", null, "no node of the group is up");
-  } else if (saved.outage?.endedMs != null && verdicts.every((verdict) => verdict.odown)) {
-    // All down once more: the stored primary has its time again.
-    save(draft, { outage: { ...saved.outage, endedMs: null } });
-  } else if (saved.outage !== null && saved.outage.endedMs === null) {
-    if (verdicts.some((verdict) => verdict.up > 0))
-      save(draft, { outage: { ...saved.outage, endedMs: nowMs } });
-  }
-  if (draft.saved.outage !== null && primaryUp) {
-    save(draft, { outage: null });
-    tell(draft, "-outage", saved.primary, `${saved.primary} is up again`);
-  }
 }
 
 function step(draft: Draft): void {
@@ -226,27 +179,67 @@ function step(draft: Draft): void {
       return stepFencing(draft, phase);
     case "electing":
       return stepElecting(draft, phase);
+    case "switching":
+      return stepSwitching(draft, phase);
     case "promoting":
       return stepPromoting(draft, phase);
     case "publishing":
       return stepPublishing(draft, phase);
     case "repointing":
-      return repoint(draft, phase.deadlineMs);
+      return repoint(draft, phase);
   }
 }
 
-function updateRoute(draft: Draft): void {
-  setRoute(draft, routeState(draft), readableNow(draft));
+/** A script that blocks a node for as long as silence would count is ended once, if it has not written. */
+function killScripts(draft: Draft): void {
+  const { config, saved, sight } = draft;
+  if (config.observeOnly || saved.paused !== null || saved.primary === null) return;
+  for (const { id } of config.nodes) {
+    const busy = Object.values(sight.nodes[id] ?? {}).some(
+      (belief) =>
+        belief.class === "busy" && belief.atMs - belief.classSinceMs >= config.downAfterMs,
+    );
+    const told = sight.told.includes(`script-kill:${id}`);
+    if (saved.downtimes[id] !== undefined || busy === told) continue;
+    if (busy && !sendVerb(draft, "script-kill", id)) continue;
+    tellEdge(draft, `script-kill:${id}`, busy, () => ({
+      names: ["+script-kill", null],
+      node: id,
+      text: `${id} is blocked by a script for more than ${config.downAfterMs} ms: told to end it`,
+    }));
+  }
+}
+
+/** Nothing is under way, and enough relays tell at once when that changes. */
+function isQuiet(draft: Draft, { connected = [] }: Input): boolean {
+  const { config, saved, known } = draft;
+  return (
+    config.quiet &&
+    connected.length >= 2 &&
+    saved.phase.kind === "watching" &&
+    saved.primary !== null &&
+    draft.actions.length + saved.pending.length === 0 &&
+    config.nodes.every(({ id }) => {
+      const { verdict, best } = known[id] ?? {};
+      return best?.class === "up" && verdict?.down === 0 && !verdict.suspicious;
+    })
+  );
 }
 
 function routeState(draft: Draft): Saved["routeState"] {
-  const { config, saved, nowMs } = draft;
+  const { config, saved, known } = draft;
   const primary = nodeOf(config, saved.primary);
   if (primary === null) return "down";
   const { kind } = saved.phase;
   if (kind === "fencing" || kind === "electing" || kind === "promoting") return "failing-over";
-  if (judge(draft.sight, primary, config, nowMs).odown) return "down";
+  const verdict = known[primary.id]?.verdict;
+  if (verdict?.odown === true) return "down";
   const stands = standing(draft);
-  if (stands === "unseen") return saved.routeState === "up" ? "up" : "down";
-  return stands === "primary" ? "up" : "down";
+  if (stands === "unseen") {
+    // Everyone who answers says that nothing listens there: no route to it is up, whatever the quorum.
+    const gone =
+      verdict !== undefined && verdict.up === 0 && verdict.down > 0 && attemptOf(saved) === null;
+    return saved.routeState === "up" && !gone ? "up" : "down";
+  }
+  return stands === "primary" && factsOf(draft, primary.id) !== null ? "up" : "down";
 }

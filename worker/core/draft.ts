@@ -6,29 +6,38 @@
  * Must never: decide anything.
  */
 import type { EventName, GroupEvent } from "./events.ts";
-import type { Pending, Phase, Reply, Saved, Sight, State } from "./state.ts";
-import type { Action, GroupConfig, NodeConfig } from "./types.ts";
+import { type Survey, survey } from "./health.ts";
+import { effectiveConfig } from "./membership.ts";
+import type { Attempt, Pending, Phase, Reply, Saved, Sight, State } from "./state.ts";
+import type { Action, GroupConfig, NodeConfig, NodeFacts } from "./types.ts";
 
 export type Draft = {
   readonly nowMs: number;
+  /** As deployed, and with every node that must not vanish. */
   readonly config: GroupConfig;
   saved: Saved;
   sight: Sight;
+  /** What the sight comes to, judged once. */
+  known: Survey;
   because: string;
   wakeAtMs: number;
+  crash: boolean;
   readonly actions: Action[];
   readonly events: GroupEvent[];
   readonly replies: Reply[];
 };
 
-export function startDraft(state: State, config: GroupConfig, nowMs: number): Draft {
+export function startDraft(state: State, deployed: GroupConfig, nowMs: number): Draft {
+  const config = effectiveConfig(state.saved, deployed);
   return {
     nowMs,
     config,
     saved: state.saved,
     sight: state.sight,
+    known: survey(state.sight, config, nowMs),
     because: "",
-    wakeAtMs: nowMs + config.checkIntervalMs,
+    wakeAtMs: Number.POSITIVE_INFINITY,
+    crash: false,
     actions: [],
     events: [],
     replies: [],
@@ -39,8 +48,28 @@ export function save(draft: Draft, change: Partial<Saved>): void {
   draft.saved = { ...draft.saved, ...change };
 }
 
+export function remember(draft: Draft, change: Partial<Sight>): void {
+  draft.sight = { ...draft.sight, ...change };
+}
+
+/** Enters a phase, and notes in its attempt when that was. */
 export function enter(draft: Draft, phase: Phase): void {
-  save(draft, { phase });
+  if (phase.kind === "watching") return save(draft, { phase });
+  const phases = [...phase.attempt.phases, { kind: phase.kind, atMs: draft.nowMs }];
+  save(draft, { phase: { ...phase, attempt: { ...phase.attempt, phases } } });
+}
+
+/** Changes something in a phase without leaving it. */
+export function amend<K extends Phase["kind"]>(
+  draft: Draft,
+  phase: Extract<Phase, { kind: K }>,
+  change: Partial<Extract<Phase, { kind: K }>>,
+): void {
+  save(draft, { phase: { ...phase, ...change } });
+}
+
+export function attemptOf(saved: Saved): Attempt | null {
+  return saved.phase.kind === "watching" ? null : saved.phase.attempt;
 }
 
 /** Wakes no later than `atMs`, and never in the past. */
@@ -48,54 +77,59 @@ export function wakeBy(draft: Draft, atMs: number): void {
   draft.wakeAtMs = Math.max(draft.nowMs, Math.min(draft.wakeAtMs, atMs));
 }
 
+type Evidence = Readonly<Record<string, unknown>>;
+
 export function tell(
   draft: Draft,
   name: EventName,
   node: string | null,
   text: string,
-  data: Readonly<Record<string, unknown>> = {},
+  data: Evidence = {},
 ): void {
-  const phase = draft.saved.phase;
-  const epoch = phase.kind === "watching" ? draft.saved.epoch : phase.attempt.epoch;
+  const epoch = attemptOf(draft.saved)?.epoch ?? draft.saved.epoch;
   draft.events.push({ atMs: draft.nowMs, name, epoch, node, text, data });
 }
 
-/** Tells `name` when `holds` becomes true, `ended` when it ends; nothing while it stays as it is. */
-export function tellEdge(
-  draft: Draft,
-  mark: string,
-  holds: boolean,
-  event: () => { readonly name: EventName; readonly node: string | null; readonly text: string },
-): void {
-  const told = draft.sight.told.includes(mark);
-  if (told === holds) return;
-  const rest = draft.sight.told.filter((each) => each !== mark);
-  draft.sight = { ...draft.sight, told: holds ? [...rest, mark] : rest };
-  const { name, node, text } = event();
-  tell(draft, name, node, text);
-}
+/** What is told: the name when it begins, the name when it ends (null: that is not told). */
+type Edge = {
+  readonly names: readonly [EventName, EventName | null];
+  readonly node: string | null;
+  readonly text: string;
+  readonly data?: Evidence;
+};
 
-/** The same, for what is told only when it begins. */
-export function tellOnce(
-  draft: Draft,
-  mark: string,
-  holds: boolean,
-  event: () => { readonly name: EventName; readonly node: string | null; readonly text: string },
-): void {
-  if (holds) tellEdge(draft, mark, true, event);
+/** Tells when `holds` becomes true and when it ends; nothing while it stays as it is. */
+export function tellEdge(draft: Draft, mark: string, holds: boolean, event: () => Edge): void {
+  if (draft.sight.told.includes(mark) === holds) return;
+  if (holds) remember(draft, { told: [...draft.sight.told, mark] });
   else untell(draft, mark);
+  const { names, node, text, data } = event();
+  const name = names[holds ? 0 : 1];
+  if (name !== null) tell(draft, name, node, text, data);
 }
 
 /** Forgets that something was told, so that it is told again. */
 export function untell(draft: Draft, mark: string): void {
   if (draft.sight.told.includes(mark))
-    draft.sight = { ...draft.sight, told: draft.sight.told.filter((each) => each !== mark) };
+    remember(draft, { told: draft.sight.told.filter((each) => each !== mark) });
 }
 
 /** The same for every mark that begins so, but for one. */
 export function untellAll(draft: Draft, prefix: string, but: string | null = null): void {
   const told = draft.sight.told.filter((each) => each === but || !each.startsWith(prefix));
-  if (told.length < draft.sight.told.length) draft.sight = { ...draft.sight, told };
+  if (told.length < draft.sight.told.length) remember(draft, { told });
+}
+
+/** Since when something holds without a break, noted while it does; null: it does not. */
+export function holdsSince(draft: Draft, mark: string, holds: boolean): number | null {
+  const since = draft.sight.since[mark];
+  if (holds && since !== undefined) return since;
+  if (!holds && since === undefined) return null;
+  const rest = { ...draft.sight.since };
+  if (holds) rest[mark] = draft.nowMs;
+  else delete rest[mark];
+  remember(draft, { since: rest });
+  return holds ? draft.nowMs : null;
 }
 
 /** Numbers an action, records it as pending and as sent, and adds it. */
@@ -118,10 +152,9 @@ export function act(
     nextAction: draft.saved.nextAction + 1,
     pending: [...draft.saved.pending, pending],
   });
-  draft.sight = {
-    ...draft.sight,
+  remember(draft, {
     sentAtMs: { ...draft.sight.sentAtMs, [`${action.kind}:${about}`]: draft.nowMs },
-  };
+  });
   draft.actions.push(action);
 }
 
@@ -131,4 +164,15 @@ export function isPending(draft: Draft, kind: Action["kind"], about: string): bo
 
 export function nodeOf(config: GroupConfig, id: string | null): NodeConfig | null {
   return config.nodes.find((node) => node.id === id) ?? null;
+}
+
+/** What a node said of itself in its newest good look; null: there is none. */
+export function factsOf(draft: Draft, id: string | null): NodeFacts | null {
+  return (id === null ? undefined : draft.known[id]?.best?.facts) ?? null;
+}
+
+/** The same, if it was asked for after `atMs`. */
+export function factsAfter(draft: Draft, id: string | null, atMs: number): NodeFacts | null {
+  const best = id === null ? null : (draft.known[id]?.best ?? null);
+  return best !== null && best.askedAtMs >= atMs ? best.facts : null;
 }

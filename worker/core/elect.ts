@@ -1,41 +1,73 @@
 /**
  * Which replica is promoted: Sentinel's filter and order (sentinelSelectSlave), with a reason for each refusal.
  *
- * Refused: subjectively down · its relay not to be reached · last good answer older than 5 s · priority 0 ·
- * facts older than 5 s (30 s while the primary is up) · link to its primary down for longer than the primary
- * is down plus 10 times down_after, unless it followed when the primary was last seen (nobody may have looked
- * for a while, so how long the primary is down is not known) · still loading or in its first synchronisation ·
- * says that it is a primary.
- * Order: lower priority, larger offset, smaller run id without regard to case, a missing run id last.
+ * Sentinel's: subjectively down · last good answer older than 5 s · priority 0 · facts older than 5 s (30 s
+ * while the primary is up) · link to its primary down for longer than the primary is down plus 10 times
+ * down_after, unless it followed when the primary was last seen.
+ * Beyond it: no relay at hand · in downtime · not good for `grace_ms` since it was bad · loading or in its
+ * first synchronisation · says that it is a primary · its link was silently down while the primary was up ·
+ * too far behind the primary as last seen · emptied · in another zone where that is refused.
+ * Order: lower priority, larger offset, smaller run id without regard to case, a missing run id last; with
+ * `elect = "data"` the offset comes before the priority; one whose promotion was never seen comes last.
+ * A candidate that an operator named is spared what only guesses at its data: grace, link, lag, zone.
  * Must never: look at anything but its arguments.
  */
 import type { Refusal } from "./state.ts";
+import type { GroupConfig } from "./types.ts";
 
 export type Candidate = {
   readonly id: string;
   readonly runId: string;
   readonly priority: number;
   readonly offset: number;
+  readonly keys: number;
   readonly sdown: boolean;
   /** A relay can be told to promote it. */
   readonly reachable: boolean;
   /** Age of the last good answer; null: never. */
   readonly okAgeMs: number | null;
   readonly factsAgeMs: number | null;
+  /** Why it is left alone; null: it is not. */
+  readonly downtime: string | null;
+  /** For how long it is good without a break since it was bad; null: it was never seen bad. */
+  readonly cleanForMs: number | null;
+  /** Good looks in a row. */
+  readonly successes: number;
+  /** Null: it had no link since it started. */
   readonly linkDownMs: number | null;
   /** When the primary was last seen up, this one followed it with the link up. Survives an eviction. */
   readonly followed: boolean;
+  /** How far behind the primary as last seen, in one history; null: not known. */
+  readonly lagBytes: number | null;
   readonly syncing: boolean;
   readonly loading: boolean;
   readonly role: "primary" | "replica" | null;
-  /** Was sent a promotion that was never seen: it may be a primary because of us, and it comes last. */
+  /** It may be a primary: named by an operator, or promoted by us or by somebody else. */
+  readonly mayBePrimary: boolean;
+  /** Was sent a promotion that was never seen: it comes last. */
   readonly lost: boolean;
+  readonly named: boolean;
+  /** In the zone of the primary that it replaces, or one of the two is in none. */
+  readonly sameZone: boolean;
 };
 
-export type ElectRules = {
+export type ElectRules = Pick<
+  GroupConfig,
+  | "downAfterMs"
+  | "upAfter"
+  | "graceMs"
+  | "maxLinkDownMs"
+  | "maxLagBytes"
+  | "wipeKeepRatio"
+  | "elect"
+  | "crossZone"
+> & {
   /** How long the primary has been down; null: it is up. */
   readonly primaryDownMs: number | null;
-  readonly downAfterMs: number;
+  /** Keys that the primary had when last seen; null: not known. */
+  readonly knownKeys: number | null;
+  /** The primary lost its data: who waits for a synchronisation from it still holds what it had. */
+  readonly wiped: boolean;
 };
 
 export type Election = {
@@ -51,36 +83,61 @@ export function elect(candidates: readonly Candidate[], rules: ElectRules): Elec
   const refused: Refusal[] = [];
   const eligible: Candidate[] = [];
   for (const candidate of candidates) {
-    const reason = refusalOf(candidate, rules);
+    const reason =
+      refusalOf(candidate, rules) ?? (candidate.named ? null : doubtOf(candidate, rules));
     if (reason === null) eligible.push(candidate);
     else refused.push({ node: candidate.id, reason });
   }
-  return { order: eligible.sort(compare), refused };
+  return { order: eligible.sort((a, b) => compare(a, b, rules)), refused };
 }
 
+/** What nobody can talk it out of. */
 function refusalOf(candidate: Candidate, rules: ElectRules): string | null {
   if (candidate.okAgeMs === null) return "was never seen up";
   if (candidate.sdown) return "is subjectively down";
   if (!candidate.reachable) return "has no relay that could promote it now";
   if (candidate.okAgeMs > FRESH_MS) return `last good answer is ${candidate.okAgeMs} ms old`;
+  if (candidate.downtime !== null) return `is in downtime: ${candidate.downtime}`;
   if (candidate.priority === 0) return "has priority 0";
   const oldest = rules.primaryDownMs === null ? FRESH_WHILE_UP_MS : FRESH_MS;
   if (candidate.factsAgeMs === null) return "told nothing about itself";
   if (candidate.factsAgeMs > oldest) return `last INFO is ${candidate.factsAgeMs} ms old`;
   if (candidate.loading) return "is loading its data";
-  if (candidate.syncing) return "is still in its first synchronisation";
-  if (candidate.role === "primary" && !candidate.lost)
+  if (candidate.syncing && !rules.wiped) return "is still in its first synchronisation";
+  if (candidate.role === "primary" && !candidate.mayBePrimary)
     return "says that it is a primary; promote it only by naming it";
-  const longest = (rules.primaryDownMs ?? 0) + 10 * rules.downAfterMs;
-  if (!candidate.followed && candidate.linkDownMs !== null && candidate.linkDownMs > longest)
-    return `link to its primary was down for ${candidate.linkDownMs} ms, more than ${longest} ms`;
   return null;
 }
 
-function compare(a: Candidate, b: Candidate): number {
+/** What speaks against its data, or against its standing: an operator who names it knows better. */
+function doubtOf(candidate: Candidate, rules: ElectRules): string | null {
+  const { cleanForMs, successes, linkDownMs, lagBytes, keys, followed } = candidate;
+  if (cleanForMs !== null && (cleanForMs < rules.graceMs || successes < rules.upAfter))
+    return `was bad, and is good for only ${cleanForMs} ms of the ${rules.graceMs} ms of grace`;
+  if (candidate.role === "replica" && !followed) {
+    if (linkDownMs === null) return "had no link to its primary since it started";
+    const aloneMs = linkDownMs - (rules.primaryDownMs ?? 0);
+    const longest = 10 * rules.downAfterMs;
+    if (aloneMs > longest)
+      return `link to its primary was down for ${linkDownMs} ms, more than ${longest + (rules.primaryDownMs ?? 0)} ms`;
+    if (rules.maxLinkDownMs > 0 && aloneMs > rules.maxLinkDownMs)
+      return `link to its primary was down for ${aloneMs} ms while the primary was up, more than ${rules.maxLinkDownMs} ms`;
+  }
+  if (rules.maxLagBytes > 0 && lagBytes !== null && lagBytes > rules.maxLagBytes)
+    return `is ${lagBytes} bytes behind the primary as last seen, more than ${rules.maxLagBytes}`;
+  if (rules.knownKeys !== null && keys < rules.knownKeys * rules.wipeKeepRatio)
+    return `holds ${keys} keys of the ${rules.knownKeys} that the primary had`;
+  if (rules.crossZone === "refuse" && !candidate.sameZone) return "is in another zone";
+  return null;
+}
+
+function compare(a: Candidate, b: Candidate, { elect: first, crossZone }: ElectRules): number {
   if (a.lost !== b.lost) return a.lost ? 1 : -1;
-  if (a.priority !== b.priority) return a.priority - b.priority;
-  if (a.offset !== b.offset) return b.offset - a.offset;
+  if (crossZone !== "allow" && a.sameZone !== b.sameZone) return a.sameZone ? -1 : 1;
+  const byPriority = a.priority - b.priority;
+  const byOffset = b.offset - a.offset;
+  const order = first === "data" ? byOffset || byPriority : byPriority || byOffset;
+  if (order !== 0) return order;
   if (a.runId === "" || b.runId === "") return a.runId === b.runId ? 0 : a.runId === "" ? 1 : -1;
   const [left, right] = [a.runId.toLowerCase(), b.runId.toLowerCase()];
   return left < right ? -1 : left > right ? 1 : 0;

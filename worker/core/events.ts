@@ -9,15 +9,47 @@ export const eventNames = [
   "+monitor", // a primary was adopted or bootstrapped: the group is watched
   "+tilt", // the clock went back: passive
   "-tilt",
+  "+pause", // nothing is done by itself until it ends
+  "-pause",
+  "+downtime", // one node is left alone until it ends
+  "-downtime",
+  "+acknowledge", // the cooldown is lifted, the count of failovers begins anew
+  "+reset-master", // what was believed is forgotten, an attempt that may end is ended
+  "+drill", // the host dies on purpose at the next point that was named
+  "+node-kept", // the primary was removed from the configuration: kept until another one is primary
+  "+raise-epoch", // a relay holds a higher epoch than was ever begun: the same primary goes on above it
   // health
   "+sdown", // one vantage believes that a node is down
   "-sdown",
   "+odown", // enough vantages agree that the primary is down
   "-odown",
   "+reboot", // a node answers under another run id
+  "+fault", // a class that is no death: policy, auth, tls, dns, a script, a relay that nobody reaches
+  "-fault",
+  "+link-down", // a replica lost its primary while the primary is up: it falls behind
+  "-link-down",
+  "+unreachable", // the primary is down for the vantages, and a replica still hears from it: no failover
+  "-unreachable",
+  "+several-primaries",
+  "-several-primaries",
+  "+no-primary", // every node answers and none is a primary
+  "-no-primary",
+  "+cycle", // nodes that follow each other
+  "-cycle",
+  "+wiped", // the primary came back with its data gone, and a replica still has it
+  "+script-kill",
   "+outage", // no node of the group is up
   "-outage",
   // failover
+  "+held", // a failover is due and does not begin, and why
+  "-held",
+  "+would-failover", // observing only: what would be done
+  "+brake-unknown", // the Fleet did not answer in time: granted
+  "-failover-abort-brake", // too many failovers in all groups together
+  "-failover-abort-paused",
+  "-failover-abort-not-sealed", // a planned one: the primary could not be sealed, and is not forced
+  "+switchover", // the primary was told to hand over
+  "-switchover-aborted", // it stays, and takes writes
   "+new-epoch",
   "+try-failover",
   "+sealed", // the old primary confirmed that it takes no writes
@@ -41,7 +73,9 @@ export const eventNames = [
   "+fix-slave-config", // a replica followed somebody else
   "+restore-primary", // the stored primary came back as a replica after a restart: promoted again
   "+unseal", // the primary in force was found sealed
-  "+role-change", // the primary says that it is a replica, and was not restarted: reported only
+  "+role-change", // the primary says that it is a replica, and was not restarted
+  "+failover-detected", // somebody else switched: adopted as the next epoch
+  "+lost-writes", // what the old primary holds and the group does not
   // publishing
   "+route", // (epoch, rev) changed
   "+published",

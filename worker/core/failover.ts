@@ -1,277 +1,206 @@
 /**
- * The failover: watching -> fencing -> electing -> promoting -> publishing -> repointing -> watching.
+ * A failover until somebody is chosen: watching -> fencing -> electing.
  *
- * Rules: one epoch names at most one candidate, for ever; a promotion is done when a look asked for after it
- * shows the candidate as primary, never because a reply said so; a promotion that was sent is never aborted,
- * only replaced by an attempt at a higher epoch that fences its candidate first; every abort unseals.
- * Must never: be entered by two doors: `begin` starts an attempt, each `step` leaves only its own phase.
+ * Rules: one epoch names at most one candidate, for ever; whoever may still take writes is sealed first, and
+ * under a lease nobody is promoted before the seal is confirmed or the lease has surely ended; an automatic
+ * one asks the Fleet meanwhile; all evidence is looked at once more before anybody is chosen; every abort
+ * unseals, and leaves the epoch to the primary that stays.
+ * Must never: promote while a reason to stop is known.
  */
-import { type Draft, enter, isPending, nodeOf, save, tell, wakeBy } from "./draft.ts";
-import { type Candidate, type Election, elect } from "./elect.ts";
-import { bestBelief, factsOf, judge } from "./health.ts";
-import { handsFor, isSealed, sendVerb, sentWithin } from "./plan.ts";
-import type { Attempt, FailoverCause, Phase, Refusal } from "./state.ts";
-import type { NodeConfig } from "./types.ts";
+import { act, amend, type Draft, enter, factsOf, isPending, save, tell, wakeBy } from "./draft.ts";
+import type { EventName } from "./events.ts";
+import { leaseEndMs, revoke } from "./lease.ts";
+import { sendVerb, sentWithin } from "./plan.ts";
+import type { Attempt, FailoverCause, Pending, Phase } from "./state.ts";
+import type { Outcome } from "./types.ts";
+
+const PERMIT_MS = 300;
+/** Attempts whose promotion was never seen follow each other more and more slowly. */
+const LOST_GAP_MS = { first: 1000, most: 30_000 };
+
+export type Start = {
+  readonly cause: FailoverCause;
+  readonly target: string | null;
+  readonly why: string;
+  readonly force?: boolean;
+  readonly evidence?: Readonly<Record<string, unknown>>;
+};
+
+/** Begun by the Group itself, for a reason that it saw: the Fleet is asked, a pause ends it. */
+export const isAutomatic = (cause: FailoverCause): boolean =>
+  cause === "odown" || cause === "wiped" || cause === "no-primary";
 
 /** Starts an attempt: the next epoch, and seals for whoever may still take writes. */
-export function begin(
-  draft: Draft,
-  cause: FailoverCause,
-  target: string | null,
-  why: string,
-): void {
+export function begin(draft: Draft, { cause, target, why, force = false, evidence }: Start): void {
   const { config, nowMs, saved } = draft;
   const epoch = saved.highestEpoch + 1;
-  const masters = config.nodes
-    .filter((node) => factsOf(draft.sight, node, config)?.role === "primary")
-    .map((node) => node.id);
-  const suspects = [
-    ...(saved.primary === null ? [] : [saved.primary]),
-    ...saved.maybePromoted,
-    ...masters,
-  ];
+  const suspects = config.nodes
+    .map(({ id }) => id)
+    .filter((id) => {
+      const isReplica = factsOf(draft, id)?.role === "replica";
+      if (saved.maybePromoted.includes(id)) return true;
+      return id === saved.primary ? !isReplica : factsOf(draft, id)?.role === "primary";
+    });
   const attempt: Attempt = {
     epoch,
     cause,
     target,
     from: saved.primary,
-    fence: [...new Set(suspects)].filter((id) => id !== target),
+    fence: suspects.filter((id) => id !== target),
     startedAtMs: nowMs,
+    force,
+    phases: [],
   };
-  save(draft, { highestEpoch: epoch, lastAttemptAtMs: nowMs });
-  enter(draft, { kind: "fencing", attempt, deadlineMs: nowMs + config.fenceWaitMs });
+  save(draft, {
+    highestEpoch: epoch,
+    lastAttemptAtMs: nowMs,
+    revokedAtMs: saved.primary === null ? null : revoke(config, nowMs),
+  });
+  const deadlineMs = nowMs + config.fenceWaitMs;
+  enter(draft, { kind: "fencing", attempt, sealed: [], deadlineMs });
   tell(draft, "+new-epoch", null, `epoch ${epoch} begins`);
-  tell(draft, "+try-failover", saved.primary, why, { cause, target });
+  tell(draft, "+try-failover", saved.primary, why, { cause, target, ...evidence });
   for (const node of attempt.fence)
     if (!sendVerb(draft, "seal", node))
       tell(draft, "-sealed", node, `${node} was not sealed: no relay can act for it now`);
-  wakeBy(draft, nowMs + config.fenceWaitMs);
+  if (isAutomatic(cause)) askPermit(draft, attempt);
+  wakeBy(draft, deadlineMs);
+}
+
+function askPermit(draft: Draft, { epoch }: Attempt): void {
+  act(draft, "fleet", null, (id) => ({
+    id,
+    kind: "permit",
+    epoch,
+    deadlineMs: draft.nowMs + PERMIT_MS,
+  }));
+}
+
+/** What the Fleet said: no ends the attempt while nobody was promoted; no answer is a yes. */
+export function permitted(draft: Draft, pending: Pending, outcome: Outcome): void {
+  const { phase } = draft.saved;
+  if (phase.kind !== "fencing" && phase.kind !== "electing") return;
+  if (phase.attempt.epoch !== pending.epoch) return;
+  if (outcome.kind === "refused")
+    return abort(
+      draft,
+      phase.attempt,
+      "-failover-abort-brake",
+      `the brake is on: ${outcome.detail}`,
+    );
+  if (outcome.kind !== "done")
+    tell(draft, "+brake-unknown", null, `the Fleet did not answer (${outcome.detail}): granted`);
+}
+
+/** What became of a seal while it is waited for. */
+export function sealAnswered(draft: Draft, pending: Pending, outcome: Outcome): void {
+  const { phase } = draft.saved;
+  if (phase.kind !== "fencing" || outcome.kind !== "done") return;
+  if (pending.epoch !== phase.attempt.epoch || phase.sealed.includes(pending.about)) return;
+  amend<"fencing">(draft, phase, { sealed: [...phase.sealed, pending.about] });
 }
 
 export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing" }>): void {
-  const waiting = phase.attempt.fence.filter((node) => isPending(draft, "seal", node));
-  if (waiting.length > 0 && draft.nowMs < phase.deadlineMs) {
-    draft.because = `waiting for the seal of ${waiting.join(", ")}`;
-    wakeBy(draft, phase.deadlineMs);
-    return;
+  const { nowMs, config, saved } = draft;
+  const { attempt, sealed } = phase;
+  if (stopped(draft, attempt)) return;
+  const open = attempt.fence.filter((id) => !sealed.includes(id));
+  for (const id of open) sealAgain(draft, id);
+  const pending = open.filter((id) => isPending(draft, "seal", id));
+  const asked = isPending(draft, "permit", "fleet");
+  if ((pending.length > 0 || asked) && nowMs < phase.deadlineMs) {
+    draft.because = asked
+      ? "waiting for the Fleet"
+      : `waiting for the seal of ${pending.join(", ")}`;
+    return wakeBy(draft, phase.deadlineMs);
   }
-  const { nowMs, config } = draft;
+  const living = attempt.from !== null && isLiving(draft, attempt.from);
+  if (living && isPlanned(attempt) && !attempt.force && open.includes(attempt.from ?? "")) {
+    const text = `${attempt.from} is up and could not be sealed: nothing is forced on it`;
+    return abort(draft, attempt, "-failover-abort-not-sealed", text);
+  }
+  const notBeforeMs = Math.max(leaseWaitMs(draft, open), lostWaitMs(draft, attempt));
+  if (nowMs < notBeforeMs) {
+    draft.because = `waiting ${notBeforeMs - nowMs} ms before anybody is promoted: ${open.join(", ")} may still take writes`;
+    return wakeBy(draft, Math.min(notBeforeMs, nowMs + config.retryMs));
+  }
+  const lookMs = config.probeTimeoutMs + config.fenceWaitMs;
+  const strictMs = attempt.cause === "switchover" ? config.switchoverTimeoutMs : 0;
   enter(draft, {
     kind: "electing",
-    attempt: phase.attempt,
+    attempt,
     sinceMs: nowMs,
-    deadlineMs: nowMs + config.probeTimeoutMs + config.fenceWaitMs,
+    deadlineMs: nowMs + Math.max(lookMs, strictMs),
   });
-  tell(draft, "+failover-state-select-slave", null, "looking once more before electing");
+  tell(draft, "+failover-state-select-slave", null, "looking once more before electing", {
+    sealed,
+    notSealed: open,
+    leaseRevokedAtMs: saved.revokedAtMs,
+  });
   draft.because = "looking once more before electing";
   wakeBy(draft, nowMs);
 }
 
-export function stepElecting(draft: Draft, phase: Extract<Phase, { kind: "electing" }>): void {
-  const { attempt } = phase;
-  const looked = (draft.sight.lookAskedAtMs ?? -1) >= phase.sinceMs;
-  if (!looked && draft.nowMs < phase.deadlineMs) {
-    draft.because = "waiting for a fresh look before electing";
-    wakeBy(draft, draft.nowMs);
-    return;
-  }
-  if (!looked) return abortElection(draft, attempt, [], "no look came back in time");
-  const from = nodeOf(draft.config, attempt.from);
-  if (from !== null && (attempt.cause === "odown" || attempt.cause === "promotion-lost")) {
-    // The saved attempt says that it was objectively down; after an eviction the counts begin anew, so now
-    // it takes no more than that enough vantages answer and nobody sees it up.
-    const verdict = judge(draft.sight, from, draft.config, draft.nowMs);
-    if (!verdict.odown && verdict.up > 0 && nobodyWasPromoted(draft, phase.sinceMs)) {
-      tell(draft, "-failover-abort-primary-up", from.id, `${from.id} is no longer down`, verdict);
-      return abort(draft, attempt, `${from.id} is no longer down: attempt ${attempt.epoch} ended`);
-    }
-    if (!verdict.authorised) {
-      if (draft.nowMs < phase.deadlineMs) return wait(draft, "NOQUORUM: too few vantages answered");
-      tell(draft, "-failover-abort-not-elected", null, "NOQUORUM: too few vantages answered");
-      return abort(draft, attempt, "NOQUORUM: too few vantages answered");
-    }
-  }
-  const election = electFor(draft, attempt.target);
-  const chosen = election.order[0];
-  if (chosen === undefined)
-    return abortElection(draft, attempt, election.refused, "no good replica");
-  const behind = bytesBehind(draft, chosen, from);
-  if (behind > 0 && draft.nowMs < phase.deadlineMs)
-    return wait(draft, `${chosen.id} is ${behind} bytes behind the sealed ${from?.id}`);
-  promote(draft, attempt, chosen, election);
+/** A seal that failed is sent again for as long as the node answers. */
+function sealAgain(draft: Draft, id: string): void {
+  const { config } = draft;
+  if (isPending(draft, "seal", id) || factsOf(draft, id) === null) return;
+  if (!sentWithin(draft, "seal", id, Math.min(config.retryMs, config.fenceWaitMs)))
+    sendVerb(draft, "seal", id);
 }
 
-/** True when every node that was sent a promotion in vain is seen as a replica: no command is left to act. */
-function nobodyWasPromoted(draft: Draft, sinceMs: number): boolean {
-  return draft.saved.maybePromoted.every((id) => {
-    const node = nodeOf(draft.config, id);
-    const belief = node === null ? null : bestBelief(draft.sight, node, draft.config);
-    return belief !== null && belief.askedAtMs >= sinceMs && belief.facts?.role === "replica";
-  });
+/** Until when a lease may still be held by somebody who did not confirm a seal. */
+function leaseWaitMs({ saved, config }: Draft, open: readonly string[]): number {
+  if (config.fencing !== "lease" || saved.revokedAtMs === null || open.length === 0) return 0;
+  return leaseEndMs(saved.revokedAtMs, config);
 }
 
-/** Looks again soon, without leaving the phase. */
-function wait(draft: Draft, because: string): void {
-  draft.because = because;
-  wakeBy(draft, draft.nowMs + Math.min(20, draft.config.retryMs));
+function lostWaitMs({ saved }: Draft, attempt: Attempt): number {
+  if (attempt.cause !== "promotion-lost" || saved.aborted < 2) return 0;
+  const gapMs = Math.min(LOST_GAP_MS.first * 2 ** (saved.aborted - 2), LOST_GAP_MS.most);
+  return attempt.startedAtMs + gapMs;
 }
 
-/** A sealed primary that answers still feeds its replica: what it acknowledged need not be lost. */
-function bytesBehind(draft: Draft, chosen: Candidate, from: NodeConfig | null): number {
-  if (from === null || from.id === chosen.id) return 0;
-  const facts = factsOf(draft.sight, from, draft.config);
-  if (facts === null || facts.role !== "primary" || !isSealed(facts)) return 0;
-  return facts.offset - chosen.offset;
+const isPlanned = ({ cause }: Attempt) => cause === "operator" || cause === "switchover";
+
+/** Answers as a primary, and is not objectively down. */
+export function isLiving(draft: Draft, id: string): boolean {
+  const verdict = draft.known[id]?.verdict;
+  const facts = factsOf(draft, id);
+  return facts?.role === "primary" && verdict !== undefined && !verdict.odown && verdict.up > 0;
 }
 
-function promote(draft: Draft, attempt: Attempt, chosen: Candidate, election: Election): void {
-  const { config, nowMs } = draft;
-  const order = election.order.map(({ id, priority, offset }) => ({ id, priority, offset }));
-  tell(draft, "+selected-slave", chosen.id, `${chosen.id} is the best of ${order.length}`, {
-    order,
-    refused: election.refused,
-  });
-  save(draft, { maybePromoted: [...new Set([...draft.saved.maybePromoted, chosen.id])] });
-  const deadlineMs = nowMs + config.promoteTimeoutMs;
-  enter(draft, {
-    kind: "promoting",
-    attempt,
-    candidate: chosen.id,
-    sinceMs: nowMs,
-    sendUntilMs: deadlineMs - config.commandTtlMs - config.commandTimeoutMs,
-    deadlineMs,
-  });
-  tell(draft, "+failover-state-send-slaveof-noone", chosen.id, `promoting ${chosen.id}`);
-  sendVerb(draft, "promote", chosen.id);
-  draft.because = `promoting ${chosen.id} at epoch ${attempt.epoch}`;
-  wakeBy(draft, nowMs + config.retryMs);
-}
-
-export function stepPromoting(draft: Draft, phase: Extract<Phase, { kind: "promoting" }>): void {
-  const { config, nowMs } = draft;
-  const { attempt, candidate } = phase;
-  const node = nodeOf(config, candidate);
-  const belief = node === null ? null : bestBelief(draft.sight, node, config);
-  if (belief !== null && belief.askedAtMs >= phase.sinceMs && belief.facts?.role === "primary")
-    return promoted(draft, attempt, candidate, belief.facts.runId);
-  if (nowMs >= phase.deadlineMs) {
-    const text = `${candidate} was not seen as primary within ${config.promoteTimeoutMs} ms`;
-    tell(draft, "-failover-abort-slave-timeout", candidate, text);
-    draft.because = `${text}: another attempt begins`;
-    // Whom an operator named the first primary is not replaced by anybody else.
-    return begin(draft, "promotion-lost", attempt.from === null ? attempt.target : null, text);
-  }
-  const again = !isPending(draft, "promote", candidate) && nowMs <= phase.sendUntilMs;
-  if (again && !sentWithin(draft, "promote", candidate, config.retryMs))
-    sendVerb(draft, "promote", candidate);
-  draft.because = `waiting to see ${candidate} as primary`;
-  wakeBy(draft, nowMs + config.retryMs);
-}
-
-/** The promotion was seen: from here on the new primary is in force. */
-function promoted(draft: Draft, attempt: Attempt, candidate: string, runId: string): void {
-  const { config, nowMs, saved } = draft;
-  save(draft, {
-    epoch: attempt.epoch,
-    primary: candidate,
-    primaryRunId: runId,
-    rev: 0,
-    lastAttemptAtMs: null,
-    maybePromoted: saved.maybePromoted.filter((id) => id !== candidate),
-  });
-  tell(draft, "+promoted-slave", candidate, `${candidate} was seen as primary`);
-  const old = nodeOf(config, attempt.from);
-  const now = nodeOf(config, candidate);
-  const address = (node: NodeConfig | null) =>
-    node === null ? "nobody" : `${node.host}:${node.port}`;
-  tell(draft, "+switch-master", candidate, `${saved.group} ${address(old)} -> ${address(now)}`, {
-    from: attempt.from,
-    to: candidate,
-    tookMs: nowMs - attempt.startedAtMs,
-  });
-  enter(draft, { kind: "publishing", attempt, deadlineMs: nowMs + config.commandTimeoutMs });
-  draft.because = `${candidate} is primary at epoch ${attempt.epoch}`;
-  wakeBy(draft, nowMs);
-}
-
-/** Publishing is under way and is retried by the loop: nothing here waits for it. */
-export function stepPublishing(draft: Draft, phase: Extract<Phase, { kind: "publishing" }>): void {
-  const { attempt } = phase;
-  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;
-  enter(draft, { kind: "repointing", attempt, deadlineMs });
-  tell(draft, "+failover-state-reconf-slaves", null, "repointing the other nodes");
-  draft.because = "repointing the other nodes";
-  wakeBy(draft, draft.nowMs);
-}
-
-/** The dry run of an election, as an attempt or an operator would get it now. */
-export function electFor(draft: Draft, target: string | null): Election {
-  const { config, sight, nowMs, saved } = draft;
-  const primary = nodeOf(config, saved.primary);
-  const down = primary === null ? null : judge(sight, primary, config, nowMs);
-  const firstBad = Object.values(sight.nodes[saved.primary ?? ""] ?? {})
-    .map((belief) => belief.firstBadAtMs)
-    .filter((at) => at !== null);
-  const primaryDownMs =
-    down?.odown === true && firstBad.length > 0 ? nowMs - Math.min(...firstBad) : null;
-  const nodes = config.nodes.filter((node) =>
-    target === null ? node.id !== saved.primary : node.id === target,
-  );
-  const candidates = nodes.map((node) => candidateOf(draft, node, target === node.id));
-  return elect(candidates, { primaryDownMs, downAfterMs: config.downAfterMs });
-}
-
-function candidateOf(draft: Draft, node: NodeConfig, named: boolean): Candidate {
-  const { config, sight, nowMs, saved } = draft;
-  const belief = bestBelief(sight, node, config);
-  const facts = belief?.facts ?? null;
-  const seen = Object.values(sight.nodes[node.id] ?? {});
-  const lastOk = seen.map((each) => each.lastOkAtMs).filter((at) => at !== null);
-  return {
-    id: node.id,
-    runId: facts?.runId ?? "",
-    priority: node.priority ?? facts?.priority ?? 100,
-    offset: facts?.offset ?? 0,
-    sdown: judge(sight, node, config, nowMs).down > 0,
-    reachable: handsFor(draft, node.id) !== null,
-    okAgeMs: lastOk.length === 0 ? null : nowMs - Math.max(...lastOk),
-    factsAgeMs: belief === null || belief.factsAtMs === null ? null : nowMs - belief.factsAtMs,
-    linkDownMs: facts?.linkDownMs ?? null,
-    // Kept through an outage: it is dropped only by a look that shows the primary up and the link down.
-    followed: saved.readable.includes(node.id),
-    syncing: facts?.syncing ?? false,
-    loading: facts?.loading ?? false,
-    role: facts?.role ?? null,
-    lost: named || saved.maybePromoted.includes(node.id),
-  };
-}
-
-function abortElection(
-  draft: Draft,
-  attempt: Attempt,
-  refused: readonly Refusal[],
-  why: string,
-): void {
-  const reasons = refused.map(({ node, reason }) => `${node} ${reason}`).join("; ");
-  const text = reasons === "" ? why : `${why}: ${reasons}`;
-  tell(draft, "-failover-abort-no-good-slave", null, text, { refused });
-  abort(draft, attempt, text);
+/** A pause ends what the Group began by itself, as long as nobody was promoted. */
+export function stopped(draft: Draft, attempt: Attempt): boolean {
+  const { paused } = draft.saved;
+  const lost = attempt.cause === "promotion-lost";
+  if (paused === null || lost || !isAutomatic(attempt.cause)) return false;
+  abort(draft, attempt, "-failover-abort-paused", `the group was paused: ${paused.reason}`);
+  return true;
 }
 
 /**
  * Ends an attempt that promoted nobody. Its epoch now names the primary that stays, because relays may hold
- * it already; and whoever was sealed for it is unsealed.
+ * it already; and whoever was sealed for it is unsealed. A primary that was restarted and not judged yet
+ * stays sealed: that is the wipe guard's to end.
  */
-function abort(draft: Draft, attempt: Attempt, because: string): void {
-  if (attempt.from === null) {
-    // Nobody is in force: the seals are taken back under the epoch that set them, which names nobody.
-    for (const node of attempt.fence) sendVerb(draft, "unseal", node);
-    enter(draft, { kind: "watching" });
-  } else {
-    enter(draft, { kind: "watching" });
+export function abort(
+  draft: Draft,
+  attempt: Attempt,
+  name: EventName,
+  text: string,
+  evidence: Readonly<Record<string, unknown>> = {},
+): void {
+  tell(draft, name, attempt.from, text, evidence);
+  const { saved, nowMs, config } = draft;
+  // Nobody is in force: the seals are taken back under the epoch that set them, which names nobody.
+  if (attempt.from === null) for (const node of attempt.fence) sendVerb(draft, "unseal", node);
+  enter(draft, { kind: "watching" });
+  save(draft, { aborted: saved.aborted + 1, revokedAtMs: null });
+  if (attempt.from !== null) {
     save(draft, { epoch: attempt.epoch, rev: 0 });
-    sendVerb(draft, "unseal", attempt.from);
+    if (attempt.cause !== "wiped") sendVerb(draft, "unseal", attempt.from);
   }
-  draft.because = because;
-  wakeBy(draft, draft.nowMs + draft.config.retryMs);
+  draft.because = text;
+  wakeBy(draft, nowMs + config.retryMs);
 }

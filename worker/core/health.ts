@@ -1,21 +1,17 @@
 /**
- * From looks to verdicts: what each vantage believes of each node, and what they believe together.
+ * From beliefs to verdicts: how each vantage votes about each node, and what they decide together.
  *
  * Rules: a refused connection counts fast (`max_failures` looks) when the relay on the node's own machine
- * sees it, or two vantages do; anything else that counts needs `max_failures` and `down_after_ms`.
+ * sees it, or two vantages do; silence and MISCONF need `max_failures` and `down_after_ms`; loading, a script
+ * and a primary that says it is a replica count only past their own limits; policy, auth, tls and dns never.
  * SDOWN is one vantage's view; ODOWN: down votes >= quorum and more down than up. An observer that failed
- * has no vote; but a relay that has been silent that long stands for the machine under its local nodes.
+ * has no vote; but a relay that most places cannot reach for that long stands for the machine under its nodes.
  * Must never: let anything but a good look count as up.
  */
+import { followsNode } from "./facts.ts";
+import { bad, blind, good, vantageOf } from "./sight.ts";
 import type { Belief, RelayBelief, Sight } from "./state.ts";
-import type { GroupConfig, NodeConfig, NodeFacts, Observation, ObservationClass } from "./types.ts";
-
-/** Redis answered, and as Sentinel accepts it: PONG, LOADING; a planned switch is no failure either. */
-const good: readonly ObservationClass[] = ["up", "loading", "switching"];
-/** Counts towards down. MISCONF as Sentinel does: an answer, but not an acceptable one. */
-const bad: readonly ObservationClass[] = ["refused", "timeout", "misconf"];
-/** The observer failed: it saw nothing of the node. */
-const blind: readonly ObservationClass[] = ["relay-unreachable", "malformed"];
+import type { GroupConfig, NodeConfig } from "./types.ts";
 
 export type Vote = "up" | "down" | "abstain";
 
@@ -29,157 +25,155 @@ export type Verdict = {
   readonly authorised: boolean;
   /** Somebody saw something bad lately: look again soon. */
   readonly suspicious: boolean;
+  /** When the first of the bad looks was that still last; null: there is none. */
+  readonly firstBadAtMs: number | null;
 };
 
-/** Takes one complete look into the sight. Observations that do not belong are dropped and counted. */
-export function absorb(
-  sight: Sight,
-  observations: readonly Observation[],
-  config: GroupConfig,
-  nowMs: number,
-): Sight {
-  const known = observations.filter((seen) => belongs(seen, config, nowMs));
-  const nodes: Record<string, Record<string, Belief>> = {};
-  for (const node of config.nodes) nodes[node.id] = { ...sight.nodes[node.id] };
-  const relays: Record<string, RelayBelief> = { ...sight.relays };
-  for (const seen of known) {
-    const beliefs = nodes[seen.node];
-    if (beliefs === undefined) continue;
-    beliefs[seen.vantage] = nextBelief(beliefs[seen.vantage], seen);
-  }
-  for (const relay of config.relays) {
-    const looks = known.filter((seen) => seen.vantage === vantageOf(relay.id));
-    if (looks.length > 0) relays[relay.id] = nextRelayBelief(relays[relay.id], looks);
-  }
-  const asked = known.map((seen) => seen.atMs - seen.tookMs);
-  return {
-    ...sight,
-    nodes,
-    relays,
-    lookAskedAtMs: asked.length > 0 ? Math.min(...asked) : sight.lookAskedAtMs,
-    dropped: sight.dropped + observations.length - known.length,
-  };
-}
+/** What is known of one node: the verdict, and the newest good look. */
+export type Known = { readonly verdict: Verdict; readonly best: Belief | null };
+export type Survey = Readonly<Record<string, Known>>;
 
-export const vantageOf = (relay: string): string => `relay:${relay}`;
-
-function belongs(seen: Observation, config: GroupConfig, nowMs: number): boolean {
-  return (
-    config.relays.some((relay) => vantageOf(relay.id) === seen.vantage) &&
-    config.nodes.some((node) => node.id === seen.node) &&
-    seen.atMs <= nowMs
-  );
-}
-
-function nextBelief(before: Belief | undefined, seen: Observation): Belief {
-  const isGood = good.includes(seen.class);
-  const isBad = bad.includes(seen.class);
-  const keep = { failures: before?.failures ?? 0, refusals: before?.refusals ?? 0 };
-  const firstBadAtMs = before?.firstBadAtMs ?? (isBad ? seen.atMs : null);
-  return {
-    class: seen.class,
-    detail: seen.detail,
-    askedAtMs: seen.atMs - seen.tookMs,
-    atMs: seen.atMs,
-    failures: isGood ? 0 : keep.failures + (isBad ? 1 : 0),
-    refusals: seen.class === "refused" ? keep.refusals + 1 : isGood || isBad ? 0 : keep.refusals,
-    successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
-    firstBadAtMs: isGood ? null : firstBadAtMs,
-    lastOkAtMs: isGood ? seen.atMs : (before?.lastOkAtMs ?? null),
-    facts: seen.facts ?? before?.facts ?? null,
-    factsAtMs: seen.facts === null ? (before?.factsAtMs ?? null) : seen.atMs,
-  };
-}
-
-function nextRelayBelief(
-  before: RelayBelief | undefined,
-  looks: readonly Observation[],
-): RelayBelief {
-  const atMs = Math.max(...looks.map((seen) => seen.atMs));
-  const answered = looks.filter((seen) => !blind.includes(seen.class));
-  const newest = looks
-    .map((seen) => seen.relay)
-    .filter((facts) => facts !== null)
-    .sort((a, b) => b.stamp.ms - a.stamp.ms)[0];
-  const reached = answered.length > 0;
-  return {
-    facts: newest ?? (reached ? null : (before?.facts ?? null)),
-    atMs: reached ? atMs : (before?.atMs ?? 0),
-    failures: reached ? 0 : (before?.failures ?? 0) + 1,
-    firstBadAtMs: reached ? null : (before?.firstBadAtMs ?? atMs),
-  };
+/** Judges every node once. */
+export function survey(sight: Sight, config: GroupConfig, nowMs: number): Survey {
+  const known: Record<string, Known> = {};
+  for (const node of config.nodes)
+    known[node.id] = {
+      verdict: judge(sight, node, config, nowMs),
+      best: bestBelief(sight, node, config),
+    };
+  return known;
 }
 
 /** What the vantages believe of one node together. */
 export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs: number): Verdict {
   const beliefs = sight.nodes[node.id] ?? {};
-  const refusedBy = config.vantages.filter(
-    (vantage) => (beliefs[vantage]?.refusals ?? 0) >= config.maxFailures,
-  );
+  const wrongSinceMs = sight.since[`wrong-role:${node.id}`] ?? null;
+  const wrong =
+    wrongSinceMs !== null &&
+    nowMs - wrongSinceMs >= Math.max(config.downAfterMs, 2 * config.checkIntervalMs);
+  let refusedBy = 0;
+  for (const vantage of config.vantages)
+    if ((beliefs[vantage]?.refusals ?? 0) >= config.maxFailures) refusedBy += 1;
   const votes: Record<string, Vote> = {};
-  let heard = 0;
+  let [heard, up, down] = [0, 0, 0];
+  let suspicious = false;
+  let firstBadAtMs: number | null = null;
   for (const vantage of config.vantages) {
-    const local = isLocal(vantage, node, config);
     const belief = beliefs[vantage];
-    const silent = local && isSilent(vantage, sight, config, nowMs);
-    if (silent || (belief !== undefined && !blind.includes(belief.class))) heard += 1;
-    votes[vantage] = silent
-      ? "down"
-      : voteOf(belief, (local || refusedBy.length >= 2) && refusedBy.includes(vantage), config);
+    const local = isLocal(vantage, node, config);
+    const silentSinceMs = local ? silentSince(vantage, sight, config, nowMs) : null;
+    if (silentSinceMs !== null || (belief !== undefined && !blind.includes(belief.class)))
+      heard += 1;
+    const vote =
+      silentSinceMs !== null ? "down" : voteOf(belief, local || refusedBy >= 2, wrong, config);
+    votes[vantage] = vote;
+    if (vote === "up") up += 1;
+    if (vote === "down") down += 1;
+    const since = silentSinceMs ?? belief?.firstBadAtMs ?? null;
+    if (since !== null && (firstBadAtMs === null || since < firstBadAtMs)) firstBadAtMs = since;
+    if (vote === "abstain" && belief !== undefined && isDoubtful(belief)) suspicious = true;
   }
-  const up = config.vantages.filter((vantage) => votes[vantage] === "up").length;
-  const down = config.vantages.filter((vantage) => votes[vantage] === "down").length;
-  return {
-    votes,
-    up,
-    down,
-    odown: down >= config.quorum && down > up,
-    authorised: heard * 2 > config.vantages.length,
-    suspicious: config.vantages.some((vantage) => {
-      const belief = beliefs[vantage];
-      return belief !== undefined && votes[vantage] === "abstain" && bad.includes(belief.class);
-    }),
-  };
+  const odown = down >= config.quorum && down > up;
+  const authorised = heard * 2 > config.vantages.length;
+  return { votes, up, down, odown, authorised, suspicious, firstBadAtMs };
 }
 
-function voteOf(belief: Belief | undefined, refusedFast: boolean, config: GroupConfig): Vote {
+/** Bad, or a connection that was dropped: the next look tells more. */
+const isDoubtful = ({ class: kind }: Belief) => bad.includes(kind) || kind === "closed";
+
+function voteOf(
+  belief: Belief | undefined,
+  refusedCounts: boolean,
+  wrongRole: boolean,
+  config: GroupConfig,
+): Vote {
   if (belief === undefined) return "abstain";
+  const lastsMs = belief.atMs - belief.classSinceMs;
+  if (belief.class === "loading")
+    return config.loadingLimitMs > 0 && lastsMs >= config.loadingLimitMs ? "down" : "up";
+  if (belief.class === "busy")
+    return config.busyLimitMs > 0 && lastsMs >= config.busyLimitMs ? "down" : "abstain";
+  if (belief.class === "up" && wrongRole && belief.facts?.role === "replica") return "down";
   if (good.includes(belief.class)) return "up";
   if (!bad.includes(belief.class) || belief.failures < config.maxFailures) return "abstain";
-  if (refusedFast) return "down";
+  if (refusedCounts && belief.refusals >= config.maxFailures) return "down";
   const badForMs = belief.atMs - (belief.firstBadAtMs ?? belief.atMs);
   return badForMs >= config.downAfterMs ? "down" : "abstain";
 }
 
-function isLocal(vantage: string, node: NodeConfig, config: GroupConfig): boolean {
+export function isLocal(vantage: string, node: NodeConfig, config: GroupConfig): boolean {
   const relay = config.relays.find((each) => vantageOf(each.id) === vantage);
   return relay?.local.includes(node.id) ?? false;
 }
 
-/** A relay that the Group has not reached for as long as a node must be silent to be down. */
-function isSilent(vantage: string, sight: Sight, config: GroupConfig, nowMs: number): boolean {
+/** Since when most places that ask a relay get no answer, if for as long as silence takes; else null. */
+function silentSince(
+  vantage: string,
+  sight: Sight,
+  config: GroupConfig,
+  nowMs: number,
+): number | null {
   const relay = config.relays.find((each) => vantageOf(each.id) === vantage);
-  const belief = relay === undefined ? undefined : sight.relays[relay.id];
-  if (belief === undefined || belief.firstBadAtMs === null) return false;
-  return belief.failures >= config.maxFailures && nowMs - belief.firstBadAtMs >= config.downAfterMs;
+  const places = Object.values((relay && sight.relays[relay.id]) ?? {});
+  const silent = places.filter(
+    ({ firstBadAtMs, failures }) =>
+      firstBadAtMs !== null &&
+      failures >= config.maxFailures &&
+      nowMs - firstBadAtMs >= config.downAfterMs,
+  );
+  if (silent.length * 2 <= places.length) return null;
+  return Math.min(...silent.map(({ firstBadAtMs }) => firstBadAtMs ?? nowMs));
+}
+
+/** A relay as the place knows it that heard from it last; null: never asked. */
+export function relayBelief(sight: Sight, relay: string): RelayBelief | null {
+  const places = Object.values(sight.relays[relay] ?? {});
+  return places.sort((a, b) => a.failures - b.failures || b.atMs - a.atMs)[0] ?? null;
 }
 
 /** The best belief about a node: the newest good one, the local relay's where two are as new. */
-export function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief | null {
+function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief | null {
   const beliefs = sight.nodes[node.id] ?? {};
-  const ranked = config.relays
-    .map((relay) => vantageOf(relay.id))
-    .map((vantage) => ({ belief: beliefs[vantage], local: isLocal(vantage, node, config) }))
-    .filter((each) => each.belief !== undefined && good.includes(each.belief.class))
-    .sort(
-      (a, b) =>
-        (b.belief?.askedAtMs ?? 0) - (a.belief?.askedAtMs ?? 0) ||
-        Number(b.local) - Number(a.local),
-    );
-  return ranked[0]?.belief ?? null;
+  let best: Belief | null = null;
+  let bestLocal = false;
+  for (const [vantage, belief] of Object.entries(beliefs)) {
+    if (!good.includes(belief.class)) continue;
+    const local = isLocal(vantage, node, config);
+    const newer = best === null ? 1 : belief.askedAtMs - best.askedAtMs;
+    if (newer < 0 || (newer === 0 && (bestLocal || !local))) continue;
+    [best, bestLocal] = [belief, local];
+  }
+  return best;
 }
 
-/** What a node says of itself, if it answers at all now. */
-export function factsOf(sight: Sight, node: NodeConfig, config: GroupConfig): NodeFacts | null {
-  return bestBelief(sight, node, config)?.facts ?? null;
+/**
+ * Replicas that heard from the primary after the first bad look: it is alive, and only out of reach. INFO
+ * counts whole seconds, so hearing has to be a second newer. A link that is up proves nothing: behind a
+ * stopped primary it stays up for a minute.
+ */
+export function witnessesOf(
+  primary: NodeConfig,
+  known: Survey,
+  config: GroupConfig,
+): readonly string[] {
+  const firstBadAtMs = known[primary.id]?.verdict.firstBadAtMs ?? null;
+  if (firstBadAtMs === null || isWaived(primary, known, config)) return [];
+  return config.nodes
+    .filter((node) => {
+      const best = known[node.id]?.best;
+      const facts = best?.facts;
+      if (node.id === primary.id || best == null || facts == null) return false;
+      if (!followsNode(facts, primary)) return false;
+      if (facts.syncing) return true;
+      return facts.lastIoMs !== null && best.atMs - facts.lastIoMs > firstBadAtMs + 1000;
+    })
+    .map((node) => node.id);
+}
+
+/** The relay on the primary's own machine answers, and itself sees nobody there: that is enough. */
+function isWaived(primary: NodeConfig, known: Survey, config: GroupConfig): boolean {
+  const votes = known[primary.id]?.verdict.votes ?? {};
+  return config.relays.some(
+    (relay) => relay.local.includes(primary.id) && votes[vantageOf(relay.id)] === "down",
+  );
 }

@@ -1,11 +1,13 @@
 /**
  * Whom to tell, and when: the route is the truth's projection, each publisher is brought up to it.
  *
- * Rules: KV is written when (epoch, rev) changes, at most once a second, last wins; `failing-over` is written
- * there only when it lasts, for it would hold up the route that ends it. DNS changes with the epoch alone.
- * A failed publish is tried again with backoff until it reads back right. Nothing waits for a publisher.
+ * Rules: rev grows with whatever the route says, an address in the configuration included; KV is written when
+ * (epoch, rev) changes, at most once a second, last wins; `failing-over` is written
+ * there only when it lasts, for it would hold up the route that ends it. DNS changes with the epoch, and with
+ * what its record is made of. A failed publish is tried again with backoff until it reads back right. Nothing
+ * waits for a publisher; a group that is only observed publishes nothing.
  */
-import { act, type Draft, isPending, save, tell, tellOnce, wakeBy } from "./draft.ts";
+import { act, type Draft, isPending, save, tell, tellEdge, wakeBy } from "./draft.ts";
 import { type Route, routeOf } from "./route.ts";
 import type { Pending, Published } from "./state.ts";
 import type { GroupConfig, Outcome } from "./types.ts";
@@ -27,34 +29,35 @@ export function publishersOf(config: GroupConfig): readonly PublisherRule[] {
     keyOf: (route: Route) => `${route.epoch}.${route.rev}`,
     gapMs: KV_GAP_MS,
   };
+  const record = config.dns;
+  if (record === null) return [kv];
   const dns = {
     name: "dns",
     keyOf: (route: Route) =>
-      route.primary === null ? null : `${route.epoch}:${route.primary.host}`,
+      route.primary === null
+        ? null
+        : [route.epoch, route.hostname, route.primary.host, record.zoneId, record.ttlS].join(" "),
     gapMs: 0,
   };
-  return config.dns === null ? [kv] : [kv, dns];
+  return [kv, dns];
 }
 
 /** Changes the route, and counts the change: rev grows with every change within an epoch, from 1. */
 export function setRoute(draft: Draft, state: Route["state"], readable: readonly string[]): void {
-  const { saved } = draft;
-  const same =
-    state === saved.routeState &&
-    readable.length === saved.readable.length &&
-    readable.every((id) => saved.readable.includes(id));
-  if (same && saved.rev > 0) return;
-  save(draft, { routeState: state, readable, rev: saved.rev + 1, routeAtMs: draft.nowMs });
-  const { epoch, rev, primary } = draft.saved;
-  tell(draft, "+route", primary, `route ${epoch}.${rev}: ${state}, primary ${primary ?? "none"}`, {
-    rev,
-    state,
-    readable,
-  });
+  const { saved, config, nowMs } = draft;
+  const next = { ...saved, routeState: state, readable };
+  const { hostname, primary, replicas } = routeOf(next, config);
+  const routeDigest = JSON.stringify([state, hostname, primary, replicas]);
+  if (routeDigest === saved.routeDigest && saved.rev > 0) return;
+  save(draft, { ...next, routeDigest, rev: saved.rev + 1, routeAtMs: nowMs });
+  const { epoch, rev } = draft.saved;
+  const text = `route ${epoch}.${rev}: ${state}, primary ${saved.primary ?? "none"}`;
+  tell(draft, "+route", saved.primary, text, { rev, state, readable });
 }
 
 /** Starts whatever publishing is due. */
 export function publishDue(draft: Draft): void {
+  if (draft.config.observeOnly) return;
   const route = routeOf(draft.saved, draft.config);
   for (const rule of publishersOf(draft.config)) {
     const done = draft.saved.published[rule.name] ?? nothingPublished;
@@ -100,8 +103,8 @@ export function published(draft: Draft, pending: Pending, outcome: Outcome): voi
       publisher: pending.about,
       key: pending.key,
     });
-  tellOnce(draft, `publish-failed:${pending.about}`, !done, () => ({
-    name: "-publish-failed",
+  tellEdge(draft, `publish-failed:${pending.about}`, !done, () => ({
+    names: ["-publish-failed", null],
     node: null,
     text: `${pending.about}: ${outcome.detail}; retried until it reads back right`,
   }));

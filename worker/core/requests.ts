@@ -1,72 +1,237 @@
 /**
- * What operators ask for, and whether it can be done now: accepted with its epoch, or refused with the reason.
+ * What operators ask for, and whether it can be done now: accepted, or refused with the reason and what would
+ * make it possible.
  *
  * Promises: a refused request changes nothing.
  */
-import { type Draft, nodeOf } from "./draft.ts";
-import { begin, electFor } from "./failover.ts";
-import { factsOf } from "./health.ts";
+import { electFor } from "./candidates.ts";
+import { attemptOf, type Draft, enter, factsOf, nodeOf, save, tell } from "./draft.ts";
+import { abort, begin, isLiving } from "./failover.ts";
+import { freshSight } from "./saved.ts";
+import { expire } from "./standstill.ts";
 import type { OperatorRequest, Refusal, RefusalCode, Reply } from "./state.ts";
+import { beginSwitchover, callOff } from "./switchover.ts";
+
+type Answer =
+  | { readonly ok: true; readonly detail: string }
+  | {
+      readonly ok: false;
+      readonly code: RefusalCode;
+      readonly detail: string;
+      readonly reasons?: readonly Refusal[];
+    };
+
+const yes = (detail: string): Answer => ({ ok: true, detail });
+const no = (code: RefusalCode, detail: string, reasons?: readonly Refusal[]): Answer =>
+  reasons === undefined ? { ok: false, code, detail } : { ok: false, code, detail, reasons };
 
 export function answer(draft: Draft, request: OperatorRequest, tilt: boolean): Reply {
-  const refuse = (code: RefusalCode, detail: string, reasons: readonly Refusal[] = []): Reply => ({
-    id: request.id,
-    kind: "refused",
-    code,
-    detail,
-    reasons,
-  });
-  const accept = (): Reply => ({
-    id: request.id,
-    kind: "accepted",
-    epoch: draft.saved.highestEpoch,
-  });
-  const { saved, config } = draft;
-  if (tilt) return refuse("NOTREADY", "the clock went back: nothing is done for a while");
-  if (saved.phase.kind !== "watching")
-    return refuse(
-      "INPROG",
-      `failover already in progress: ${saved.phase.kind} at epoch ${saved.phase.attempt.epoch}`,
-    );
+  const { id } = request;
+  const given = answerTo(draft, request, tilt);
+  if (given.ok)
+    return { id, kind: "accepted", epoch: draft.saved.highestEpoch, detail: given.detail };
+  const { code, detail, reasons = [] } = given;
+  return { id, kind: "refused", code, detail, reasons };
+}
 
-  if (request.kind === "bootstrap") {
-    if (saved.primary !== null)
-      return refuse(
-        "BOOTSTRAPPED",
-        `the group has a primary: ${saved.primary}, at epoch ${saved.epoch}`,
-      );
-    const node = nodeOf(config, request.primary);
-    if (node === null || factsOf(draft.sight, node, config) === null)
-      return refuse(
-        "NOTREADY",
-        `${request.primary} does not answer: it must be up to become primary`,
-      );
-    const { order, refused } = electFor(draft, request.primary);
-    if (order.length === 0)
-      return refuse("NOGOODSLAVE", `${request.primary} cannot be promoted`, refused);
-    begin(
-      draft,
-      "bootstrap",
-      request.primary,
-      `an operator named ${request.primary} the first primary`,
-    );
-    return accept();
+function answerTo(draft: Draft, request: OperatorRequest, tilt: boolean): Answer {
+  switch (request.kind) {
+    case "pause":
+      return pause(draft, request);
+    case "resume":
+      return resume(draft);
+    case "downtime":
+      return downtime(draft, request);
+    case "end-downtime":
+      return endDowntime(draft, request.node);
+    case "acknowledge":
+      return acknowledge(draft);
+    case "drill":
+      save(draft, { drill: request.at });
+      tell(draft, "+drill", null, `the Group will die ${request.at} of the next failover`);
+      return yes(`the Group will die ${request.at}`);
+    case "reset":
+      return reset(draft);
+    case "abort-switchover":
+      return abortSwitchover(draft);
+    default:
+      return changePrimary(draft, request, tilt);
   }
+}
 
+type Change = Extract<OperatorRequest, { kind: "failover" | "switchover" | "bootstrap" }>;
+
+/** What all that give the group another primary need first. */
+function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
+  const { saved, config } = draft;
+  const attempt = attemptOf(saved);
+  if (config.observeOnly)
+    return no("OBSERVING", "the group is only observed: deploy it without observe_only to act");
+  if (tilt) return no("NOTREADY", "the clock went back: nothing is done for 30 seconds");
+  if (attempt !== null)
+    return no(
+      "INPROG",
+      `failover already in progress: ${saved.phase.kind} at epoch ${attempt.epoch}; ask again when it is over`,
+    );
+  if (request.kind === "bootstrap") return bootstrap(draft, request.primary);
   if (saved.primary === null)
-    return refuse(
+    return no(
       "NOTREADY",
       "the group has no primary yet: POST /v1/groups/:group/bootstrap names one",
     );
-  if (request.to === saved.primary)
-    return refuse("ISPRIMARY", `${request.to} is the primary already`);
-  const { order, refused } = electFor(draft, request.to);
-  if (order.length === 0) return refuse("NOGOODSLAVE", "no suitable replica to promote", refused);
-  begin(
+  if (request.to === saved.primary) return no("ISPRIMARY", `${request.to} is the primary already`);
+  return request.kind === "failover" ? failover(draft, request.to) : switchover(draft, request);
+}
+
+function bootstrap(draft: Draft, primary: string): Answer {
+  const { saved } = draft;
+  if (saved.primary !== null)
+    return no(
+      "BOOTSTRAPPED",
+      `the group has a primary: ${saved.primary}, at epoch ${saved.epoch}; POST failover or switchover moves it`,
+    );
+  if (factsOf(draft, primary) === null)
+    return no("NOTREADY", `${primary} does not answer: it must be up to become primary`);
+  const { order, refused } = electFor(draft, { target: primary, cause: null });
+  if (order.length === 0) return no("NOGOODSLAVE", `${primary} cannot be promoted`, refused);
+  begin(draft, {
+    cause: "bootstrap",
+    target: primary,
+    why: `an operator named ${primary} the first primary`,
+  });
+  return yes(`${primary} is being made the first primary`);
+}
+
+function failover(draft: Draft, to: string | null): Answer {
+  const { order, refused } = electFor(draft, { target: to, cause: null });
+  if (order.length === 0) return no("NOGOODSLAVE", "no suitable replica to promote", refused);
+  const why = `an operator asked for a failover${to === null ? "" : ` to ${to}`}`;
+  begin(draft, { cause: "operator", target: to, why });
+  return yes(`${order[0]?.id} is the best candidate now; the election looks once more`);
+}
+
+function switchover(draft: Draft, request: Extract<Change, { kind: "switchover" }>): Answer {
+  const { saved, config } = draft;
+  const from = saved.primary ?? "";
+  if (!isLiving(draft, from))
+    return no(
+      "NOTREADY",
+      `${from} does not answer as a primary: POST failover promotes without it`,
+    );
+  if (factsOf(draft, from)?.switching === true)
+    return no("INPROG", `${from} is handing over already, at somebody else's word`);
+  const { order, refused } = electFor(draft, { target: request.to, cause: null });
+  const linked = order.filter(({ id }) => factsOf(draft, id)?.linkUp === true);
+  const alone = order
+    .filter((each) => !linked.includes(each))
+    .map(({ id }) => ({ node: id, reason: "has no link to the primary: it could not catch up" }));
+  const candidate = linked[0];
+  if (candidate === undefined)
+    return no("NOGOODSLAVE", "no replica could take over without loss", [...refused, ...alone]);
+  beginSwitchover(
     draft,
-    "operator",
-    request.to,
-    `an operator asked for a failover${request.to === null ? "" : ` to ${request.to}`}`,
+    from,
+    candidate.id,
+    request.timeoutMs ?? config.switchoverTimeoutMs,
+    request.force,
   );
-  return accept();
+  return yes(`${from} hands over to ${candidate.id}`);
+}
+
+function abortSwitchover(draft: Draft): Answer {
+  const { phase } = draft.saved;
+  if (phase.kind !== "switching") return no("NOTHING", "no switchover is under way");
+  if (phase.calledOff !== null)
+    return no("NOTHING", `it is called off already: ${phase.calledOff}`);
+  callOff(draft, phase, "an operator ended it");
+  return yes("the switchover is called off; an event tells when the primary takes writes again");
+}
+
+function pause(
+  draft: Draft,
+  { reason, forMs }: Extract<OperatorRequest, { kind: "pause" }>,
+): Answer {
+  const { nowMs } = draft;
+  const untilMs = forMs === null ? null : nowMs + forMs;
+  save(draft, { paused: { reason, sinceMs: nowMs, untilMs } });
+  const end = forMs === null ? "until it is resumed" : `for ${forMs} ms`;
+  tell(draft, "+pause", null, `nothing is done by itself ${end}: ${reason}`, { reason, untilMs });
+  return yes(`paused ${end}; a failover or switchover by hand works as ever`);
+}
+
+function resume(draft: Draft): Answer {
+  if (draft.saved.paused === null) return no("NOTHING", "the group is not paused");
+  save(draft, { paused: null });
+  tell(draft, "-pause", null, "an operator ended the pause: everything is judged anew");
+  return yes("resumed");
+}
+
+function downtime(
+  draft: Draft,
+  { node, reason, forMs }: Extract<OperatorRequest, { kind: "downtime" }>,
+): Answer {
+  if (nodeOf(draft.config, node) === null)
+    return no(
+      "NOTREADY",
+      `no node ${node} in this group: ${draft.config.nodes.map(({ id }) => id).join(", ")}`,
+    );
+  const untilMs = draft.nowMs + forMs;
+  save(draft, { downtimes: { ...draft.saved.downtimes, [node]: { reason, untilMs } } });
+  const text = `${node} is left alone for ${forMs} ms: ${reason}`;
+  tell(draft, "+downtime", node, text, { reason, untilMs });
+  return yes(text);
+}
+
+function endDowntime(draft: Draft, node: string): Answer {
+  if (draft.saved.downtimes[node] === undefined) return no("NOTHING", `${node} is in no downtime`);
+  expire(draft, node, "an operator ended it");
+  return yes(`the downtime of ${node} is over`);
+}
+
+/** Lifts the cooldown and the hourly limit, and takes a primary that came back emptied as it is. */
+function acknowledge(draft: Draft): Answer {
+  const { saved } = draft;
+  const facts = factsOf(draft, saved.primary);
+  const unjudged = facts?.role === "primary" && facts.runId !== saved.primaryRunId;
+  const failovers = saved.failoversAtMs.length;
+  if (failovers === 0 && !unjudged) return no("NOTHING", "there is nothing to acknowledge");
+  save(draft, { failoversAtMs: [], lastAttemptAtMs: null });
+  const done = [
+    failovers > 0 ? `${failovers} failovers` : "",
+    unjudged ? "the data of the primary" : "",
+  ];
+  if (unjudged && facts !== null) save(draft, { primaryRunId: facts.runId, baseline: null });
+  const text = `acknowledged: ${done.filter((each) => each !== "").join(" and ")}`;
+  tell(draft, "+acknowledge", saved.primary, text, { failovers, restartAccepted: unjudged });
+  return yes(text);
+}
+
+/** Forgets what is believed, ends what may be ended, and lets everything begin anew. */
+function reset(draft: Draft): Answer {
+  const { phase } = draft.saved;
+  if (phase.kind === "promoting" || phase.kind === "switching")
+    return no(
+      "INPROG",
+      `${phase.candidate} was told to become primary: that is gone through with; ask again when it is over`,
+    );
+  if (phase.kind === "fencing" || phase.kind === "electing")
+    abort(
+      draft,
+      phase.attempt,
+      "+reset-master",
+      "an operator reset the group: the attempt is ended",
+    );
+  else
+    tell(
+      draft,
+      "+reset-master",
+      null,
+      "an operator reset the group: what was believed is forgotten",
+    );
+  enter(draft, { kind: "watching" });
+  save(draft, { outage: null, lastAttemptAtMs: null, aborted: 0, downtimes: {}, drill: null });
+  const { lastDecisionAtMs, dropped, lookAskedAtMs } = draft.sight;
+  draft.sight = { ...freshSight, lastDecisionAtMs, dropped, lookAskedAtMs };
+  draft.known = {};
+  return yes("what was believed is forgotten; the next look begins anew");
 }

@@ -5,6 +5,7 @@
  * Must never: look at a clock, or at anything but its arguments.
  */
 import * as v from "valibot";
+import { effectiveConfig } from "./membership.ts";
 import type { Saved } from "./state.ts";
 import type { GroupConfig, NodeConfig } from "./types.ts";
 
@@ -53,7 +54,8 @@ export function parseRoute(value: unknown): Route | null {
 }
 
 /** The route that the saved state stands for. */
-export function routeOf(saved: Saved, config: GroupConfig): Route {
+export function routeOf(saved: Saved, deployed: GroupConfig): Route {
+  const config = effectiveConfig(saved, deployed);
   const primary = config.nodes.find((node) => node.id === saved.primary);
   return {
     v: 1,
@@ -72,7 +74,10 @@ export function routeOf(saved: Saved, config: GroupConfig): Route {
 }
 
 function endpointOf(node: NodeConfig, config: GroupConfig) {
-  const relay = config.relays.find((each) => each.local.includes(node.id)) ?? config.relays[0];
+  // A relay that names no machine of its own serves every node.
+  const relay =
+    config.relays.find((each) => each.local.includes(node.id)) ??
+    config.relays.find((each) => each.local.length === 0);
   const rest = relay === undefined ? null : `${relay.url}/nodes/${encodeURIComponent(node.id)}`;
   return { id: node.id, host: node.host, port: node.port, tls: node.tls, rest };
 }

@@ -5,6 +5,8 @@
  * Must never: hold anything that is not a plain number with a range.
  */
 export type Setting = {
+  /** A fraction is allowed. */
+  readonly fraction?: true;
   readonly fallback: number;
   readonly min: number;
   readonly max: number;
@@ -126,6 +128,86 @@ export const groupSettings = {
     "Redis's min-replicas-to-write",
     "what unsealing sets min-replicas-to-write to",
   ),
+  loading_limit_ms: setting(
+    30_000,
+    0,
+    3_600_000,
+    "Sentinel's master-reboot-down-after-period (off there), Patroni's primary_start_timeout",
+    "how long a restarted node may load its data before that counts as down; 0: for ever",
+  ),
+  busy_limit_ms: setting(
+    0,
+    0,
+    3_600_000,
+    "redis#8607: a long script is no death",
+    "how long a script may block a node before that counts as down; 0: for ever. After down_after_ms it is killed once, if it has not written",
+  ),
+  grace_ms: setting(
+    10_000,
+    0,
+    3_600_000,
+    "redis-py, Jedis, Lettuce: grace period (60 s there)",
+    "how long a node that was bad must be good without a break before it can be promoted",
+  ),
+  max_lag_bytes: setting(
+    1_048_576,
+    0,
+    1_000_000_000_000,
+    "Patroni's maximum_lag_on_failover",
+    "a replica further behind the primary as last seen is not promoted unless an operator names it; 0: no limit",
+  ),
+  max_link_down_ms: setting(
+    5000,
+    0,
+    3_600_000,
+    "measured: Sentinel promotes a replica whose link was silently down and loses what came since",
+    "a replica whose link was down for longer while the primary was up is not promoted unless an operator names it; 0: Sentinel's rule alone",
+  ),
+  adopt_after_ms: setting(
+    10_000,
+    0,
+    3_600_000,
+    "design.md section 6",
+    "how long somebody else's switch must last before it is adopted as the next epoch",
+  ),
+  cooldown_ms: setting(
+    60_000,
+    0,
+    86_400_000,
+    "orchestrator's RecoveryPeriodBlockSeconds (3600 s there)",
+    "after an automatic failover: how long the next one is held; an acknowledgement lifts it",
+  ),
+  max_failovers_per_hour: setting(
+    5,
+    0,
+    1000,
+    "design.md section 3",
+    "automatic failovers of the group in an hour; an acknowledgement begins the count anew; 0: no limit",
+  ),
+  wipe_keep_ratio: {
+    ...setting(
+      0.1,
+      0,
+      1,
+      "design.md section 3",
+      "part of its known keys below which a restarted primary counts as wiped, if a replica still holds more",
+    ),
+    fraction: true,
+  },
+  switchover_timeout_ms: setting(
+    10_000,
+    100,
+    600_000,
+    "Redis's FAILOVER TIMEOUT",
+    "how long a planned switch may take before it is taken back; writes wait at most so long",
+  ),
+  lease_ms: setting(
+    3000,
+    500,
+    60_000,
+    "design.md section 4",
+    'with fencing "lease": how long a primary may take writes after its last renewal was sent',
+  ),
   quorum: setting(
     0,
     0,
@@ -145,6 +227,24 @@ export const nodeSettings = {
     "where replicas connect, if not at port; 0: at port",
   ),
   read_weight: setting(1, 0, 1000, "design.md section 7", "share of reads"),
+} as const satisfies Readonly<Record<string, Setting>>;
+
+/** `[vars.BRAKE]`: over all groups of the Worker. */
+export const brakeSettings = {
+  max_failovers: setting(
+    32,
+    1,
+    10_000,
+    "design.md section 3",
+    "automatic failovers that may begin in all groups together within window_ms",
+  ),
+  window_ms: setting(
+    60_000,
+    1000,
+    3_600_000,
+    "design.md section 3",
+    "the window that max_failovers counts in",
+  ),
 } as const satisfies Readonly<Record<string, Setting>>;
 
 export const dnsSettings = {

@@ -7,6 +7,7 @@ import type { GroupEvent } from "./events.ts";
 import type { Route } from "./route.ts";
 import type {
   Action,
+  NodeConfig,
   NodeFacts,
   Observation,
   ObservationClass,
@@ -29,6 +30,10 @@ export type Belief = {
   /** Looks in a row that were good. */
   readonly successes: number;
   readonly firstBadAtMs: number | null;
+  /** Since when it is good without a break, after it was bad; null: it was never bad. */
+  readonly cleanSinceMs: number | null;
+  /** Since when it answers with this class. */
+  readonly classSinceMs: number;
   readonly lastOkAtMs: number | null;
   readonly facts: NodeFacts | null;
   readonly factsAtMs: number | null;
@@ -45,7 +50,8 @@ export type RelayBelief = {
 /** What is remembered in memory only. */
 export type Sight = {
   readonly nodes: Readonly<Record<string, Readonly<Record<string, Belief>>>>;
-  readonly relays: Readonly<Record<string, RelayBelief>>;
+  /** Each relay, as each place that asks it finds it. */
+  readonly relays: Readonly<Record<string, Readonly<Record<string, RelayBelief>>>>;
   /** When the last complete look was asked for. */
   readonly lookAskedAtMs: number | null;
   readonly lastDecisionAtMs: number | null;
@@ -55,13 +61,28 @@ export type Sight = {
   readonly told: readonly string[];
   /** When each node was last sent a verb, by `<kind>:<node>`: a repair is not repeated at once. */
   readonly sentAtMs: Readonly<Record<string, number>>;
+  /** Since when something holds that is acted on only when it lasts: `adopt:b`, `wrong-role`. */
+  readonly since: Readonly<Record<string, number>>;
+  /** Run ids under which a node was seen as a replica: one that is a primary under such an id was promoted. */
+  readonly replicaRunIds: Readonly<Record<string, string>>;
+  /** The primary as last seen: what is not in it at a failover was never known. */
+  readonly lastSeen: Baseline | null;
+  /** Verbs that failed in a row, by `<kind>:<node>`: the next one waits longer. */
+  readonly failed: Readonly<Record<string, number>>;
   /** Observations, outcomes and requests that did not belong, dropped and counted. */
   readonly dropped: number;
 };
 
 // ------------------------------------------------------------------- decided
 
-export type FailoverCause = "odown" | "operator" | "bootstrap" | "promotion-lost";
+export type FailoverCause =
+  | "odown"
+  | "operator"
+  | "switchover"
+  | "bootstrap"
+  | "promotion-lost"
+  | "wiped"
+  | "no-primary";
 
 /** One try to give the group a primary; its epoch names at most one candidate, for ever. */
 export type Attempt = {
@@ -74,17 +95,42 @@ export type Attempt = {
   /** Nodes to seal before another is promoted: the old primary, and any that may have been promoted. */
   readonly fence: readonly string[];
   readonly startedAtMs: number;
+  /** A planned switch that runs out of time goes on as a failover. */
+  readonly force: boolean;
+  /** When each phase began. */
+  readonly phases: readonly { readonly kind: PhaseKind; readonly atMs: number }[];
 };
 
 export type Phase =
   | { readonly kind: "watching" }
-  | { readonly kind: "fencing"; readonly attempt: Attempt; readonly deadlineMs: number }
+  | {
+      /** Sealed, and the Fleet asked; nobody is promoted before both are answered or `deadlineMs`. */
+      readonly kind: "fencing";
+      readonly attempt: Attempt;
+      readonly sealed: readonly string[];
+      readonly deadlineMs: number;
+    }
   | {
       readonly kind: "electing";
       readonly attempt: Attempt;
       /** Only a look asked for after this counts. */
       readonly sinceMs: number;
       readonly deadlineMs: number;
+    }
+  | {
+      /** The primary hands over by itself. */
+      readonly kind: "switching";
+      readonly attempt: Attempt;
+      readonly candidate: string;
+      readonly sinceMs: number;
+      /** Past this the hand-over is called off. */
+      readonly deadlineMs: number;
+      /** Past this it is no longer waited for. */
+      readonly giveUpAtMs: number;
+      /** When the primary took the order; null: not heard yet. */
+      readonly acceptedAtMs: number | null;
+      /** Why it was called off; null: it was not. */
+      readonly calledOff: string | null;
     }
   | {
       readonly kind: "promoting";
@@ -95,6 +141,7 @@ export type Phase =
       /** No command is sent after this, so that none can still take effect past the deadline. */
       readonly sendUntilMs: number;
       readonly deadlineMs: number;
+      readonly cost: Cost;
     }
   | {
       readonly kind: "publishing";
@@ -130,19 +177,62 @@ export type Published = {
   readonly problem: string | null;
 };
 
+/** The primary at one moment, to compare with later. */
+export type Baseline = {
+  readonly runId: string;
+  readonly keys: number;
+  readonly offset: number;
+  readonly replicationId: string;
+  readonly atMs: number;
+};
+
+export type Pause = {
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly untilMs: number | null;
+};
+
+export type Downtime = { readonly reason: string; readonly untilMs: number };
+
+export type DrillPoint = "after-election" | "after-promotion";
+
+/** What is known at a failover of what it loses. */
+export type Cost = {
+  /** What the old primary had, when last seen, that the new one has not; null: nothing was known of it. */
+  readonly lostBytesAtLeast: number | null;
+  /** How long the old primary was not seen before: what it acknowledged then, nobody knows. */
+  readonly unseenMs: number | null;
+};
+
+/** The last change of primary, and what it cost. */
+export type Switch = Cost & {
+  readonly epoch: number;
+  readonly cause: FailoverCause | "foreign";
+  readonly from: string | null;
+  readonly to: string;
+  readonly atMs: number;
+  readonly tookMs: number;
+  /** Told by the old primary when it returned; null: it has not yet. */
+  readonly lostBytes: number | "unknown" | null;
+};
+
 /** What survives an eviction: saved as one document, before anything is done about it. */
 export type Saved = {
-  readonly v: 1;
+  readonly v: 2;
   readonly group: string;
   /** The epoch of the primary in force; 0 before the first one. */
   readonly epoch: number;
   /** The highest epoch ever begun: the next attempt is one more. */
   readonly highestEpoch: number;
   readonly primary: string | null;
-  /** Run id under which the primary was last seen as primary. */
+  /** The primary, and whoever may have been promoted, as last configured: they cannot be removed. */
+  readonly keptNodes: readonly NodeConfig[];
+  /** Run id under which the primary was last judged, and found to be the primary. */
   readonly primaryRunId: string | null;
   readonly rev: number;
   readonly routeState: Route["state"];
+  /** What the route says beside its version: a change of an address is a new rev. */
+  readonly routeDigest: string;
   /** Replicas that take reads. */
   readonly readable: readonly string[];
   readonly routeAtMs: number;
@@ -150,31 +240,77 @@ export type Saved = {
   readonly pending: readonly Pending[];
   readonly nextAction: number;
   readonly lastAttemptAtMs: number | null;
+  /** Attempts in a row that promoted nobody. */
+  readonly aborted: number;
   /** Nodes that were sent a promotion which was never seen: fenced before another is promoted. */
   readonly maybePromoted: readonly string[];
   /** No node at all was up since; null when one is, or was never seen down. */
   readonly outage: { readonly sinceMs: number; readonly endedMs: number | null } | null;
   readonly published: Readonly<Record<string, Published>>;
+  /** The primary's data, noted at most once a minute. */
+  readonly baseline: Baseline | null;
+  readonly paused: Pause | null;
+  readonly downtimes: Readonly<Record<string, Downtime>>;
+  /** Automatic failovers since the last acknowledgement, within the last hour. */
+  readonly failoversAtMs: readonly number[];
+  readonly lastSwitch: Switch | null;
+  /** With fencing "lease": nothing was granted since; null while leases are granted. */
+  readonly revokedAtMs: number | null;
+  readonly drill: DrillPoint | null;
 };
 
 export type State = { readonly saved: Saved; readonly sight: Sight };
 
 // --------------------------------------------------------------------- asked
 
-export type OperatorRequest =
-  | { readonly kind: "failover"; readonly id: string; readonly to: string | null }
-  | { readonly kind: "bootstrap"; readonly id: string; readonly primary: string };
+/** What operators ask for. `id` is the caller's, and comes back with the reply. */
+export type OperatorRequest = { readonly id: string } & (
+  | { readonly kind: "failover"; readonly to: string | null }
+  | {
+      readonly kind: "switchover";
+      readonly to: string | null;
+      readonly timeoutMs: number | null;
+      readonly force: boolean;
+    }
+  | { readonly kind: "abort-switchover" }
+  | { readonly kind: "bootstrap"; readonly primary: string }
+  | { readonly kind: "pause"; readonly reason: string; readonly forMs: number | null }
+  | { readonly kind: "resume" }
+  | {
+      readonly kind: "downtime";
+      readonly node: string;
+      readonly reason: string;
+      readonly forMs: number;
+    }
+  | { readonly kind: "end-downtime"; readonly node: string }
+  | { readonly kind: "acknowledge" }
+  | { readonly kind: "reset" }
+  | { readonly kind: "drill"; readonly at: DrillPoint }
+);
 
 export type Refusal = { readonly node: string; readonly reason: string };
 
-export type RefusalCode = "INPROG" | "NOGOODSLAVE" | "NOTREADY" | "ISPRIMARY" | "BOOTSTRAPPED";
+export type RefusalCode =
+  | "INPROG"
+  | "NOGOODSLAVE"
+  | "NOTREADY"
+  | "ISPRIMARY"
+  | "BOOTSTRAPPED"
+  | "OBSERVING"
+  | "NOTHING";
 
 export type Reply =
-  | { readonly id: string; readonly kind: "accepted"; readonly epoch: number }
+  | {
+      readonly id: string;
+      readonly kind: "accepted";
+      readonly epoch: number;
+      readonly detail: string;
+    }
   | {
       readonly id: string;
       readonly kind: "refused";
       readonly code: RefusalCode;
+      /** Why it cannot be done, and what would make it possible. */
       readonly detail: string;
       readonly reasons: readonly Refusal[];
     };
@@ -185,6 +321,8 @@ export type Input = {
   readonly observations: readonly Observation[];
   readonly outcomes: readonly Outcome[];
   readonly requests: readonly OperatorRequest[];
+  /** Relays that hold a connection over which they tell at once what they see. */
+  readonly connected?: readonly string[];
 };
 
 export type Decision = {
@@ -197,4 +335,6 @@ export type Decision = {
   readonly because: string;
   /** When to look again. */
   readonly wakeAtMs: number;
+  /** A drill: the host dies after saving, before acting. */
+  readonly crash: boolean;
 };

@@ -21,6 +21,8 @@ export type NodeConfig = {
   readonly priority: number | null;
   /** Share of reads. */
   readonly readWeight: number;
+  /** Where it stands, for `cross_zone`; null: nowhere in particular. */
+  readonly zone: string | null;
 };
 
 /** A Picket relay: an HTTP server beside Redis, one vantage and one pair of hands. */
@@ -40,10 +42,10 @@ export type GroupConfig = {
   readonly mode: "replication";
   readonly hostname: string | null;
   readonly location: string | null;
-  readonly fencing: "none";
+  readonly fencing: "none" | "sealed" | "lease";
   readonly relays: readonly RelayConfig[];
   readonly nodes: readonly NodeConfig[];
-  /** Who has a vote: `relay:<id>`. */
+  /** Who has a vote: `relay:<id>`, or a region that reaches the nodes by a path of its own. */
   readonly vantages: readonly string[];
   readonly quorum: number;
   readonly checkIntervalMs: number;
@@ -62,8 +64,31 @@ export type GroupConfig = {
   readonly parallelSyncs: number;
   /** What unsealing sets min-replicas-to-write to. */
   readonly minReplicas: number;
+  readonly loadingLimitMs: number;
+  readonly busyLimitMs: number;
+  readonly graceMs: number;
+  readonly maxLagBytes: number;
+  readonly maxLinkDownMs: number;
+  readonly adoptAfterMs: number;
+  readonly cooldownMs: number;
+  readonly maxFailoversPerHour: number;
+  /** Part of the known keys, 0 to 1, below which a restarted primary counts as wiped. */
+  readonly wipeKeepRatio: number;
+  readonly switchoverTimeoutMs: number;
+  readonly leaseMs: number;
+  /** `priority`: Sentinel's order; `data`: offset before priority. */
+  readonly elect: "priority" | "data";
+  /** May another zone than the primary's take over: yes, only when its own has nobody, no. */
+  readonly crossZone: "allow" | "avoid" | "refuse";
+  /** Looks and says what it would do, and does nothing. */
+  readonly observeOnly: boolean;
+  /** No alarm while two relays or more are connected and each sees every node up. */
+  readonly quiet: boolean;
   readonly dns: DnsConfig | null;
 };
+
+/** Over all groups of the Worker: automatic failovers that may begin within a window. */
+export type BrakeConfig = { readonly maxFailovers: number; readonly windowMs: number };
 
 /** Where `hostname` is kept. */
 export type DnsConfig = {
@@ -107,10 +132,15 @@ export type NodeFacts = {
   readonly linkDownMs: number | null;
   readonly syncing: boolean;
   readonly loading: boolean;
+  /** How long ago a replica last heard from its primary, in whole seconds rounded down; null: not known. */
+  readonly lastIoMs: number | null;
   /** master_repl_offset of a primary, slave_repl_offset of a replica. */
   readonly offset: number;
   readonly priority: number;
   readonly replicationId: string;
+  /** The history that it went on from when it was promoted, and the first byte that is its own; null: none. */
+  readonly replicationId2: string | null;
+  readonly secondOffset: number | null;
   /** `master_failover_state` is something other than `no-failover`. */
   readonly switching: boolean;
   readonly connectedReplicas: number;
@@ -132,7 +162,12 @@ export type RelayFacts = {
 
 /** One vantage's look at one node. */
 export type Observation = {
+  /** Whose vote it is: `relay:<id>` for everyone who sees the node through that relay. */
   readonly vantage: string;
+  /** Where the question was asked from: a region, or `group` for the Group itself. */
+  readonly from: string;
+  /** The epoch in force when it was asked for; a look of an older epoch is dropped. */
+  readonly epoch: number;
   readonly node: string;
   readonly class: ObservationClass;
   /** A few words for people. Never a secret, never longer than 200 characters. */
@@ -160,15 +195,39 @@ export type RelayAction = ActionHead & {
   /** Whom the epoch names; null while it names nobody yet. */
   readonly primary: string | null;
 } & (
-    | { readonly kind: "promote"; readonly node: string; readonly minReplicas: number }
+    | {
+        readonly kind: "promote";
+        readonly node: string;
+        readonly minReplicas: number;
+        /** Its file stays sealed, so that it boots sealed. */
+        readonly bootSealed: boolean;
+      }
     | {
         readonly kind: "demote";
         readonly node: string;
         readonly follow: Address;
         readonly minReplicas: number;
+        readonly bootSealed: boolean;
       }
     | { readonly kind: "seal"; readonly node: string }
-    | { readonly kind: "unseal"; readonly node: string; readonly minReplicas: number }
+    | {
+        readonly kind: "unseal";
+        readonly node: string;
+        readonly minReplicas: number;
+        /** It is the primary: synchronisations begin as usual again. */
+        readonly bootSealed: boolean;
+      }
+    /** The primary hands over to the node that the epoch names, without loss, or stays what it is. */
+    | {
+        readonly kind: "switchover";
+        readonly node: string;
+        readonly to: Address;
+        readonly timeoutMs: number;
+      }
+    /** Ends a hand-over that is under way; harmless where none is. */
+    | { readonly kind: "abort-switchover"; readonly node: string }
+    /** Ends a script that blocks the node and has not written. */
+    | { readonly kind: "script-kill"; readonly node: string }
     | { readonly kind: "tell-epoch" }
   );
 
@@ -179,7 +238,10 @@ export type PublishAction = ActionHead & {
   readonly route: Route;
 };
 
-export type Action = RelayAction | PublishAction;
+/** Asks the Fleet whether one more failover may begin now, anywhere. */
+export type PermitAction = ActionHead & { readonly kind: "permit" };
+
+export type Action = RelayAction | PublishAction | PermitAction;
 
 /**
  * What became of an action.

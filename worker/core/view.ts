@@ -3,10 +3,15 @@
  *
  * Must never: hold a secret, or anything that a reader would have to know Picket's code to understand.
  */
-import { factsOf, judge, type Vote } from "./health.ts";
-import { isSealed } from "./plan.ts";
-import type { PhaseKind, Published, State } from "./state.ts";
-import type { GroupConfig, ObservationClass } from "./types.ts";
+
+import { electFor } from "./candidates.ts";
+import { startDraft } from "./draft.ts";
+import { isSealed } from "./facts.ts";
+import type { Survey, Vote } from "./health.ts";
+import type { DrillPoint, Pause, PhaseKind, Published, State, Switch } from "./state.ts";
+import type { GroupConfig, NodeConfig, ObservationClass } from "./types.ts";
+
+const HOUR_MS = 3_600_000;
 
 export type NodeView = {
   readonly id: string;
@@ -23,6 +28,12 @@ export type NodeView = {
   readonly offset: number | null;
   /** How far behind the primary's offset in the same look; null where either is unknown. */
   readonly lagBytes: number | null;
+  /** Why it could not be promoted now; null: it could, or it is the primary. */
+  readonly refused: string | null;
+  /** Why it is left alone, and until when. */
+  readonly downtime: { readonly reason: string; readonly untilMs: number } | null;
+  readonly keys: number | null;
+  readonly zone: string | null;
   readonly vantages: Readonly<
     Record<
       string,
@@ -49,17 +60,28 @@ export type GroupView = {
   readonly because: string;
   readonly nodes: readonly NodeView[];
   readonly publishers: Readonly<Record<string, Published>>;
+  /** What an election would find now: best first, and why each other node is refused. */
+  readonly candidates: readonly string[];
+  readonly paused: Pause | null;
+  readonly observeOnly: boolean;
+  readonly lastSwitch: Switch | null;
+  /** Automatic failovers since the last acknowledgement, within an hour. */
+  readonly failoversAtMs: readonly number[];
+  readonly drill: DrillPoint | null;
   /** Observations and outcomes that did not belong and were dropped. */
   readonly dropped: number;
 };
 
 export function viewOf(
   state: State,
-  config: GroupConfig,
+  deployed: GroupConfig,
   because: string,
   nowMs: number,
 ): GroupView {
-  const { saved, sight } = state;
+  const draft = startDraft(state, deployed, nowMs);
+  const { saved, sight, config, known } = draft;
+  const { order, refused } = electFor(draft, { target: null, cause: null });
+  const failoversAtMs = saved.failoversAtMs.filter((atMs) => nowMs - atMs < HOUR_MS);
   return {
     name: saved.group,
     mode: config.mode,
@@ -70,20 +92,32 @@ export function viewOf(
     primary: saved.primary,
     quorum: config.quorum,
     because,
-    nodes: config.nodes.map((node) => nodeView(state, config, node.id, nowMs)),
+    nodes: config.nodes.map((node) => ({
+      ...nodeView(state, config, known, node, nowMs),
+      refused: refused.find((each) => each.node === node.id)?.reason ?? null,
+    })),
     publishers: saved.published,
+    candidates: order.map(({ id }) => id),
+    paused: saved.paused,
+    observeOnly: config.observeOnly,
+    lastSwitch: saved.lastSwitch,
+    failoversAtMs,
+    drill: saved.drill,
     dropped: sight.dropped,
   };
 }
 
-function nodeView(state: State, config: GroupConfig, id: string, nowMs: number): NodeView {
-  const node = config.nodes.find((each) => each.id === id);
-  if (node === undefined) throw new Error(`no node ${id} is configured`);
-  const { saved, sight } = state;
-  const facts = factsOf(sight, node, config);
-  const primary = config.nodes.find((each) => each.id === saved.primary);
-  const head = primary === undefined ? null : factsOf(sight, primary, config);
-  const verdict = judge(sight, node, config, nowMs);
+function nodeView(
+  { saved, sight }: State,
+  config: GroupConfig,
+  known: Survey,
+  node: NodeConfig,
+  nowMs: number,
+): Omit<NodeView, "refused"> {
+  const { id } = node;
+  const facts = known[id]?.best?.facts ?? null;
+  const head = known[saved.primary ?? ""]?.best?.facts ?? null;
+  const { votes = {}, odown = false, up = 0 } = known[id]?.verdict ?? {};
   const beliefs = sight.nodes[id] ?? {};
   const newest = Object.values(beliefs).sort((a, b) => b.atMs - a.atMs)[0];
   return {
@@ -91,7 +125,7 @@ function nodeView(state: State, config: GroupConfig, id: string, nowMs: number):
     host: node.host,
     port: node.port,
     class: facts !== null ? "up" : (newest?.class ?? "unknown"),
-    verdict: verdict.odown ? "down" : verdict.up > 0 ? "up" : "unknown",
+    verdict: odown ? "down" : up > 0 ? "up" : "unknown",
     role: facts?.role ?? "unknown",
     primary: id === saved.primary,
     readable: saved.readable.includes(id),
@@ -102,13 +136,16 @@ function nodeView(state: State, config: GroupConfig, id: string, nowMs: number):
       facts === null || head === null || head.role !== "primary"
         ? null
         : Math.max(0, head.offset - facts.offset),
+    downtime: saved.downtimes[id] ?? null,
+    keys: facts?.keys ?? null,
+    zone: node.zone,
     vantages: Object.fromEntries(
       config.vantages.map((vantage) => {
         const belief = beliefs[vantage];
         return [
           vantage,
           {
-            vote: verdict.votes[vantage] ?? "abstain",
+            vote: votes[vantage] ?? "abstain",
             class: belief?.class ?? "unknown",
             detail: belief?.detail ?? "not seen yet",
             failures: belief?.failures ?? 0,

@@ -1,167 +1,220 @@
 /**
- * While there is no attempt, and after its promotion: adopting a primary, seeing it fail, repairing drift.
+ * While there is no attempt, and after its promotion: seeing the primary fail, or its data gone; repairing drift.
  *
- * Rules: at the first start an existing sane replication is kept, anything else is left to an operator; an
- * attempt begins only when the primary is objectively down, enough vantages answered, and a replica can be
- * promoted; after an outage of all nodes the stored primary is given time to return first.
+ * Rules: an attempt begins only when the primary is objectively down, was wiped, or is none any more, when
+ * nothing forbids it, and when somebody can be promoted; each of the three is told when it is the reason that
+ * nothing happens. A paused group is only looked at; one that is only observed says what it would do.
  */
-import { type Draft, enter, nodeOf, save, tell, tellOnce, untellAll, wakeBy } from "./draft.ts";
-import { begin, electFor } from "./failover.ts";
-import { factsOf, judge } from "./health.ts";
-import { follows } from "./plan.ts";
-import { isForeign, repairPrimary, repointFollowers, standing } from "./repair.ts";
+import { adoptFirst, adoptForeign } from "./adopting.ts";
+import { electFor } from "./candidates.ts";
+import {
+  type Draft,
+  enter,
+  factsOf,
+  nodeOf,
+  save,
+  tell,
+  tellEdge,
+  untellAll,
+  wakeBy,
+} from "./draft.ts";
+import { begin } from "./failover.ts";
+import { whyHeld } from "./hold.ts";
+import { repairPrimary, repointFollowers } from "./repair.ts";
+import type { FailoverCause, Phase } from "./state.ts";
+import { standing } from "./topology.ts";
+import type { NodeConfig } from "./types.ts";
+import { noteRestart, wipeOf } from "./wipe.ts";
 
 /** Time between looks while the others are repointed: a synchronisation may take long. */
 const REPOINT_LOOK_MS = 1000;
-/** Begins the mark that nobody can be promoted was told, with the reasons. */
+/** Begin the marks that a failover is held, and that nobody can be promoted, with the reasons. */
+const HELD = "held:";
 const NO_GOOD_SLAVE = "no-good-slave:";
 
 export function watch(draft: Draft): void {
-  if (draft.saved.primary === null) return adopt(draft);
-  if (failOverIfDown(draft)) return;
-  repairPrimary(draft);
-  const wrong = repointFollowers(draft);
-  if (wrong.length > 0)
-    draft.because ||= `bringing ${wrong.join(", ")} under ${draft.saved.primary}`;
+  const { saved, config } = draft;
+  if (saved.primary === null) return adoptFirst(draft);
+  if (adoptForeign(draft)) return;
+  if (failOverIfDue(draft)) return;
+  if (saved.paused === null && !config.observeOnly) {
+    repairPrimary(draft);
+    const wrong = repointFollowers(draft);
+    if (wrong.length > 0) draft.because ||= `bringing ${wrong.join(", ")} under ${saved.primary}`;
+  }
   draft.because ||= becauseOf(draft);
 }
 
-export function repoint(draft: Draft, deadlineMs: number): void {
-  if (failOverIfDown(draft)) return;
+export function repoint(draft: Draft, phase: Extract<Phase, { kind: "repointing" }>): void {
+  if (failOverIfDue(draft)) return;
   repairPrimary(draft);
+  const { primary } = draft.saved;
   const waiting = standing(draft) !== "primary";
   const wrong = repointFollowers(draft);
   wakeBy(draft, draft.nowMs + Math.min(REPOINT_LOOK_MS, draft.config.checkIntervalMs));
-  const late = draft.nowMs >= deadlineMs;
+  const late = draft.nowMs >= phase.deadlineMs;
   if (!late && (waiting || wrong.length > 0)) {
     draft.because = waiting
-      ? `waiting to see ${draft.saved.primary} before repointing`
-      : `waiting for ${wrong.join(", ")} to follow ${draft.saved.primary}`;
+      ? `waiting to see ${primary} before repointing`
+      : `waiting for ${wrong.join(", ")} to follow ${primary}`;
     return;
   }
   if (late && wrong.length > 0)
     tell(draft, "+failover-end-for-timeout", null, `${wrong.join(", ")} did not follow in time`);
-  else
-    tell(draft, "+failover-end", draft.saved.primary, "every node that is up follows the primary");
+  else tell(draft, "+failover-end", primary, "every node that is up follows the primary");
   enter(draft, { kind: "watching" });
   draft.because = "the failover is over";
 }
 
-/** Begins an attempt when the primary is objectively down and nothing forbids it. True when it did. */
-function failOverIfDown(draft: Draft): boolean {
-  const { config, saved, nowMs } = draft;
+/** Begins an attempt when one is due and nothing forbids it. True when it did. */
+function failOverIfDue(draft: Draft): boolean {
+  const { config, saved, known, nowMs } = draft;
   const primary = nodeOf(config, saved.primary);
-  if (primary === null) {
-    draft.because = `the primary in force, ${saved.primary}, is not configured: an operator decides`;
-    return false;
-  }
-  const verdict = judge(draft.sight, primary, config, nowMs);
-  if (verdict.suspicious) wakeBy(draft, nowMs + config.retryMs);
-  if (!verdict.odown) {
+  if (primary === null) return false;
+  if (known[primary.id]?.verdict.suspicious) wakeBy(draft, nowMs + config.retryMs);
+  const due = whatIsDue(draft, primary);
+  if (due === null) {
+    tellHold(draft, null, "");
     untellAll(draft, NO_GOOD_SLAVE);
     return false;
   }
-  const held = whyHeld(draft, verdict.authorised);
+  const held = whyHeld(draft, primary, due.cause);
+  tellHold(
+    draft,
+    held?.kind ?? null,
+    `${due.why}; ${held?.why}${held?.remedy ? ` (${held.remedy})` : ""}`,
+  );
   if (held !== null) {
-    draft.because = `${primary.id} is down; ${held}`;
+    draft.because = `${due.why}; ${held.why}`;
     return false;
   }
-  const { order, refused } = electFor(draft, null);
-  const reasons = refused.map(({ node, reason }) => `${node} ${reason}`).join("; ");
+  const { order, refused } = electFor(draft, { target: null, cause: due.cause });
+  const reasons =
+    refused.map(({ node, reason }) => `${node} ${reason}`).join("; ") || "there is none";
+  const nobody = `${due.why} and no replica can be promoted: ${reasons}`;
   // Told again when a reason changes, not when an age in it grows: that would be an event for every look.
-  const mark = `${NO_GOOD_SLAVE}${reasons.replace(/\d+ ms/g, "ms")}`;
+  const mark = `${NO_GOOD_SLAVE}${reasons.replace(/\d+/g, "n")}`;
   untellAll(draft, NO_GOOD_SLAVE, mark);
-  tellOnce(draft, mark, order.length === 0, () => ({
-    name: "-failover-abort-no-good-slave",
+  tellEdge(draft, mark, order.length === 0, () => ({
+    names: ["-failover-abort-no-good-slave", null],
     node: null,
-    text: `${primary.id} is down and no replica can be promoted: ${reasons || "there is none"}`,
+    text: nobody,
+    data: { refused },
   }));
-  if (order.length === 0) {
-    draft.because = `${primary.id} is down and no replica can be promoted: ${reasons || "there is none"}`;
+  const best = order[0];
+  if (best === undefined) {
+    draft.because = nobody;
     return false;
   }
-  const why = `${primary.id} is down: ${verdict.down} of ${config.vantages.length} vantages, quorum ${config.quorum}`;
-  begin(draft, "odown", null, why);
-  draft.because = `${why}: attempt ${draft.saved.highestEpoch} begins`;
+  if (config.observeOnly) {
+    draft.because = `${due.why}: observing only; ${best.id} would be promoted`;
+    tellEdge(draft, "would-failover", true, () => ({
+      names: ["+would-failover", null],
+      node: best.id,
+      text: draft.because,
+      data: { cause: due.cause, refused, ...due.evidence },
+    }));
+    return false;
+  }
+  begin(draft, { cause: due.cause, target: null, why: due.why, evidence: due.evidence });
+  draft.because = `${due.why}: attempt ${draft.saved.highestEpoch} begins`;
   return true;
 }
 
-/** What forbids an attempt now, in words; null: nothing. */
-function whyHeld(draft: Draft, authorised: boolean): string | null {
-  const { config, saved, nowMs } = draft;
-  if (isForeign(draft)) return "somebody else made it a replica before: an operator decides";
-  if (!authorised) return "NOQUORUM: too few vantages answered";
-  if (saved.outage !== null && saved.outage.endedMs === null) return "and so is every other node";
-  if (saved.outage?.endedMs != null) {
-    const waitMs = saved.outage.endedMs + config.primaryStartTimeoutMs - nowMs;
-    if (waitMs > 0)
-      return `after an outage of all nodes it has ${waitMs} ms more to return before a replica is promoted`;
+type Due = {
+  readonly cause: FailoverCause;
+  readonly why: string;
+  readonly evidence: Readonly<Record<string, unknown>>;
+};
+
+/** What calls for another primary; null: nothing does. */
+function whatIsDue(draft: Draft, primary: NodeConfig): Due | null {
+  const { config, known } = draft;
+  const verdict = known[primary.id]?.verdict;
+  noteRestart(draft);
+  const wipe = wipeOf(draft);
+  tellEdge(draft, "wiped", wipe.kind === "wiped", () => ({
+    names: ["+wiped", null],
+    node: primary.id,
+    text: `${primary.id} came back without its data: ${wipe.why}`,
+    data: wipe.evidence,
+  }));
+  if (wipe.kind === "wiped") {
+    const why = `${primary.id} was wiped: ${wipe.why}`;
+    return { cause: "wiped", why, evidence: wipe.evidence };
   }
-  if (saved.lastAttemptAtMs !== null) {
-    const waitMs = saved.lastAttemptAtMs + config.failoverRetryMs - nowMs;
-    if (waitMs > 0) return `the last attempt was aborted, the next one may begin in ${waitMs} ms`;
+  judgeRestart(draft, primary);
+  if (verdict === undefined || !verdict.odown) {
+    tellEdge(draft, "would-failover", false, () => ({
+      names: ["+would-failover", null],
+      node: null,
+      text: "",
+    }));
+    return null;
   }
-  return null;
+  const evidence = { votes: evidenceOf(draft, primary.id), quorum: config.quorum };
+  if (standing(draft) === "made-replica")
+    return {
+      cause: "no-primary",
+      why: `${primary.id} says that it is a replica, and nobody is primary`,
+      evidence,
+    };
+  const why = `${primary.id} is down: ${verdict.down} of ${config.vantages.length} vantages, quorum ${config.quorum}`;
+  return { cause: "odown", why, evidence };
 }
 
-/** First bootstrap: an existing sane replication is kept as it is, anything else is left to the operator. */
-function adopt(draft: Draft): void {
-  const { config } = draft;
-  const seen = config.nodes.map((node) => ({ node, facts: factsOf(draft.sight, node, config) }));
-  const missing = seen.filter((each) => each.facts === null).map(({ node }) => node.id);
-  const primaries = seen.filter((each) => each.facts?.role === "primary");
-  const only = primaries[0];
-  const settle = "POST /v1/groups/:group/bootstrap settles it";
-  wakeBy(draft, draft.nowMs + config.checkIntervalMs);
-  if (missing.length > 0) {
-    draft.because = `no primary yet: ${missing.join(", ")} did not answer; ${settle}`;
+/** A restarted primary that kept its data is the primary again. */
+function judgeRestart(draft: Draft, primary: NodeConfig): void {
+  const facts = factsOf(draft, primary.id);
+  if (facts === null || facts.role !== "primary" || facts.runId === draft.saved.primaryRunId)
     return;
-  }
-  if (only === undefined || primaries.length > 1) {
-    const who = primaries.map(({ node }) => node.id).join(", ") || "none";
-    draft.because = `no primary yet: ${who} of the nodes say they are primary, it must be exactly one; ${settle}`;
-    return;
-  }
-  const astray = seen.filter(
-    ({ node, facts }) => node !== only.node && facts !== null && !follows(facts, only.node),
+  if (wipeOf(draft).kind === "kept") save(draft, { primaryRunId: facts.runId });
+}
+
+/** Who saw what, and since when. */
+export function evidenceOf(draft: Draft, id: string): Readonly<Record<string, unknown>> {
+  const beliefs = draft.sight.nodes[id] ?? {};
+  const { votes = {} } = draft.known[id]?.verdict ?? {};
+  return Object.fromEntries(
+    draft.config.vantages.map((vantage) => {
+      const belief = beliefs[vantage];
+      const seen = { vote: votes[vantage] ?? "abstain", class: belief?.class ?? "unknown" };
+      return [vantage, { ...seen, failures: belief?.failures, firstBadAtMs: belief?.firstBadAtMs }];
+    }),
   );
-  if (astray.length > 0) {
-    const who = astray.map(({ node }) => node.id).join(", ");
-    draft.because = `no primary yet: ${who} do not follow ${only.node.id}; ${settle}`;
-    return;
-  }
-  const epoch = draft.saved.highestEpoch + 1;
-  save(draft, {
-    epoch,
-    highestEpoch: epoch,
-    primary: only.node.id,
-    primaryRunId: only.facts?.runId ?? null,
-    rev: 0,
-    readable: config.nodes.filter((node) => node !== only.node).map((node) => node.id),
-  });
-  tell(
-    draft,
-    "+monitor",
-    only.node.id,
-    `${only.node.id} was found as primary, everyone else follows it`,
-  );
-  draft.because = `${only.node.id} was found as primary and is kept`;
+}
+
+/** Tells a hold when it begins, when its reason changes, and when it ends. */
+function tellHold(draft: Draft, kind: string | null, text: string): void {
+  const mark = kind === null ? null : `${HELD}${kind}`;
+  const was = draft.sight.told.find((each) => each.startsWith(HELD));
+  untellAll(draft, HELD, mark);
+  if (mark !== null)
+    tellEdge(draft, mark, true, () => ({
+      names: ["+held", "-held"],
+      node: draft.saved.primary,
+      text,
+      data: { reason: kind },
+    }));
+  else if (was !== undefined)
+    tell(draft, "-held", draft.saved.primary, "no failover is held any more");
 }
 
 function becauseOf(draft: Draft): string {
-  const { config, saved, nowMs } = draft;
-  const primary = nodeOf(config, saved.primary);
-  if (primary === null) return "no primary yet";
+  const { config, saved, known } = draft;
+  const { primary, paused } = saved;
+  const verdict = known[primary ?? ""]?.verdict;
+  if (verdict === undefined) return "no primary yet";
+  const ending = paused === null ? "" : `; the group is paused: ${paused.reason}`;
   const stands = standing(draft);
   if (stands === "made-replica")
-    return `${primary.id} was made a replica by somebody else: an operator decides`;
-  const verdict = judge(draft.sight, primary, config, nowMs);
+    return `${primary} was made a replica by somebody else: not fought${ending}`;
   const all = config.vantages.length;
   if (verdict.down > 0)
-    return `${primary.id} is down for ${verdict.down} of ${all} vantages and up for ${verdict.up}; the quorum is ${config.quorum}`;
+    return `${primary} is down for ${verdict.down} of ${all} vantages and up for ${verdict.up}; the quorum is ${config.quorum}${ending}`;
   if (stands === "unseen")
     return verdict.suspicious
-      ? `${primary.id} did not answer as it should: looking again`
-      : `${primary.id} was not seen in the last look`;
-  return `${primary.id} is up as primary: ${verdict.up} of ${all} vantages see it`;
+      ? `${primary} did not answer as it should: looking again${ending}`
+      : `${primary} was not seen in the last look${ending}`;
+  return `${primary} is up as primary: ${verdict.up} of ${all} vantages see it${ending}`;
 }

@@ -1,0 +1,116 @@
+/**
+ * Taking over a primary that Picket did not make: the first one of a group, or somebody else's switch.
+ *
+ * Rules: at the first start an existing sane replication is kept, if two looks agree; anything else is left
+ * to an operator. A foreign switch is adopted as the next epoch when it has lasted for `adopt_after_ms`, and
+ * never commanded back.
+ */
+import { type Draft, factsOf, holdsSince, nodeOf, save, tell, tellEdge, wakeBy } from "./draft.ts";
+import { followsNode } from "./facts.ts";
+import { addressOf } from "./promotion.ts";
+import { foreignPrimary } from "./topology.ts";
+
+const SETTLE = "POST /v1/groups/:group/bootstrap settles it";
+
+/** First bootstrap. */
+export function adoptFirst(draft: Draft): void {
+  const { config, nowMs } = draft;
+  const seen = config.nodes.map((node) => ({ node, facts: factsOf(draft, node.id) }));
+  const missing = seen.filter((each) => each.facts === null).map(({ node }) => node.id);
+  const primaries = seen.filter((each) => each.facts?.role === "primary");
+  const only = primaries[0];
+  const astray = seen.filter(
+    ({ node, facts }) =>
+      only !== undefined && node !== only.node && facts !== null && !followsNode(facts, only.node),
+  );
+  const problem = () => {
+    if (missing.length > 0) return `${missing.join(", ")} did not answer`;
+    if (primaries.length !== 1) {
+      const who = primaries.map(({ node }) => node.id).join(", ") || "none";
+      return `${who} of the nodes say they are primary, it must be exactly one`;
+    }
+    if (astray.length === 0) return null;
+    return `${astray.map(({ node }) => node.id).join(", ")} do not follow ${only?.node.id}`;
+  };
+  const why = problem();
+  const runId = only?.facts?.runId ?? "";
+  for (const mark of Object.keys(draft.sight.since))
+    if (mark.startsWith("first:") && mark !== `first:${runId}`) holdsSince(draft, mark, false);
+  const sinceMs = holdsSince(draft, `first:${runId}`, why === null);
+  if (why !== null || only === undefined || sinceMs === null) {
+    draft.because = `no primary yet: ${why}; ${SETTLE}`;
+    return;
+  }
+  if ((draft.sight.lookAskedAtMs ?? 0) <= sinceMs) {
+    draft.because = `${only.node.id} looks like the primary: looking once more`;
+    return wakeBy(draft, nowMs + config.retryMs);
+  }
+  holdsSince(draft, `first:${runId}`, false);
+  const epoch = draft.saved.highestEpoch + 1;
+  save(draft, {
+    epoch,
+    highestEpoch: epoch,
+    primary: only.node.id,
+    primaryRunId: only.facts?.runId ?? null,
+    rev: 0,
+    readable: config.nodes.filter((node) => node !== only.node).map((node) => node.id),
+  });
+  const text = `${only.node.id} was found as primary, everyone else follows it`;
+  tell(draft, "+monitor", only.node.id, text);
+  draft.because = `${only.node.id} was found as primary and is kept`;
+}
+
+/** Somebody else's switch: told, then adopted. True while there is one, or when it was adopted now. */
+export function adoptForeign(draft: Draft): boolean {
+  const { saved, config, nowMs } = draft;
+  const from = saved.primary ?? "";
+  const other = foreignPrimary(draft);
+  for (const mark of Object.keys(draft.sight.since))
+    if (mark.startsWith("foreign:") && mark !== `foreign:${other?.id}`)
+      holdsSince(draft, mark, false);
+  if (other === null) return false;
+  const sinceMs = holdsSince(draft, `foreign:${other.id}`, true) ?? nowMs;
+  const dueAtMs = sinceMs + config.adoptAfterMs;
+  if (nowMs < dueAtMs || saved.paused !== null) {
+    draft.because = `somebody else made ${other.id} the primary: adopted in ${Math.max(0, dueAtMs - nowMs)} ms if it lasts`;
+    if (saved.paused === null) wakeBy(draft, dueAtMs);
+    return true;
+  }
+  const epoch = saved.highestEpoch + 1;
+  save(draft, {
+    epoch,
+    highestEpoch: epoch,
+    primary: other.id,
+    primaryRunId: factsOf(draft, other.id)?.runId ?? null,
+    rev: 0,
+    outage: null,
+    lastAttemptAtMs: null,
+    lastSwitch: {
+      epoch,
+      cause: "foreign",
+      from,
+      to: other.id,
+      atMs: nowMs,
+      tookMs: nowMs - sinceMs,
+      lostBytesAtLeast: null,
+      unseenMs: null,
+      lostBytes: null,
+    },
+  });
+  holdsSince(draft, `foreign:${other.id}`, false);
+  tellEdge(draft, "role-change", false, () => ({
+    names: ["+role-change", null],
+    node: from,
+    text: "",
+  }));
+  const text = `somebody else made ${other.id} the primary ${nowMs - sinceMs} ms ago: adopted as epoch ${epoch}`;
+  tell(draft, "+failover-detected", other.id, text, { from, to: other.id });
+  const addresses = `${addressOf(nodeOf(config, from))} -> ${addressOf(other)}`;
+  tell(draft, "+switch-master", other.id, `${saved.group} ${addresses}`, {
+    from,
+    to: other.id,
+    cause: "foreign",
+  });
+  draft.because = text;
+  return true;
+}

@@ -1,0 +1,96 @@
+/**
+ * The dry run of an election: every node as a candidate, from what is known of it now.
+ *
+ * Promises: the same for an attempt, for an operator's question, and for what is only said.
+ */
+import { type Draft, nodeOf } from "./draft.ts";
+import { type Candidate, type Election, elect } from "./elect.ts";
+import { handsFor } from "./plan.ts";
+import type { Baseline, Belief, FailoverCause } from "./state.ts";
+import { promotedAtRunTime } from "./topology.ts";
+import type { NodeConfig, NodeFacts } from "./types.ts";
+
+export type Ask = {
+  /** The only candidate; null: every node but the primary in force. */
+  readonly target: string | null;
+  /** What calls for it; null: an operator. */
+  readonly cause: FailoverCause | null;
+};
+
+export function electFor(draft: Draft, { target, cause }: Ask): Election {
+  const { config, saved, known, nowMs } = draft;
+  const primary = nodeOf(config, saved.primary);
+  const wiped = cause === "wiped";
+  const down = primary === null ? null : known[primary.id]?.verdict;
+  const sinceMs = wiped
+    ? (draft.sight.lastSeen?.atMs ?? nowMs)
+    : down?.odown === true
+      ? down.firstBadAtMs
+      : null;
+  // One that answers, and says that it is a replica, may be made what it was.
+  const orStored = cause === "no-primary";
+  const nodes = config.nodes.filter((node) =>
+    target === null ? orStored || node.id !== saved.primary : node.id === target,
+  );
+  const last = lastKnown(draft);
+  const candidates = nodes.map((node) => candidateOf(draft, node, primary, last, target !== null));
+  return elect(candidates, {
+    ...config,
+    primaryDownMs: sinceMs === null ? null : nowMs - sinceMs,
+    knownKeys: last?.keys ?? null,
+    wiped,
+  });
+}
+
+/** The primary as it was last seen; after an eviction as it was last noted. */
+export const lastKnown = (draft: Draft): Baseline | null =>
+  draft.sight.lastSeen ?? draft.saved.baseline;
+
+/** How many bytes `facts` is behind, where the two tell one history; null where they do not. */
+export function bytesBehind(ahead: Pick<NodeFacts, "offset" | "replicationId">, facts: NodeFacts) {
+  const one = ahead.replicationId !== "" && ahead.replicationId === facts.replicationId;
+  return one ? Math.max(0, ahead.offset - facts.offset) : null;
+}
+
+function candidateOf(
+  draft: Draft,
+  node: NodeConfig,
+  primary: NodeConfig | null,
+  last: Baseline | null,
+  named: boolean,
+): Candidate {
+  const { sight, known, nowMs, saved } = draft;
+  const best: Belief | null = known[node.id]?.best ?? null;
+  const facts = best?.facts ?? null;
+  const verdict = known[node.id]?.verdict;
+  let okAtMs: number | null = null;
+  for (const { lastOkAtMs } of Object.values(sight.nodes[node.id] ?? {}))
+    if (lastOkAtMs !== null && (okAtMs === null || lastOkAtMs > okAtMs)) okAtMs = lastOkAtMs;
+  const lost = saved.maybePromoted.includes(node.id);
+  const zones = [node.zone, primary?.zone ?? null];
+  return {
+    id: node.id,
+    runId: facts?.runId ?? "",
+    priority: node.priority ?? facts?.priority ?? 100,
+    offset: facts?.offset ?? 0,
+    keys: facts?.keys ?? 0,
+    sdown: verdict !== undefined && verdict.down > 0 && verdict.down >= verdict.up,
+    reachable: handsFor(draft, node.id) !== null,
+    okAgeMs: okAtMs === null ? null : nowMs - okAtMs,
+    factsAgeMs: best === null || best.factsAtMs === null ? null : nowMs - best.factsAtMs,
+    downtime: saved.downtimes[node.id]?.reason ?? null,
+    cleanForMs: best === null || best.cleanSinceMs === null ? null : nowMs - best.cleanSinceMs,
+    successes: best?.successes ?? 0,
+    linkDownMs: facts?.linkDownMs ?? null,
+    // Kept through an outage: it is dropped only by a look that shows the primary up and the link down.
+    followed: saved.readable.includes(node.id),
+    lagBytes: facts === null || last === null ? null : bytesBehind(last, facts),
+    syncing: facts?.syncing ?? false,
+    loading: facts?.loading ?? false,
+    role: facts?.role ?? null,
+    mayBePrimary: named || lost || promotedAtRunTime(draft, node.id),
+    lost,
+    named,
+    sameZone: zones.includes(null) || zones[0] === zones[1],
+  };
+}

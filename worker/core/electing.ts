@@ -1,0 +1,177 @@
+/**
+ * The election: one more look, every reason to stop asked again, the best candidate, and the order to promote.
+ *
+ * Rules: only a look asked for after the fence counts; an attempt ends when the primary answers again, when a
+ * replica still hears it, when too few vantages answered, or when the reason that it began for is gone; a
+ * sealed primary that still feeds its replicas is waited for, so that what it acknowledged is not lost.
+ * Must never: promote whom the epoch does not name.
+ */
+import { bytesBehind, electFor, lastKnown } from "./candidates.ts";
+import { type Draft, enter, factsOf, nodeOf, save, tell, wakeBy } from "./draft.ts";
+import type { Candidate, Election } from "./elect.ts";
+import type { EventName } from "./events.ts";
+import { isSealed } from "./facts.ts";
+import { abort, isLiving, stopped } from "./failover.ts";
+import { witnessesOf } from "./health.ts";
+import { sendVerb } from "./plan.ts";
+import type { Attempt, Cost, Phase, Refusal } from "./state.ts";
+import { primariesSeen } from "./topology.ts";
+import { wipeOf } from "./wipe.ts";
+
+type Electing = Extract<Phase, { kind: "electing" }>;
+
+export function stepElecting(draft: Draft, phase: Electing): void {
+  const { attempt, sinceMs, deadlineMs } = phase;
+  if (stopped(draft, attempt)) return;
+  const late = draft.nowMs >= deadlineMs;
+  if ((draft.sight.lookAskedAtMs ?? -1) < sinceMs) {
+    if (late) return abortElection(draft, attempt, [], "no look came back in time");
+    return wait(draft, "waiting for a fresh look before electing");
+  }
+  const over = whyOver(draft, attempt, sinceMs);
+  if (over !== null) {
+    if (over.waits && !late) return wait(draft, over.text);
+    return abort(draft, attempt, over.name, over.text, over.evidence);
+  }
+  const election = electFor(draft, {
+    target: attempt.target,
+    cause: attempt.cause,
+  });
+  const chosen = election.order[0];
+  if (chosen === undefined)
+    return abortElection(draft, attempt, election.refused, "no good replica");
+  const behind = behindLiving(draft, chosen, attempt.from);
+  if (behind !== 0) {
+    const text = `${chosen.id} is ${behind ?? "an unknown number of"} bytes behind the sealed ${attempt.from}`;
+    if (!late) return wait(draft, text);
+    if (attempt.cause === "switchover")
+      return abort(draft, attempt, "-switchover-aborted", `${text}: nothing was switched`);
+  }
+  promote(draft, attempt, chosen, election);
+}
+
+type Over = {
+  readonly name: EventName;
+  readonly text: string;
+  /** It may pass before the deadline. */
+  readonly waits?: true;
+  readonly evidence?: Readonly<Record<string, unknown>>;
+};
+
+/** Why the attempt has lost its reason; null: it stands. */
+function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
+  const { config, known } = draft;
+  const from = nodeOf(config, attempt.from);
+  if (from === null || attempt.cause === "operator" || attempt.cause === "switchover") return null;
+  const verdict = known[from.id]?.verdict;
+  if (verdict === undefined) return null;
+  const { votes, up, down } = verdict;
+  const evidence = { votes, up, down };
+  if (!verdict.authorised)
+    return {
+      name: "-failover-abort-not-elected",
+      text: "NOQUORUM: too few vantages answered",
+      waits: true,
+      evidence,
+    };
+  if (attempt.cause === "wiped") {
+    const wipe = wipeOf(draft);
+    if (wipe.kind === "wiped" || verdict.odown) return null;
+    return { name: "-failover-abort-primary-up", text: `${from.id} is not wiped: ${wipe.why}` };
+  }
+  if (attempt.cause === "no-primary") {
+    if (!isLiving(draft, from.id)) return null;
+    return { name: "-failover-abort-primary-up", text: `${from.id} is a primary again` };
+  }
+  // The saved attempt says that it was objectively down; after an eviction the counts begin anew, so now it
+  // takes no more than that enough vantages answer and nobody sees it up.
+  if (!verdict.odown && up > 0 && nobodyWasPromoted(draft, sinceMs))
+    return { name: "-failover-abort-primary-up", text: `${from.id} is no longer down`, evidence };
+  const witnesses = witnessesOf(from, known, config);
+  if (witnesses.length > 0 && primariesSeen(draft).length === 0)
+    return {
+      name: "-failover-abort-primary-up",
+      text: `${witnesses.join(", ")} still hears from ${from.id}: out of reach, not dead`,
+      evidence: { ...evidence, witnesses },
+    };
+  return null;
+}
+
+/** True when every node that was sent a promotion in vain is seen as a replica: no command is left to act. */
+function nobodyWasPromoted(draft: Draft, sinceMs: number): boolean {
+  return draft.saved.maybePromoted.every((id) => {
+    const best = draft.known[id]?.best;
+    return best != null && best.askedAtMs >= sinceMs && best.facts?.role === "replica";
+  });
+}
+
+/** Looks again soon, without leaving the phase. */
+function wait(draft: Draft, because: string): void {
+  draft.because = because;
+  wakeBy(draft, draft.nowMs + Math.min(20, draft.config.retryMs));
+}
+
+/** What a sealed primary that answers still has for its replica; 0: nothing, or it feeds nobody. */
+function behindLiving(draft: Draft, chosen: Candidate, from: string | null): number | null {
+  if (from === null || from === chosen.id) return 0;
+  const ahead = factsOf(draft, from);
+  const facts = factsOf(draft, chosen.id);
+  if (ahead === null || facts === null || ahead.role !== "primary" || !isSealed(ahead)) return 0;
+  return bytesBehind(ahead, facts) ?? 0;
+}
+
+function promote(draft: Draft, attempt: Attempt, chosen: Candidate, election: Election): void {
+  const { config, nowMs } = draft;
+  const order = election.order.map(({ id, priority, offset }) => ({ id, priority, offset }));
+  const cost = costOf(draft, chosen);
+  tell(draft, "+selected-slave", chosen.id, `${chosen.id} is the best of ${order.length}`, {
+    order,
+    refused: election.refused,
+    ...cost,
+  });
+  save(draft, { maybePromoted: [...new Set([...draft.saved.maybePromoted, chosen.id])] });
+  const deadlineMs = nowMs + config.promoteTimeoutMs;
+  enter(draft, {
+    kind: "promoting",
+    attempt,
+    candidate: chosen.id,
+    sinceMs: nowMs,
+    sendUntilMs: deadlineMs - config.commandTtlMs - config.commandTimeoutMs,
+    deadlineMs,
+    cost,
+  });
+  tell(draft, "+failover-state-send-slaveof-noone", chosen.id, `promoting ${chosen.id}`);
+  sendVerb(draft, "promote", chosen.id);
+  if (draft.saved.drill === "after-election") crash(draft, "after-election");
+  draft.because = `promoting ${chosen.id} at epoch ${attempt.epoch}`;
+  wakeBy(draft, nowMs + config.retryMs);
+}
+
+/** The drill that an operator asked for: the host dies when this decision is saved. */
+export function crash(draft: Draft, at: string): void {
+  save(draft, { drill: null });
+  draft.crash = true;
+  tell(draft, "+drill", null, `drill: the Group dies here, ${at}`);
+}
+
+/** What the old primary had that the chosen one has not, as far as anybody saw it. */
+function costOf(draft: Draft, chosen: Candidate): Cost {
+  const last = lastKnown(draft);
+  const facts = factsOf(draft, chosen.id);
+  if (last === null || facts === null) return { lostBytesAtLeast: null, unseenMs: null };
+  return {
+    lostBytesAtLeast: bytesBehind(last, facts),
+    unseenMs: Math.max(0, draft.nowMs - last.atMs),
+  };
+}
+
+function abortElection(
+  draft: Draft,
+  attempt: Attempt,
+  refused: readonly Refusal[],
+  why: string,
+): void {
+  const reasons = refused.map(({ node, reason }) => `${node} ${reason}`).join("; ");
+  const text = reasons === "" ? why : `${why}: ${reasons}`;
+  abort(draft, attempt, "-failover-abort-no-good-slave", text, { refused });
+}

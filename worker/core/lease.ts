@@ -1,0 +1,51 @@
+/**
+ * The lease of a primary, the Group's side: who gets one, and when the last one has surely ended.
+ *
+ * Rules (design.md section 4): only the primary in force, to a relay on its own machine, and nothing after
+ * `revokedAtMs`, which is on disk before anybody is fenced. A grant runs from the moment that the relay asked,
+ * so it began before it was granted; it ends within `lease_ms` by the relay's clock, and clocks differ by
+ * less than two percent and a second.
+ * Must never: read a clock.
+ */
+import type { Saved } from "./state.ts";
+import type { GroupConfig } from "./types.ts";
+
+const DRIFT = 1.02;
+const MARGIN_MS = 1000;
+
+export type Grant = {
+  readonly granted: boolean;
+  readonly epoch: number;
+  /** Why, in words. */
+  readonly why: string;
+};
+
+/** What a relay is answered that asks for the lease of its node. */
+export function grantLease(
+  saved: Saved,
+  config: GroupConfig,
+  relay: string,
+  node: string,
+  nowMs: number,
+): Grant {
+  const answer = (granted: boolean, why: string): Grant => ({ granted, epoch: saved.epoch, why });
+  if (config.fencing !== "lease") return answer(false, "this group has no leases");
+  const asks = config.relays.find((each) => each.id === relay);
+  if (asks === undefined || !asks.local.includes(node))
+    return answer(false, `relay ${relay} is not on the machine of ${node}`);
+  if (saved.primary !== node) return answer(false, `${saved.primary ?? "nobody"} is the primary`);
+  if (saved.revokedAtMs !== null)
+    return answer(
+      false,
+      `nothing is granted since ${nowMs - saved.revokedAtMs} ms: a failover runs`,
+    );
+  return answer(true, `${node} is the primary at epoch ${saved.epoch}`);
+}
+
+/** When the last lease that was granted before `revokedAtMs` has ended, whatever the relay's clock does. */
+export const leaseEndMs = (revokedAtMs: number, config: GroupConfig): number =>
+  Math.ceil(revokedAtMs + DRIFT * config.leaseMs + MARGIN_MS);
+
+/** What an attempt writes down before it fences: from here on nothing is granted. */
+export const revoke = (config: GroupConfig, nowMs: number): number | null =>
+  config.fencing === "lease" ? nowMs : null;

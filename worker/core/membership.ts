@@ -1,0 +1,53 @@
+/**
+ * Who belongs to the group, when a new configuration says otherwise.
+ *
+ * Rules: the primary in force, and whoever may have been promoted, cannot be removed: they are kept as last
+ * configured until they are replaced. The same address under a new id is the same node, renamed: the primary
+ * goes on under its new name at the next epoch, because relays hold the old name for this one.
+ */
+import type { Saved } from "./state.ts";
+import type { GroupConfig, NodeConfig } from "./types.ts";
+
+/** The configuration with every node that must not vanish. */
+export function effectiveConfig(saved: Saved, config: GroupConfig): GroupConfig {
+  const kept = saved.keptNodes.filter((node) => !config.nodes.some(({ id }) => id === node.id));
+  if (kept.length === 0) return config;
+  // A node that is kept under its old id must not be seen as a second one under its new id.
+  const others = config.nodes.filter((node) => !kept.some((each) => sameAddress(each, node)));
+  return { ...config, nodes: [...others, ...kept] };
+}
+
+/** Takes over names and addresses of a new configuration as far as that can be done now. */
+export function followConfig(saved: Saved, config: GroupConfig): Saved {
+  const renamed = renamePrimary(saved, config);
+  const needed = [renamed.primary, ...renamed.maybePromoted];
+  const known = [...config.nodes, ...renamed.keptNodes];
+  const keptNodes = [...new Set(needed)].flatMap(
+    (id) => known.find((each) => each.id === id) ?? [],
+  );
+  const same =
+    keptNodes.length === renamed.keptNodes.length &&
+    keptNodes.every((node, at) => sameNode(node, renamed.keptNodes[at]));
+  return same ? renamed : { ...renamed, keptNodes };
+}
+
+/** Only while nothing is under way: an attempt ends under the names that it began with. */
+function renamePrimary(saved: Saved, config: GroupConfig): Saved {
+  const { primary, phase } = saved;
+  if (primary === null || phase.kind !== "watching" || saved.maybePromoted.length > 0) return saved;
+  if (config.nodes.some(({ id }) => id === primary)) return saved;
+  const kept = saved.keptNodes.find(({ id }) => id === primary);
+  const now = kept && config.nodes.find((node) => sameAddress(kept, node));
+  if (now === undefined) return saved;
+  const epoch = saved.highestEpoch + 1;
+  const readable = saved.readable.filter((id) => id !== now.id);
+  return { ...saved, epoch, highestEpoch: epoch, primary: now.id, rev: 0, readable };
+}
+
+const sameAddress = (a: NodeConfig, b: NodeConfig) => a.host === b.host && a.port === b.port;
+
+function sameNode(a: NodeConfig, b: NodeConfig | undefined): boolean {
+  if (a === b) return true;
+  if (b === undefined) return false;
+  return (Object.keys(a) as (keyof NodeConfig)[]).every((key) => a[key] === b[key]);
+}

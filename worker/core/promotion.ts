@@ -1,0 +1,113 @@
+/**
+ * The promotion, until it was seen and told: promoting -> publishing -> repointing.
+ *
+ * Rules: a promotion is done when a look asked for after it shows the candidate as primary, never because a
+ * reply said so; one that was sent is never aborted, only replaced by an attempt at a higher epoch that
+ * fences its candidate first; publishing is never waited for.
+ */
+import { type Draft, enter, factsAfter, isPending, nodeOf, save, tell, wakeBy } from "./draft.ts";
+import { crash } from "./electing.ts";
+import { begin, isAutomatic } from "./failover.ts";
+import { sendVerb, sentWithin } from "./plan.ts";
+import type { Attempt, Cost, Phase } from "./state.ts";
+import type { NodeConfig } from "./types.ts";
+
+const HOUR_MS = 3_600_000;
+
+export function stepPromoting(draft: Draft, phase: Extract<Phase, { kind: "promoting" }>): void {
+  const { config, nowMs } = draft;
+  const { attempt, candidate, cost } = phase;
+  const facts = factsAfter(draft, candidate, phase.sinceMs);
+  if (facts?.role === "primary") return promoted(draft, attempt, candidate, facts.runId, cost);
+  if (nowMs >= phase.deadlineMs) {
+    const text = `${candidate} was not seen as primary within ${config.promoteTimeoutMs} ms`;
+    tell(draft, "-failover-abort-slave-timeout", candidate, text);
+    return lost(draft, attempt, text);
+  }
+  const again = !isPending(draft, "promote", candidate) && nowMs <= phase.sendUntilMs;
+  if (again && !sentWithin(draft, "promote", candidate, config.retryMs))
+    sendVerb(draft, "promote", candidate);
+  draft.because = `waiting to see ${candidate} as primary`;
+  wakeBy(draft, nowMs + config.retryMs);
+}
+
+/** Nobody knows whether the candidate was promoted: it is fenced like an old primary, at the next epoch. */
+export function lost(draft: Draft, attempt: Attempt, why: string): void {
+  save(draft, { aborted: draft.saved.aborted + 1 });
+  draft.because = `${why}: another attempt begins`;
+  // Whom an operator named the first primary is not replaced by anybody else.
+  const target = attempt.from === null ? attempt.target : null;
+  begin(draft, { cause: "promotion-lost", target, why });
+}
+
+/** The promotion was seen: from here on the new primary is in force. */
+export function promoted(
+  draft: Draft,
+  attempt: Attempt,
+  candidate: string,
+  runId: string,
+  cost: Cost,
+): void {
+  const { config, nowMs, saved } = draft;
+  const { from, cause, epoch, startedAtMs } = attempt;
+  const tookMs = nowMs - startedAtMs;
+  const lately = saved.failoversAtMs.filter((atMs) => nowMs - atMs < HOUR_MS);
+  const counts = isAutomatic(cause) || (cause === "promotion-lost" && from !== null);
+  save(draft, {
+    epoch,
+    primary: candidate,
+    primaryRunId: runId,
+    rev: 0,
+    lastAttemptAtMs: null,
+    aborted: 0,
+    outage: null,
+    revokedAtMs: null,
+    failoversAtMs: counts ? [...lately, nowMs] : lately,
+    maybePromoted: saved.maybePromoted.filter((id) => id !== candidate),
+    lastSwitch: {
+      epoch,
+      cause,
+      from,
+      to: candidate,
+      atMs: nowMs,
+      tookMs,
+      ...cost,
+      lostBytes: null,
+    },
+  });
+  tell(draft, "+promoted-slave", candidate, `${candidate} was seen as primary`);
+  const text = `${saved.group} ${addressOf(nodeOf(config, from))} -> ${addressOf(nodeOf(config, candidate))}`;
+  tell(draft, "+switch-master", candidate, text, {
+    from,
+    to: candidate,
+    cause,
+    tookMs,
+    phasesMs: durations(attempt, nowMs),
+    ...cost,
+  });
+  enter(draft, { kind: "publishing", attempt, deadlineMs: nowMs + config.commandTimeoutMs });
+  if (saved.drill === "after-promotion") crash(draft, "after-promotion");
+  draft.because = `${candidate} is primary at epoch ${epoch}`;
+  wakeBy(draft, nowMs);
+}
+
+/** How long each phase of an attempt took, until now. */
+function durations({ phases }: Attempt, nowMs: number): Readonly<Record<string, number>> {
+  const took: Record<string, number> = {};
+  for (const [at, { kind, atMs }] of phases.entries())
+    took[kind] = (took[kind] ?? 0) + (phases[at + 1]?.atMs ?? nowMs) - atMs;
+  return took;
+}
+
+export const addressOf = (node: NodeConfig | null): string =>
+  node === null ? "nobody" : `${node.host}:${node.port}`;
+
+/** Publishing is under way and is retried by the loop: nothing here waits for it. */
+export function stepPublishing(draft: Draft, phase: Extract<Phase, { kind: "publishing" }>): void {
+  const { attempt } = phase;
+  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;
+  enter(draft, { kind: "repointing", attempt, deadlineMs });
+  tell(draft, "+failover-state-reconf-slaves", null, "repointing the other nodes");
+  draft.because = "repointing the other nodes";
+  wakeBy(draft, draft.nowMs);
+}

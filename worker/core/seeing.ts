@@ -1,0 +1,208 @@
+/**
+ * What a look changes in what is known, and what of it is told: each edge once when it begins and once when
+ * it ends.
+ *
+ * Must never: act. What follows from a sight is decided elsewhere.
+ */
+import {
+  type Draft,
+  factsOf,
+  holdsSince,
+  nodeOf,
+  remember,
+  save,
+  tell,
+  tellEdge,
+} from "./draft.ts";
+import { followsNode } from "./facts.ts";
+import { relayBelief, survey, witnessesOf } from "./health.ts";
+import { sentWithin } from "./plan.ts";
+import { absorb, blind } from "./sight.ts";
+import type { Input } from "./state.ts";
+import { cycleSeen, primariesSeen, standing } from "./topology.ts";
+import type { NodeConfig, ObservationClass } from "./types.ts";
+
+/** A node that answers so is not dead: it, or who asks it, is set up wrongly, or busy. */
+const faults: readonly ObservationClass[] = ["policy", "auth", "tls", "dns", "busy", "malformed"];
+const LINK_DOWN_MS = 1000;
+const RECONF_MS = 10_000;
+
+export function see(draft: Draft, input: Input): void {
+  const { config, nowMs, saved } = draft;
+  const epochs = { inForce: saved.epoch, highest: saved.highestEpoch };
+  draft.sight = absorb(draft.sight, input.observations, config, epochs, nowMs);
+  draft.known = survey(draft.sight, config, nowMs);
+  const primary = nodeOf(config, saved.primary);
+  if (primary !== null)
+    holdsSince(draft, `wrong-role:${primary.id}`, factsOf(draft, primary.id)?.role === "replica");
+  for (const node of config.nodes) seeNode(draft, node);
+  seeRelays(draft);
+  seeRoles(draft);
+  if (primary !== null) seePrimary(draft, primary);
+  seeOutage(draft);
+}
+
+function seeNode(draft: Draft, node: NodeConfig): void {
+  const { config } = draft;
+  const { id } = node;
+  const beliefs = draft.sight.nodes[id] ?? {};
+  const votes = draft.known[id]?.verdict.votes ?? {};
+  for (const vantage of config.vantages) {
+    const belief = beliefs[vantage];
+    const down = votes[vantage] === "down";
+    tellEdge(draft, `sdown:${vantage}:${id}`, down, () => ({
+      names: ["+sdown", "-sdown"],
+      node: id,
+      text: `${vantage} sees ${id} ${down ? `down: ${belief?.detail ?? "silent"}` : "no longer down"}`,
+    }));
+    const fault = belief !== undefined && faults.includes(belief.class);
+    // Through an observer that failed nothing is known to have ended.
+    if (!fault && belief !== undefined && blind.includes(belief.class)) continue;
+    tellEdge(draft, `fault:${vantage}:${id}`, fault, () => ({
+      names: ["+fault", "-fault"],
+      node: id,
+      text: `${vantage} ${fault ? `finds ${id} not dead but ${belief?.class}: ${belief?.detail}` : `finds no fault in ${id} any more`}`,
+      data: { vantage, class: belief?.class },
+    }));
+  }
+  const facts = factsOf(draft, id);
+  if (facts === null) return;
+  const known = draft.sight.replicaRunIds[id];
+  if (id === draft.saved.primary && facts.role === "primary") {
+    const { [id]: _, ...rest } = draft.sight.replicaRunIds;
+    if (known !== undefined) remember(draft, { replicaRunIds: rest });
+  } else if (facts.role === "replica" && known !== facts.runId)
+    remember(draft, { replicaRunIds: { ...draft.sight.replicaRunIds, [id]: facts.runId } });
+  const { maybePromoted, phase } = draft.saved;
+  if (facts.role === "replica" && phase.kind === "watching" && maybePromoted.includes(id))
+    save(draft, { maybePromoted: maybePromoted.filter((each) => each !== id) });
+}
+
+/** Relays that nobody reaches, and epochs that they hold and the Group never began. */
+function seeRelays(draft: Draft): void {
+  const { config, saved } = draft;
+  let highest = 0;
+  for (const { id } of config.relays) {
+    const belief = relayBelief(draft.sight, id);
+    const away = belief !== null && belief.failures >= config.maxFailures;
+    tellEdge(draft, `fault:relay:${id}`, away, () => ({
+      names: ["+fault", "-fault"],
+      node: null,
+      text: `relay ${id} ${away ? "does not answer: an observer fails, which says nothing of a node" : "answers again"}`,
+      data: { relay: id, class: "relay-unreachable" },
+    }));
+    highest = Math.max(highest, belief?.facts?.epoch ?? 0);
+  }
+  if (highest > saved.highestEpoch) save(draft, { highestEpoch: highest });
+  const raise = saved.primary !== null && saved.phase.kind === "watching" && !config.observeOnly;
+  if (!raise || highest <= saved.epoch) return;
+  // Whoever gave that epoch away is gone: the same primary goes on above it, or no relay would obey.
+  const epoch = draft.saved.highestEpoch + 1;
+  save(draft, { epoch, highestEpoch: epoch, rev: 0 });
+  const text = `a relay holds epoch ${highest}, which is not in force: ${saved.primary} goes on at ${epoch}`;
+  tell(draft, "+raise-epoch", saved.primary, text);
+}
+
+function seeRoles(draft: Draft): void {
+  const { config, saved } = draft;
+  const seen = primariesSeen(draft);
+  tellEdge(draft, "several-primaries", seen.length > 1, () => ({
+    names: ["+several-primaries", "-several-primaries"],
+    node: null,
+    text:
+      seen.length > 1
+        ? `${seen.join(", ")} say that they are primary; in force is ${saved.primary ?? "none yet"}`
+        : "no more than one node says that it is a primary",
+    data: { primaries: seen },
+  }));
+  const all = config.nodes.every((node) => factsOf(draft, node.id) !== null);
+  const none = all && seen.length === 0 && saved.phase.kind === "watching";
+  tellEdge(draft, "no-primary", none, () => ({
+    names: ["+no-primary", "-no-primary"],
+    node: saved.primary,
+    text: none
+      ? `every node answers and none is a primary; in force is ${saved.primary ?? "none yet"}`
+      : "a node is primary again, or not all of them answer",
+  }));
+  const cycle = seen.length < config.nodes.length ? cycleSeen(draft) : [];
+  tellEdge(draft, "cycle", cycle.length > 0, () => ({
+    names: ["+cycle", "-cycle"],
+    node: null,
+    text:
+      cycle.length > 0 ? `${[...cycle, cycle[0]].join(" follows ")}` : "no nodes follow each other",
+    data: { cycle },
+  }));
+}
+
+function seePrimary(draft: Draft, primary: NodeConfig): void {
+  const { config, saved, nowMs } = draft;
+  const verdict = draft.known[primary.id]?.verdict;
+  if (verdict === undefined) return;
+  const { odown, down, up, votes } = verdict;
+  tellEdge(draft, `odown:${primary.id}`, odown, () => ({
+    names: ["+odown", "-odown"],
+    node: primary.id,
+    text: `${primary.id} ${odown ? "is" : "is not"} objectively down #quorum ${down}/${config.quorum}`,
+    data: { votes, up, down },
+  }));
+  const witnesses = odown ? witnessesOf(primary, draft.known, config) : [];
+  tellEdge(draft, "unreachable", witnesses.length > 0, () => ({
+    names: ["+unreachable", "-unreachable"],
+    node: primary.id,
+    text:
+      witnesses.length > 0
+        ? `${primary.id} does not answer, and ${witnesses.join(", ")} still hears from it: out of reach, not dead`
+        : `${primary.id} is not merely out of reach`,
+    data: { witnesses },
+  }));
+  const facts = factsOf(draft, primary.id);
+  const rebooted =
+    facts !== null && facts.runId !== saved.primaryRunId && saved.primaryRunId !== null;
+  tellEdge(draft, "reboot", rebooted, () => ({
+    names: ["+reboot", null],
+    node: primary.id,
+    text: `${primary.id} answers under another run id: it was restarted`,
+    data: { keys: facts?.keys, keysBefore: saved.baseline?.keys },
+  }));
+  const stands = !odown && standing(draft) === "primary";
+  for (const node of config.nodes) {
+    if (node.id === primary.id || saved.downtimes[node.id] !== undefined) continue;
+    const replica = factsOf(draft, node.id);
+    if (replica === null || !followsNode(replica, primary)) continue;
+    const { linkUp, linkDownMs, syncing } = replica;
+    const alone =
+      stands && !linkUp && !syncing && (linkDownMs === null || linkDownMs >= LINK_DOWN_MS);
+    const told = draft.sight.told.includes(`link-down:${node.id}`);
+    if (!told && alone && sentWithin(draft, "demote", node.id, RECONF_MS)) continue;
+    tellEdge(draft, `link-down:${node.id}`, told ? !linkUp : alone, () => ({
+      names: ["+link-down", "-link-down"],
+      node: node.id,
+      text: linkUp
+        ? `${node.id} has its link to ${primary.id} again`
+        : `${node.id} has no link to ${primary.id}, which is up: it falls behind, and is not promoted after ${config.maxLinkDownMs} ms of it`,
+      data: { linkDownMs, atMs: nowMs },
+    }));
+  }
+}
+
+/** No node up at all, seen by enough vantages; kept until the primary is up again. */
+function seeOutage(draft: Draft): void {
+  const { config, saved, nowMs, sight, known } = draft;
+  if (sight.lookAskedAtMs === null || saved.primary === null) return;
+  const verdicts = config.nodes.map((node) => known[node.id]?.verdict);
+  const primary = known[saved.primary]?.verdict;
+  const allDown = verdicts.every((verdict) => verdict?.odown === true);
+  if (saved.outage === null) {
+    if (!allDown) return;
+    save(draft, { outage: { sinceMs: nowMs, endedMs: null } });
+    tell(draft, "+outage", null, "no node of the group is up");
+  } else if (primary !== undefined && !primary.odown && primary.up > 0) {
+    save(draft, { outage: null });
+    tell(draft, "-outage", saved.primary, `${saved.primary} is up again`);
+  } else if (saved.outage.endedMs !== null) {
+    // All down once more: the stored primary has its time again.
+    if (allDown) save(draft, { outage: { ...saved.outage, endedMs: null } });
+  } else if (verdicts.some((verdict) => (verdict?.up ?? 0) > 0 && !verdict?.odown)) {
+    save(draft, { outage: { ...saved.outage, endedMs: nowMs } });
+  }
+}

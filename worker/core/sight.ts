@@ -1,0 +1,128 @@
+/**
+ * From looks to beliefs: what each vantage believes of each node, and each place of each relay.
+ *
+ * Rules: one look is one step of a belief, however many places asked through the same relay; what comes from
+ * the future, from somebody unknown, for an older epoch, or later than a newer look is dropped and counted.
+ * Must never: judge. `health.ts` does.
+ */
+import type { Belief, RelayBelief, Sight } from "./state.ts";
+import type { GroupConfig, Observation, ObservationClass } from "./types.ts";
+
+/** Redis answered, and as Sentinel accepts it: PONG, LOADING; a planned switch is no failure either. */
+export const good: readonly ObservationClass[] = ["up", "loading", "switching"];
+/** Counts towards down as it is. MISCONF as Sentinel does: an answer, but not an acceptable one. */
+export const bad: readonly ObservationClass[] = ["refused", "timeout", "misconf"];
+/** The observer failed: it saw nothing of the node. */
+export const blind: readonly ObservationClass[] = ["relay-unreachable", "malformed"];
+
+/** An epoch so far ahead of every other is no epoch. */
+const MOST_AHEAD = 1_000_000;
+
+export const vantageOf = (relay: string): string => `relay:${relay}`;
+
+export function absorb(
+  sight: Sight,
+  observations: readonly Observation[],
+  config: GroupConfig,
+  epochs: { readonly inForce: number; readonly highest: number },
+  nowMs: number,
+): Sight {
+  const nodes: Record<string, Record<string, Belief>> = {};
+  for (const node of config.nodes) nodes[node.id] = { ...sight.nodes[node.id] };
+  const relays = new Map(config.relays.map((relay) => [vantageOf(relay.id), relay.id]));
+  const votes = new Map<string, Observation>();
+  const asked = new Map<string, Map<string, Observation[]>>();
+  let dropped = 0;
+  let lookAskedAtMs: number | null = null;
+  for (const seen of observations) {
+    const beliefs = nodes[seen.node];
+    const relay = relays.get(seen.vantage);
+    const askedAtMs = seen.atMs - seen.tookMs;
+    const before = beliefs?.[seen.vantage];
+    if (
+      beliefs === undefined ||
+      (relay === undefined && !config.vantages.includes(seen.vantage)) ||
+      seen.atMs > nowMs ||
+      seen.epoch < epochs.inForce ||
+      (before !== undefined && askedAtMs < before.askedAtMs) ||
+      (seen.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD
+    ) {
+      dropped += 1;
+      continue;
+    }
+    lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
+    const key = `${seen.node} ${seen.vantage}`;
+    const other = votes.get(key);
+    if (other === undefined || saysMore(seen, other)) votes.set(key, seen);
+    if (relay === undefined) continue;
+    const places = asked.get(relay) ?? new Map<string, Observation[]>();
+    asked.set(relay, places);
+    places.set(seen.from, [...(places.get(seen.from) ?? []), seen]);
+  }
+  for (const seen of votes.values()) {
+    const beliefs = nodes[seen.node] ?? {};
+    beliefs[seen.vantage] = nextBelief(beliefs[seen.vantage], seen);
+  }
+  const known: Record<string, Record<string, RelayBelief>> = {};
+  for (const { id } of config.relays) {
+    const places = { ...sight.relays[id] };
+    for (const [from, looks] of asked.get(id) ?? [])
+      places[from] = nextRelayBelief(places[from], looks);
+    known[id] = places;
+  }
+  return {
+    ...sight,
+    nodes,
+    relays: known,
+    lookAskedAtMs: lookAskedAtMs ?? sight.lookAskedAtMs,
+    dropped: sight.dropped + dropped,
+  };
+}
+
+/** Of two looks through the same relay: one that saw something, else the newer one. */
+function saysMore(a: Observation, b: Observation): boolean {
+  const [blindA, blindB] = [blind.includes(a.class), blind.includes(b.class)];
+  return blindA === blindB ? a.atMs > b.atMs : blindB;
+}
+
+function nextBelief(before: Belief | undefined, seen: Observation): Belief {
+  const isGood = good.includes(seen.class);
+  const isBad = bad.includes(seen.class);
+  const keep = { failures: before?.failures ?? 0, refusals: before?.refusals ?? 0 };
+  const firstBadAtMs = before?.firstBadAtMs ?? (isBad ? seen.atMs : null);
+  const cleanSinceMs = before?.cleanSinceMs ?? null;
+  const recovered = isGood && before !== undefined && before.firstBadAtMs !== null;
+  return {
+    class: seen.class,
+    detail: seen.detail,
+    askedAtMs: seen.atMs - seen.tookMs,
+    atMs: seen.atMs,
+    failures: isGood ? 0 : keep.failures + (isBad ? 1 : 0),
+    refusals: seen.class === "refused" ? keep.refusals + 1 : isGood || isBad ? 0 : keep.refusals,
+    successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
+    firstBadAtMs: isGood ? null : firstBadAtMs,
+    cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,
+    classSinceMs: before?.class === seen.class ? before.classSinceMs : seen.atMs,
+    lastOkAtMs: isGood ? seen.atMs : (before?.lastOkAtMs ?? null),
+    facts: seen.facts ?? before?.facts ?? null,
+    factsAtMs: seen.facts === null ? (before?.factsAtMs ?? null) : seen.atMs,
+  };
+}
+
+function nextRelayBelief(
+  before: RelayBelief | undefined,
+  looks: readonly Observation[],
+): RelayBelief {
+  const atMs = Math.max(...looks.map((seen) => seen.atMs));
+  const reached = looks.some((seen) => !blind.includes(seen.class));
+  const newest = looks
+    .map((seen) => seen.relay)
+    .filter((facts) => facts !== null)
+    .sort((a, b) => b.stamp.ms - a.stamp.ms)[0];
+  return {
+    facts: newest ?? (reached ? null : (before?.facts ?? null)),
+    atMs: reached ? atMs : (before?.atMs ?? 0),
+    failures: reached ? 0 : (before?.failures ?? 0) + 1,
+    firstBadAtMs: reached ? null : (before?.firstBadAtMs ?? atMs),
+  };
+}

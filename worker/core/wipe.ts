@@ -1,0 +1,76 @@
+/**
+ * The wipe guard: a primary that was restarted is judged by its keys before it counts as the primary again.
+ *
+ * Rules: it is wiped when its run id changed, it is not loading, it holds less than `wipe_keep_ratio` of the
+ * keys that were noted, and a replica still holds more. While a node that may hold more was not seen, the
+ * verdict waits, for at most `primary_start_timeout_ms`. Offsets never count: an ordinary restart resets them.
+ * It takes two looks, so that one wrong answer wipes nothing.
+ */
+import { type Draft, factsOf, holdsSince, save } from "./draft.ts";
+import type { Baseline } from "./state.ts";
+
+const BASELINE_MS = 60_000;
+
+export type Wipe = {
+  readonly kind: "kept" | "wiped" | "waiting";
+  readonly why: string;
+  readonly evidence: Readonly<Record<string, unknown>>;
+};
+
+/** What the primary in force is since its last restart; `kept` also while it was not restarted. */
+export function wipeOf(draft: Draft): Wipe {
+  const { saved, config, nowMs } = draft;
+  const wipe = (kind: Wipe["kind"], why: string, evidence: Wipe["evidence"] = {}): Wipe => ({
+    kind,
+    why,
+    evidence,
+  });
+  const facts = factsOf(draft, saved.primary);
+  const { baseline } = saved;
+  if (facts === null) return wipe("waiting", "it was not seen");
+  if (facts.runId === saved.primaryRunId) return wipe("kept", "it was not restarted");
+  if (facts.loading) return wipe("waiting", "it is loading its data");
+  if (baseline === null || facts.keys >= baseline.keys * config.wipeKeepRatio)
+    return wipe("kept", `it holds ${facts.keys} keys`);
+  const others = config.nodes.filter((node) => node.id !== saved.primary);
+  const keys = others.map(({ id }) => ({ id, keys: factsOf(draft, id)?.keys ?? null }));
+  const evidence = { keys: facts.keys, keysBefore: baseline.keys, others: keys };
+  const since = draft.sight.since[markOf(facts.runId)] ?? nowMs;
+  if (keys.some((other) => other.keys !== null && other.keys > facts.keys)) {
+    const text = `it was restarted with ${facts.keys} of ${baseline.keys} keys, and a replica holds more`;
+    // One answer proves nothing: the next look has to say the same.
+    return wipe((draft.sight.lookAskedAtMs ?? 0) > since ? "wiped" : "waiting", text, evidence);
+  }
+  const unseen = keys.some((other) => other.keys === null);
+  if (unseen && nowMs - since < config.primaryStartTimeoutMs)
+    return wipe("waiting", "who may hold its data was not seen yet", evidence);
+  return wipe("kept", `it holds ${facts.keys} keys, and nobody holds more`, evidence);
+}
+
+const markOf = (runId: string) => `restarted:${runId}`;
+
+/** Notes since when the primary answers under a run id that was not judged yet. */
+export function noteRestart(draft: Draft): void {
+  const facts = factsOf(draft, draft.saved.primary);
+  if (facts === null) return;
+  const mark = markOf(facts.runId);
+  for (const other of Object.keys(draft.sight.since))
+    if (other.startsWith("restarted:") && other !== mark) holdsSince(draft, other, false);
+  holdsSince(draft, mark, facts.runId !== draft.saved.primaryRunId);
+}
+
+/** Notes what the primary holds: in memory at every look, on disk at most once a minute and when it changed. */
+export function noteBaseline(draft: Draft): void {
+  const { saved, nowMs, sight } = draft;
+  const best = draft.known[saved.primary ?? ""]?.best;
+  const facts = best?.facts ?? null;
+  if (best == null || facts === null || facts.role !== "primary" || facts.loading) return;
+  if (facts.runId !== saved.primaryRunId || best.atMs === sight.lastSeen?.atMs) return;
+  const { runId, keys, offset, replicationId } = facts;
+  const seen: Baseline = { runId, keys, offset, replicationId, atMs: best.askedAtMs };
+  draft.sight = { ...sight, lastSeen: seen };
+  const { baseline } = saved;
+  const changed = baseline?.runId !== runId || baseline.replicationId !== replicationId;
+  const grown = baseline !== null && baseline.keys !== keys && nowMs - baseline.atMs >= BASELINE_MS;
+  if (changed || grown) save(draft, { baseline: seen });
+}
