@@ -1,5 +1,6 @@
 /**
- * The relay's door for people: `npm run relay -- --config FILE`.
+ * The relay's door for people: `npm run relay -- --config FILE`; and what redis.conf has to hold so that a
+ * node boots sealed: `npm run relay -- --print-redis-conf`.
  *
  * Promises: one JSON line on stdout when it listens; anything wrong goes to stderr, with exit 2 for a
  * configuration or a state file that cannot be used; SIGTERM and SIGINT end it cleanly.
@@ -8,9 +9,25 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parseSettings } from "../worker/relay/config.ts";
+import { BOOT_SEALED } from "../worker/relay/protocol.ts";
 import { startRelay } from "../worker/relay/serve.ts";
 
-const USAGE = "npm run relay -- --config FILE   (settings: docs/relay.md)";
+const USAGE = `npm run relay -- --config FILE        runs a relay; settings: docs/relay.md
+npm run relay -- --print-redis-conf   prints what redis.conf holds on a node that boots sealed`;
+
+const WHY: Readonly<Record<(typeof BOOT_SEALED)[number][0], string>> = {
+  "min-replicas-to-write": "a server that has just started takes no write: NOREPLICAS",
+  "min-replicas-max-lag": "at 0 the line above would mean nothing",
+  "repl-diskless-sync": "synchronisations begin after the delay below,",
+  "repl-diskless-sync-delay": "so a server that started empty empties no replica",
+};
+
+/** For redis.conf, where a comment has a line of its own. */
+const redisConf = (): string =>
+  [
+    "# Picket: this node boots sealed. Its relay opens it, at run time only, when it is the primary.",
+    ...BOOT_SEALED.flatMap(([setting, value]) => [`# ${WHY[setting]}`, `${setting} ${value}`]),
+  ].join("\n");
 
 function refuse(...complaints: readonly string[]): never {
   for (const complaint of complaints) console.error(`relay: ${complaint}`);
@@ -20,8 +37,16 @@ function refuse(...complaints: readonly string[]): never {
 function configFile(): string {
   try {
     const { values } = parseArgs({
-      options: { config: { type: "string" }, help: { type: "boolean", short: "h" } },
+      options: {
+        config: { type: "string" },
+        "print-redis-conf": { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
     });
+    if (values["print-redis-conf"] === true) {
+      console.log(redisConf());
+      process.exit(0);
+    }
     if (values.help === true) {
       console.log(USAGE);
       process.exit(0);

@@ -7,10 +7,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "@upstash/redis";
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { type RedisOptions, type RedisProcess, startRedis } from "../../scripts/redis-server.ts";
 import type { NodeFacts } from "../../worker/core/types.ts";
-import { parseInfo } from "../../worker/redis/info.ts";
+import type { Reply } from "../../worker/redis/connection.ts";
+import { parseInfo, replicasOf } from "../../worker/redis/info.ts";
+import { openSession } from "../../worker/redis/session.ts";
 import type { RelayNodeConfig, RelaySettings } from "../../worker/relay/config.ts";
 import { headers, type Verb } from "../../worker/relay/protocol.ts";
 import { type Relay, startRelay } from "../../worker/relay/serve.ts";
@@ -63,6 +65,46 @@ export async function relayOver(settings: RelaySettings): Promise<Relay> {
   onTestFinished(() => relay.close());
   return relay;
 }
+
+export const settled = { timeout: 20_000, interval: 20 };
+
+export type Pair = { readonly a: RedisProcess; readonly b: RedisProcess; readonly relay: Relay };
+
+/** Two Redis servers, b following a as both of them say, and a relay that holds epoch 0 of group g. */
+export async function pair(more: Partial<RelaySettings> = {}): Promise<Pair> {
+  const a = await redis();
+  const b = await redis({ args: ["--replicaof", a.host, String(a.port)] });
+  const relay = await relayOver(await settingsFor([nodeAt("a", a), nodeAt("b", b)], more));
+  await online(a, b);
+  await tell(relay);
+  return { a, b, relay };
+}
+
+/** A replica knows that its link is up before its primary does. */
+export const online = (primary: At, replica: At) =>
+  vi.waitFor(async () => {
+    const [info] = await ask(primary, ["INFO", "replication"]);
+    const known = replicasOf(String(info)).find(({ port }) => port === replica.port);
+    expect(known).toMatchObject({ state: "online" });
+    expect(String(await ask(replica, ["INFO"]))).toContain("master_link_status:up");
+  }, settled);
+
+/** Commands past every relay: what a person with redis-cli does. */
+export async function ask(at: At, ...commands: readonly (readonly string[])[]) {
+  const session = openSession({ ...at, username: null, password: null }, 1000);
+  try {
+    const answer = await session.run(commands, { deadlineMs: 20_000 });
+    if (answer.kind === "failure") throw new Error(`${at.port}: ${answer.detail}`);
+    return answer.replies.map(plain);
+  } finally {
+    session.close();
+  }
+}
+
+const plain = (reply: Reply): unknown => {
+  if (Array.isArray(reply)) return reply.map(plain);
+  return reply === null ? null : String(reply);
+};
 
 /** As an app would: the real client, one attempt, one request per command. */
 export const app = (relay: { url: string }, node = "a") =>

@@ -10,32 +10,18 @@ import {
   DATA,
   facts,
   nodeAt,
+  pair,
   post,
   redis,
   relayOver,
   settingsFor,
+  settled,
   stampOf,
   tell,
   verb,
 } from "./support.ts";
 
 const asApp = { authorization: `Bearer ${DATA}` };
-const settled = { timeout: 20_000, interval: 20 };
-const noDelay = ["--repl-diskless-sync-delay", "0"];
-
-/** Two Redis servers, b following a, and a relay that holds epoch 0 of group g. */
-async function pair() {
-  const a = await redis({ args: noDelay });
-  const b = await redis({ args: [...noDelay, "--replicaof", a.host, String(a.port)] });
-  const relay = await relayOver(await settingsFor([nodeAt("a", a), nodeAt("b", b)]));
-  await vi.waitFor(
-    async () => expect(await facts(relay, "b")).toMatchObject({ linkUp: true }),
-    settled,
-  );
-  await tell(relay);
-  return { a, b, relay };
-}
-
 const done = { status: 200, body: { outcome: "done", detail: "" } };
 
 test("a failover by verbs: seal, promote, demote, each seen in INFO", async () => {
@@ -119,7 +105,7 @@ test("clients are dropped by promote, and the relay's own app connection is not 
 });
 
 test("a server without a config file: done, and said", async () => {
-  const server = await redis({ args: noDelay });
+  const server = await redis();
   const relay = await relayOver(await settingsFor([nodeAt("a", server)]));
   await tell(relay);
   // A config file that cannot be written fails as one that is not there.

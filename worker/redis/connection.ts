@@ -22,7 +22,7 @@ export type Reply = null | string | Buffer | Error | readonly Reply[];
 
 export const isBytes = (reply: Reply): reply is Buffer => reply instanceof Uint8Array;
 
-/** busy: this process has too much in flight already, the node was not asked. */
+/** busy: no fault of the node, this process itself is in the way. */
 export type FailureClass = "refused" | "timeout" | "closed" | "auth" | "tls" | "dns" | "busy";
 
 export type Failure = {

@@ -26,6 +26,11 @@ export type Session = {
   readonly run: (commands: readonly Command[], options: RunOptions) => Promise<Answer>;
   /** Commands wait while `work` runs, and start on a new connection. `reason`: why the old one may drop. */
   readonly holdDuring: (work: Promise<unknown>, reason: string) => void;
+  /**
+   * For so long, silence and drops are told as `busy` with this reason, and not as faults of the node.
+   * 0 ends it.
+   */
+  readonly excuseFor: (ms: number, reason: string) => void;
   readonly close: () => void;
 };
 
@@ -40,6 +45,7 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
   let current: Line | null = null;
   let gate: Promise<unknown> | null = null;
   let inFlight = 0;
+  let excuse = { until: 0, reason: "" };
 
   async function run(commands: readonly Command[], options: RunOptions): Promise<Answer> {
     if (inFlight + commands.length > MAX_IN_FLIGHT) {
@@ -54,9 +60,10 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
     });
     try {
       const answer = await Promise.race([attempt(commands, options, progress), silence]);
-      if (answer !== null) return answer;
+      if (answer !== null) return excused(answer);
       if (progress.line !== null) retire(progress.line);
-      return failure("timeout", progress.dispatched, `no answer in ${options.deadlineMs} ms`);
+      const silent = `no answer in ${options.deadlineMs} ms`;
+      return excused(failure("timeout", progress.dispatched, silent));
     } finally {
       clearTimeout(timer);
       progress.over = true;
@@ -90,6 +97,13 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
       release(progress);
       progress.dispatched = false;
     }
+  }
+
+  function excused(answer: Answer): Answer {
+    const fault =
+      answer.kind === "failure" && (answer.class === "timeout" || answer.class === "closed");
+    if (!fault || performance.now() >= excuse.until) return answer;
+    return failure("busy", answer.dispatched, excuse.reason);
   }
 
   function borrow(progress: Progress): Line {
@@ -130,6 +144,9 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
   return {
     run,
     holdDuring,
+    excuseFor: (ms, reason) => {
+      excuse = { until: performance.now() + ms, reason };
+    },
     close: () => {
       if (current !== null) current.connection.destroy();
       current = null;

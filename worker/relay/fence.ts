@@ -150,7 +150,7 @@ function raised(
   return { kind: "raised", held: { epoch, primary: held.primary ?? primary } };
 }
 
-/** These open no node and move none: they may come without a name, also late. */
+/** These open no node to writes that it refused before: they may come without a name, also late. */
 const NEEDS_NO_NAME: readonly Verb[] = ["seal", "abort-switchover", "script-kill"];
 
 /**

@@ -114,7 +114,7 @@ async function execute(
     case "switchover":
     case "abort-switchover":
     case "script-kill":
-      return plainly(request, run);
+      return plainly(node, request, run);
     case "promote":
     case "demote":
     case "seal":
@@ -123,9 +123,15 @@ async function execute(
   }
 }
 
-async function plainly(request: PlainRequest, run: Run): Promise<VerbAnswer> {
+async function plainly(node: RelayNode, request: PlainRequest, run: Run): Promise<VerbAnswer> {
+  // Redis holds writes back while it hands over: an app that gets no answer then has met no fault.
+  const handsOver = request.verb === "switchover";
+  if (handsOver) node.data.excuseFor(request.body.timeoutMs, "a switchover is under way");
   const done = await doPlainly(request, run);
-  return done.kind === "failure" ? lost(done) : done.answer;
+  const answer = done.kind === "failure" ? lost(done) : done.answer;
+  const began = answer.outcome === "done" || answer.outcome === "unknown";
+  if (handsOver ? !began : request.verb === "abort-switchover") node.data.excuseFor(0, "");
+  return answer;
 }
 
 async function transaction(

@@ -9,7 +9,7 @@ import type { Answer, Command, Reply } from "../redis/connection.ts";
 import { type ConnectedReplica, replicasOf } from "../redis/info.ts";
 import type { VerbRequest } from "./fence.ts";
 import { UNSUPPORTED, type VerbAnswer } from "./protocol.ts";
-import { answerOf } from "./steps.ts";
+import { answerOf, seal } from "./steps.ts";
 
 export type PlainRequest = Extract<
   VerbRequest,
@@ -20,6 +20,8 @@ type Switchover = Extract<PlainRequest, { verb: "switchover" }>["body"];
 /** Redis as the hands lend it: under the verb's own deadline. */
 export type Run = (commands: readonly Command[]) => Promise<Answer>;
 
+const NO_FAILOVER = /^ERR No failover in progress/i;
+
 export type Done =
   | { readonly kind: "said"; readonly answer: VerbAnswer }
   | Exclude<Answer, { kind: "replies" }>;
@@ -28,28 +30,47 @@ export async function doPlainly(request: PlainRequest, run: Run): Promise<Done> 
   switch (request.verb) {
     case "switchover":
       return handOver(request.body, run);
-    // Neither may stand in a transaction: a server that runs a script refuses MULTI.
     case "abort-switchover":
-      return ended(await run([["FAILOVER", "ABORT"]]), /^ERR No failover in progress/i);
+      return callOff(run);
     case "script-kill":
+      // Never in a transaction: a server that runs a script refuses MULTI.
       return ended(await run([["SCRIPT", "KILL"]]), /^NOTBUSY/);
   }
 }
 
 function ended(answer: Answer, nothingToEnd: RegExp): Done {
   if (answer.kind === "failure") return answer;
-  const word = errorIn(answer.replies[0]);
+  const word = errorIn(answer.replies.at(-1));
   return said(word === null || nothingToEnd.test(word) ? "done" : "failed", word ?? "");
+}
+
+/**
+ * In its first phase a hand-over has told nobody, and calling it off resumes the writes. In its last one the
+ * target may be a primary already, and Redis warns of two: there the node comes back sealed, and takes
+ * writes when the Group has looked and unseals it.
+ */
+async function callOff(run: Run): Promise<Done> {
+  const looked = await replicationOf(run);
+  if (looked.kind !== "info") return looked;
+  const abort: Command = ["FAILOVER", "ABORT"];
+  if (!/^master_failover_state:failover-in-progress/m.test(looked.text)) {
+    return ended(await run([abort]), NO_FAILOVER);
+  }
+  const answer = await run([["MULTI"], ...seal, abort, ["EXEC"]]);
+  if (answer.kind === "failure") return answer;
+  const done = answer.replies.at(-1);
+  if (!Array.isArray(done)) return said("failed", errorIn(done) ?? "Redis discarded the abort");
+  const word = errorIn(done.at(-1));
+  return word === null || NO_FAILOVER.test(word)
+    ? said("done", "called off in its last phase: the node is sealed until it is looked at")
+    : said("failed", word);
 }
 
 /** The address goes to Redis as its own INFO shows it: FAILOVER compares letter by letter. */
 async function handOver({ to, timeoutMs }: Switchover, run: Run): Promise<Done> {
-  const looked = await run([["INFO", "replication"]]);
-  if (looked.kind === "failure") return { ...looked, dispatched: false };
-  const info = looked.replies[0];
-  if (info instanceof Error) return said("failed", info.message);
-  const replicas = replicasOf(String(info));
-  const target = replicaAt(to, replicas);
+  const looked = await replicationOf(run);
+  if (looked.kind !== "info") return looked;
+  const target = replicaAt(to, replicasOf(looked.text));
   if (typeof target === "string") return said("failed", target);
 
   const { host, port } = target;
@@ -58,6 +79,15 @@ async function handOver({ to, timeoutMs }: Switchover, run: Run): Promise<Done> 
   const word = errorIn(answer.replies[0]);
   if (word === null) return said("done", `FAILOVER to ${host}:${port} began`);
   return said("failed", /^ERR unknown command/i.test(word) ? `${UNSUPPORTED} ${word}` : word);
+}
+
+async function replicationOf(
+  run: Run,
+): Promise<{ readonly kind: "info"; readonly text: string } | Done> {
+  const looked = await run([["INFO", "replication"]]);
+  if (looked.kind === "failure") return { ...looked, dispatched: false };
+  const word = errorIn(looked.replies[0]);
+  return word === null ? { kind: "info", text: String(looked.replies[0]) } : said("failed", word);
 }
 
 /** Names and NAT make the hosts differ: then the port has to be one replica's alone. */

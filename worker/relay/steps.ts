@@ -27,6 +27,10 @@ const set = (setting: string, value: string | number): Command => [
   setting,
   String(value),
 ];
+export const seal: readonly Command[] = [
+  set("min-replicas-max-lag", SEALED_MAX_LAG_S),
+  set("min-replicas-to-write", SEALED),
+];
 const bootSeal: readonly Command[] = BOOT_SEALED.map(([setting, value]) => set(setting, value));
 const rewrite: Command = ["CONFIG", "REWRITE"];
 // SKIPME is yes by default: the connection that carries this transaction stays.
@@ -47,7 +51,7 @@ function stepsOf({ verb, body }: TransactionRequest): readonly Command[] {
         ...dropClients,
       ];
     case "seal":
-      return [set("min-replicas-max-lag", SEALED_MAX_LAG_S), set("min-replicas-to-write", SEALED)];
+      return seal;
     case "unseal":
       return opened(body);
   }

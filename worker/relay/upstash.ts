@@ -47,13 +47,15 @@ export function resultOf(reply: Reply | undefined, base64: boolean): UpstashResu
   return { result: jsonOf(reply, base64) };
 }
 
-/** The relay's own word when Redis did not answer. 502: surely not executed. 504: nobody knows. */
+/** The relay's own word when Redis did not answer. 502, 503: surely not executed. 504: nobody knows. */
 export function failureText(failure: Failure): { status: 502 | 503 | 504; error: string } {
   const fate = failure.dispatched
     ? "outcome unknown: it may have been executed"
     : "it was not executed";
-  if (failure.class === "busy")
-    return { status: 503, error: `RELAY_BUSY ${failure.detail}; ${fate}` };
+  if (failure.class === "busy") {
+    const status = failure.dispatched ? 504 : 503;
+    return { status, error: `RELAY_BUSY ${failure.detail}; ${fate}` };
+  }
   const error = `${nodeErrors[failure.class]} ${failure.detail}; ${fate}`;
   return { status: failure.dispatched ? 504 : 502, error };
 }
