@@ -3,10 +3,12 @@
  *
  * Promises: the same for an attempt, for an operator's question, and for what is only said.
  */
+
+import type { Baseline, Belief } from "./believed.ts";
 import { type Draft, nodeOf } from "./draft.ts";
 import { type Candidate, type Election, elect } from "./elect.ts";
 import { handsFor } from "./plan.ts";
-import type { Baseline, Belief, FailoverCause } from "./state.ts";
+import type { FailoverCause } from "./state.ts";
 import { promotedAtRunTime } from "./topology.ts";
 import type { NodeConfig, NodeFacts } from "./types.ts";
 

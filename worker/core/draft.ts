@@ -5,10 +5,12 @@
  * pending in the same step that returns it, so it is saved before it is performed.
  * Must never: decide anything.
  */
+
+import type { Sight } from "./believed.ts";
 import type { EventName, GroupEvent } from "./events.ts";
 import { type Survey, survey } from "./health.ts";
 import { effectiveConfig } from "./membership.ts";
-import type { Attempt, Pending, Phase, Reply, Saved, Sight, State } from "./state.ts";
+import type { Attempt, Pending, Phase, Reply, Saved, State } from "./state.ts";
 import type { Action, GroupConfig, NodeConfig, NodeFacts } from "./types.ts";
 
 export type Draft = {

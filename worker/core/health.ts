@@ -8,9 +8,10 @@
  * has no vote; but a relay that most places cannot reach for that long stands for the machine under its nodes.
  * Must never: let anything but a good look count as up.
  */
+
+import type { Belief, RelayBelief, Sight } from "./believed.ts";
 import { followsNode } from "./facts.ts";
 import { bad, blind, good, vantageOf } from "./sight.ts";
-import type { Belief, RelayBelief, Sight } from "./state.ts";
 import type { GroupConfig, NodeConfig } from "./types.ts";
 
 export type Vote = "up" | "down" | "abstain";

@@ -4,7 +4,8 @@
  * Promises: a document that cannot be read is refused by name, never guessed.
  */
 import * as v from "valibot";
-import type { Attempt, Phase, Saved, Sight, State } from "./state.ts";
+import type { Sight } from "./believed.ts";
+import type { Attempt, Phase, Saved, State } from "./state.ts";
 
 const VERSION = 2;
 

@@ -5,7 +5,7 @@
  * the future, from somebody unknown, for an older epoch, or later than a newer look is dropped and counted.
  * Must never: judge. `health.ts` does.
  */
-import type { Belief, RelayBelief, Sight } from "./state.ts";
+import type { Belief, RelayBelief, Sight } from "./believed.ts";
 import type { GroupConfig, Observation, ObservationClass } from "./types.ts";
 
 /** Redis answered, and as Sentinel accepts it: PONG, LOADING; a planned switch is no failure either. */

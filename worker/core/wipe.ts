@@ -6,8 +6,9 @@
  * verdict waits, for at most `primary_start_timeout_ms`. Offsets never count: an ordinary restart resets them.
  * It takes two looks, so that one wrong answer wipes nothing.
  */
+
+import type { Baseline } from "./believed.ts";
 import { type Draft, factsOf, holdsSince, save } from "./draft.ts";
-import type { Baseline } from "./state.ts";
 
 const BASELINE_MS = 60_000;
 
