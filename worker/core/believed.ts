@@ -1,0 +1,71 @@
+/**
+ * What is believed of nodes and relays, as data: in memory only, forgotten with the Group.
+ *
+ * Promises: only types, all readonly.
+ */
+import type { NodeFacts, ObservationClass, RelayFacts } from "./types.ts";
+
+/** One vantage's belief about one node. Lives in memory: after an eviction a fresh look restarts it. */
+export type Belief = {
+  readonly class: ObservationClass;
+  readonly detail: string;
+  /** When the last look was asked for: only a look asked for after an action can show its effect. */
+  readonly askedAtMs: number;
+  readonly atMs: number;
+  /** Looks in a row that count towards down, and of those the refused ones at the end. */
+  readonly failures: number;
+  readonly refusals: number;
+  /** Looks in a row that were good. */
+  readonly successes: number;
+  readonly firstBadAtMs: number | null;
+  /** Since when it is good without a break, after it was bad; null: it was never bad. */
+  readonly cleanSinceMs: number | null;
+  /** Since when it answers with this class. */
+  readonly classSinceMs: number;
+  readonly lastOkAtMs: number | null;
+  readonly facts: NodeFacts | null;
+  readonly factsAtMs: number | null;
+};
+
+/** A relay as the Group last knew it. */
+export type RelayBelief = {
+  readonly facts: RelayFacts | null;
+  readonly atMs: number;
+  readonly failures: number;
+  readonly firstBadAtMs: number | null;
+};
+
+/** What is remembered in memory only. */
+export type Sight = {
+  readonly nodes: Readonly<Record<string, Readonly<Record<string, Belief>>>>;
+  /** Each relay, as each place that asks it finds it. */
+  readonly relays: Readonly<Record<string, Readonly<Record<string, RelayBelief>>>>;
+  /** When the last complete look was asked for. */
+  readonly lookAskedAtMs: number | null;
+  readonly lastDecisionAtMs: number | null;
+  /** Passive until then: the clock went back. */
+  readonly tiltUntilMs: number | null;
+  /** What was told as an event and still holds, so that it is told once: `sdown:<vantage>:<node>`. */
+  readonly told: readonly string[];
+  /** When each node was last sent a verb, by `<kind>:<node>`: a repair is not repeated at once. */
+  readonly sentAtMs: Readonly<Record<string, number>>;
+  /** Since when something holds that is acted on only when it lasts: `adopt:b`, `wrong-role`. */
+  readonly since: Readonly<Record<string, number>>;
+  /** Run ids under which a node was seen as a replica: one that is a primary under such an id was promoted. */
+  readonly replicaRunIds: Readonly<Record<string, string>>;
+  /** The primary as last seen: what is not in it at a failover was never known. */
+  readonly lastSeen: Baseline | null;
+  /** Verbs that failed in a row, by `<kind>:<node>`: the next one waits longer. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** Observations, outcomes and requests that did not belong, dropped and counted. */
+  readonly dropped: number;
+};
+
+/** The primary at one moment, to compare with later. */
+export type Baseline = {
+  readonly runId: string;
+  readonly keys: number;
+  readonly offset: number;
+  readonly replicationId: string;
+  readonly atMs: number;
+};
