@@ -5,17 +5,25 @@
  *   group a b c [key=value …]     the nodes; a starts as primary; settings in camelCase
  *   alone                         nobody follows anybody
  *   run 3s | run 200ms            time passes
- *   kill|hang|load|misconf x      what happens to a node
- *   start x [as primary|of y]     it comes back, with the role in its file
+ *   kill|hang|load|misconf|busy|auth|policy x      what happens to a node
+ *   start x [as primary|of y] [empty]    it comes back, with the role and the data of its file
+ *   restart x …                   killed and started at once
+ *   write x n                     clients write n keys
  *   priority x n · lag x n        what a replica says of itself
+ *   unlink x · link x             its link to its primary is down while both run
  *   foreign x [of y]              somebody else changes a role
  *   stop relay x · start relay x  a relay process
+ *   connect x                     relay x holds a connection to the Group
+ *   ahead relay x n               a relay holds a higher epoch
  *   cut relay x from y · mend relay x from y
  *   fail <verb or publisher> <outcome> · mend <verb or publisher>
- *   failover [to x] · bootstrap x operators
+ *   remove x · rename x y · zone x z · set key value      a new deploy
+ *   failover [to x] · bootstrap x · switchover [to x] [for 3s] [force] · abort · pause [for 3s] · resume
+ *   downtime x 3s · end-downtime x · acknowledge · reset · drill after-election      operators
  *   evict · jump <ms>             the Group forgets; the clock jumps
  */
-import type { OutcomeKind } from "../../worker/core/types.ts";
+import type { DrillPoint, OperatorRequest } from "../../worker/core/state.ts";
+import type { NodeConfig, OutcomeKind } from "../../worker/core/types.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 export function play(script: string): string {
@@ -40,7 +48,8 @@ export function play(script: string): string {
     }
     told = world.events.length;
     const verbs = world.actions.slice(sent).flatMap((action) => {
-      if (action.kind === "publish" || action.kind === "tell-epoch") return [];
+      if (action.kind === "publish" || action.kind === "tell-epoch" || action.kind === "permit")
+        return [];
       return [`${action.kind} ${action.node} at ${action.relay}, epoch ${action.epoch}`];
     });
     sent = world.actions.length;
@@ -58,21 +67,28 @@ function found(line: string): World {
   const settings = words
     .filter((each) => each.includes("="))
     .map((each) => each.split("="))
-    .map(([key, value]) => [key, Number(value)]);
+    .map(([key, value]) => [key, settingOf(value ?? "")]);
   return createWorld({ ids, ...Object.fromEntries(settings) });
 }
 
+const msOf = (text: string) =>
+  text.endsWith("ms") ? Number.parseFloat(text) : Number.parseFloat(text) * 1000;
+const settingOf = (text: string) =>
+  text === "true" || text === "false"
+    ? text === "true"
+    : /^[\d.]+$/.test(text)
+      ? Number(text)
+      : text;
+
 function obey(world: World, line: string): void {
   const [word, x = "", y = "", z = "", last = ""] = line.split(/\s+/);
-  const ms = (text: string) =>
-    text.endsWith("ms") ? Number.parseFloat(text) : Number.parseFloat(text) * 1000;
   switch (word) {
     case "alone":
       for (const { id } of world.config.nodes)
         Object.assign(world.node(id), { role: "primary", follows: null });
       return;
     case "run":
-      return world.run(ms(x));
+      return world.run(msOf(x));
     case "kill":
       return world.kill(x);
     case "hang":
@@ -85,9 +101,33 @@ function obey(world: World, line: string): void {
       return;
     case "start":
       if (x === "relay") world.relay(y).reach = true;
-      else if (y === "as") world.start(x, { follows: null });
-      else if (y === "of") world.start(x, { follows: z });
-      else world.start(x);
+      else world.start(x, file(line));
+      return;
+    case "restart":
+      world.kill(x);
+      return world.start(x, file(line));
+    case "busy":
+    case "auth":
+    case "policy":
+      world.node(x).life = word;
+      return;
+    case "up":
+      world.node(x).life = "up";
+      return;
+    case "write":
+      if (!world.write(x, Number(y))) throw new Error(`${x} takes no writes: ${line}`);
+      return world.settle();
+    case "unlink":
+      world.node(x).unlinked = true;
+      return;
+    case "link":
+      world.node(x).unlinked = false;
+      return;
+    case "connect":
+      world.connected.add(x);
+      return;
+    case "ahead":
+      world.relay(y).epoch = Number(z);
       return;
     case "stop":
       world.relay(y).reach = false;
@@ -114,11 +154,34 @@ function obey(world: World, line: string): void {
       if (x === "relay") world.relay(y).cut.delete(last);
       else world.mend(x);
       return;
+    case "remove":
+      return world.configure({ nodes: world.config.nodes.filter((node) => node.id !== x) });
+    case "rename":
+      return world.configure({
+        nodes: changed(world, x, { id: y }),
+        relays: world.config.relays.map((relay) => ({
+          ...relay,
+          local: relay.local.map((id) => (id === x ? y : id)),
+        })),
+      });
+    case "zone":
+      return world.configure({ nodes: changed(world, x, { zone: y }) });
+    case "host":
+      return world.configure({ nodes: changed(world, x, { host: y }) });
+    case "set":
+      return world.configure({ [x]: settingOf(y) });
     case "failover":
-      world.ask({ kind: "failover", id: "operator", to: y === "" ? null : y });
-      return;
     case "bootstrap":
-      world.ask({ kind: "bootstrap", id: "operator", primary: x });
+    case "switchover":
+    case "abort":
+    case "pause":
+    case "resume":
+    case "downtime":
+    case "end-downtime":
+    case "acknowledge":
+    case "reset":
+    case "drill":
+      world.ask(requestOf(line));
       return;
     case "evict":
       return world.evict();
@@ -129,10 +192,58 @@ function obey(world: World, line: string): void {
   }
 }
 
+/** What a line says of a node's file: its role, and whether its data is gone. */
+function file(line: string) {
+  const of = / of (\S+)/.exec(line)?.[1];
+  return {
+    ...(/ as primary/.test(line) ? { follows: null } : of === undefined ? {} : { follows: of }),
+    empty: / empty/.test(line),
+  };
+}
+
+const changed = (world: World, id: string, change: Partial<NodeConfig>) =>
+  world.config.nodes.map((node) => (node.id === id ? { ...node, ...change } : node));
+
+function requestOf(line: string): OperatorRequest {
+  const [word, x = "", y = ""] = line.split(/\s+/);
+  const id = "operator";
+  const to = / to (\S+)/.exec(line)?.[1] ?? null;
+  const given = / for (\S+)/.exec(line)?.[1];
+  const forMs = given === undefined ? null : msOf(given);
+  const reason = "maintenance";
+  switch (word) {
+    case "failover":
+      return { kind: "failover", id, to };
+    case "bootstrap":
+      return { kind: "bootstrap", id, primary: x };
+    case "switchover":
+      return { kind: "switchover", id, to, timeoutMs: forMs, force: / force/.test(line) };
+    case "abort":
+      return { kind: "abort-switchover", id };
+    case "pause":
+      return { kind: "pause", id, reason, forMs };
+    case "downtime":
+      return { kind: "downtime", id, node: x, reason, forMs: msOf(y) };
+    case "end-downtime":
+      return { kind: "end-downtime", id, node: x };
+    case "drill":
+      return { kind: "drill", id, at: x as DrillPoint };
+    case "acknowledge":
+    case "reset":
+    case "resume":
+      return { kind: word, id };
+    default:
+      throw new Error(`no such request: ${line}`);
+  }
+}
+
+const OPERATORS =
+  /^(failover|bootstrap|switchover|abort|pause|resume|downtime|end-downtime|acknowledge|reset|drill)/;
+
 /** An operator's answer is part of the story when it is a no. */
 function refused(world: World, line: string): string | null {
   const reply = world.replies.at(-1);
-  if (!/^(failover|bootstrap)/.test(line) || reply?.kind !== "refused") return null;
+  if (!OPERATORS.test(line) || reply?.kind !== "refused") return null;
   const reasons = reply.reasons.map(({ node, reason }) => `${node} ${reason}`).join("; ");
   return `          refused ${reply.code}: ${reply.detail}${reasons === "" ? "" : `: ${reasons}`}`;
 }

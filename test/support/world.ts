@@ -4,12 +4,15 @@
  * Promises: the same calls give the same story; state is frozen before every decision, so a mutation throws.
  * The loop is the Group's: look, decide, save, act; outcomes come with the next round.
  */
-import { decide, freshSight, initialState } from "../../worker/core/decide.ts";
+import { decide } from "../../worker/core/decide.ts";
 import type { GroupEvent } from "../../worker/core/events.ts";
-import { SEALED } from "../../worker/core/plan.ts";
+import { SEALED } from "../../worker/core/facts.ts";
+import { effectiveConfig } from "../../worker/core/membership.ts";
+import { freshSight, initialState } from "../../worker/core/saved.ts";
 import type { Decision, OperatorRequest, Reply, State } from "../../worker/core/state.ts";
 import type {
   Action,
+  Address,
   GroupConfig,
   NodeFacts,
   Observation,
@@ -21,7 +24,7 @@ import type {
 import { groupConfig } from "./builders.ts";
 
 type Instance = {
-  life: "up" | "dead" | "hung" | "loading" | "misconf";
+  life: "up" | "dead" | "hung" | "loading" | "misconf" | "busy" | "auth" | "policy";
   runId: string;
   role: "primary" | "replica";
   follows: string | null;
@@ -29,8 +32,20 @@ type Instance = {
   priority: number;
   minReplicas: number;
   syncing: boolean;
+  keys: number;
+  replicationId: string;
+  replicationId2: string | null;
+  secondOffset: number | null;
+  /** Its file boots it sealed. */
+  bootsSealed: boolean;
   /** Receives nothing more, though its link is up. */
   lagging: boolean;
+  /** Its link is cut, and nobody notices but itself. */
+  unlinked: boolean;
+  /** When it last heard from its primary. */
+  heardAtMs: number | null;
+  /** Handing over to that node. */
+  handsTo: { readonly id: string; readonly untilMs: number } | null;
   /** Commands that a hung node has not read yet. */
   backlog: (() => void)[];
   /** When the link to its primary was seen to break; null while it is up. */
@@ -52,13 +67,17 @@ export type World = ReturnType<typeof createWorld>;
 export function createWorld(
   change: Partial<GroupConfig> & { readonly ids?: readonly string[] } = {},
 ) {
-  const config = groupConfig(change);
+  let config = groupConfig(change);
   const ids = config.nodes.map((node) => node.id);
+  /** Every node that there ever was: what is taken out of the configuration goes on running. */
+  const everyone = config.nodes;
   let nowMs = 1_000_000;
   let state: State = initialState(config.name);
   let due = nowMs;
   let outcomes: Outcome[] = [];
   let restarts = 0;
+  let promotions = 0;
+  const connected = new Set<string>();
   const late: { atMs: number; outcome: Outcome }[] = [];
   const events: GroupEvent[] = [];
   const actions: Action[] = [];
@@ -77,7 +96,15 @@ export function createWorld(
       priority: 100,
       minReplicas: 0,
       syncing: false,
+      keys: 100,
+      replicationId: "r0",
+      replicationId2: null,
+      secondOffset: null,
+      bootsSealed: config.fencing !== "none",
       lagging: false,
+      unlinked: false,
+      heardAtMs: null,
+      handsTo: null,
       backlog: [],
       brokenAtMs: null,
     });
@@ -93,7 +120,9 @@ export function createWorld(
     });
 
   const node = (id: string): Instance => {
-    const found = nodes.get(id);
+    // A renamed node is still the same process.
+    const { host } = config.nodes.find((each) => each.id === id) ?? {};
+    const found = nodes.get(id) ?? nodes.get(everyone.find((each) => each.host === host)?.id ?? "");
     if (found === undefined) throw new Error(`no node ${id} in this world`);
     return found;
   };
@@ -103,19 +132,57 @@ export function createWorld(
     return found;
   };
   const address = (id: string) => {
-    const found = config.nodes.find((each) => each.id === id);
+    const found = everyone.find((each) => each.id === id);
     return found === undefined ? null : { host: found.host, port: found.port };
   };
 
+  const idAt = ({ host, port }: Address) =>
+    everyone.find((each) => each.host === host && each.port === port)?.id ?? null;
+
   function physics() {
+    for (const each of nodes.values()) handOver(each);
     for (const each of nodes.values()) {
       if (each.life !== "up" || each.role !== "replica") continue;
       const source = each.follows === null ? undefined : nodes.get(each.follows);
-      if (source?.life === "up" || source?.life === "misconf") {
-        each.brokenAtMs = null;
-        if (!each.lagging) each.offset = source.offset;
-      } else if (source?.life !== "hung") each.brokenAtMs ??= nowMs;
+      const alive = source !== undefined && source.life !== "dead" && source.life !== "hung";
+      if (alive && !each.unlinked && source.life !== "loading") replicate(each, source);
+      else if (source?.life !== "hung" || each.unlinked) each.brokenAtMs ??= nowMs;
     }
+  }
+
+  function replicate(each: Instance, source: Instance): void {
+    const partial =
+      each.replicationId === source.replicationId || each.replicationId === source.replicationId2;
+    // A node that boots sealed begins no synchronisation until it is unsealed.
+    if (!partial && source.bootsSealed && source.minReplicas >= SEALED) {
+      each.brokenAtMs ??= nowMs;
+      each.syncing = true;
+      return;
+    }
+    Object.assign(each, { brokenAtMs: null, heardAtMs: nowMs, syncing: false });
+    if (each.lagging) return;
+    const { offset, keys, replicationId, replicationId2, secondOffset } = source;
+    Object.assign(each, { offset, keys, replicationId, replicationId2, secondOffset });
+  }
+
+  /** Redis's FAILOVER: done when the target has everything, given up when its time is over. */
+  function handOver(each: Instance): void {
+    const target = each.handsTo === null ? undefined : nodes.get(each.handsTo.id);
+    if (each.handsTo === null || target === undefined || each.life !== "up") return;
+    if (target.life === "up" && target.offset === each.offset && target.brokenAtMs === null) {
+      makePrimary(target);
+      Object.assign(each, { role: "replica", follows: each.handsTo.id, handsTo: null });
+    } else if (nowMs >= each.handsTo.untilMs) each.handsTo = null;
+  }
+
+  function makePrimary(each: Instance): void {
+    if (each.role === "replica") {
+      each.replicationId2 = each.replicationId;
+      each.secondOffset = each.offset + 1;
+      promotions += 1;
+      each.replicationId = `r${promotions}`;
+    }
+    Object.assign(each, { role: "primary", follows: null, brokenAtMs: null });
   }
 
   function factsAbout(each: Instance): NodeFacts {
@@ -128,23 +195,32 @@ export function createWorld(
       linkDownMs: each.brokenAtMs === null ? 0 : nowMs - each.brokenAtMs,
       syncing: each.syncing,
       loading: each.life === "loading",
+      lastIoMs:
+        each.role === "primary" || each.heardAtMs === null
+          ? null
+          : Math.floor((nowMs - each.heardAtMs) / 1000) * 1000,
       offset: each.offset,
       priority: each.priority,
-      replicationId: "r",
-      switching: false,
+      replicationId: each.replicationId,
+      replicationId2: each.replicationId2,
+      secondOffset: each.secondOffset,
+      switching: each.handsTo !== null,
       connectedReplicas: 0,
-      keys: 1,
+      keys: each.keys,
       minReplicasToWrite: each.minReplicas,
     };
   }
 
   function look(): Observation[] {
+    const about = effectiveConfig(state.saved, config).nodes.map((each) => each.id);
     return config.relays.flatMap(({ id }) =>
-      ids.map((about): Observation => {
+      about.map((about): Observation => {
         const through = relay(id);
         const each = node(about);
         const seen = (kind: ObservationClass, facts: NodeFacts | null = null): Observation => ({
           vantage: `relay:${id}`,
+          from: "group",
+          epoch: state.saved.epoch,
           node: about,
           class: kind,
           detail: kind,
@@ -158,7 +234,9 @@ export function createWorld(
         if (!through.reach) return seen("relay-unreachable");
         if (through.cut.has(about) || each.life === "hung") return seen("timeout");
         if (each.life === "dead") return seen("refused");
-        return seen(each.life, factsAbout(each));
+        if (each.life === "auth" || each.life === "policy" || each.life === "busy")
+          return seen(each.life);
+        return seen(each.handsTo === null ? each.life : "switching", factsAbout(each));
       }),
     );
   }
@@ -168,7 +246,7 @@ export function createWorld(
     const about = action.kind === "publish" ? action.to : `${action.kind}`;
     const wanted = broken.get(about);
     if (wanted !== undefined && wanted !== "unknown") return wanted;
-    if (action.kind === "publish") return "done";
+    if (action.kind === "publish" || action.kind === "permit") return wanted ?? "done";
     const kind = atRelay(action);
     return wanted ?? kind;
   }
@@ -203,6 +281,7 @@ export function createWorld(
       each.backlog.push(() => effect(action, each));
       return "unknown" as const;
     }
+    if (action.kind === "switchover" && each.role === "replica") return "failed" as const;
     effect(action, each);
     return "done" as const;
   }
@@ -216,14 +295,24 @@ export function createWorld(
         each.minReplicas = action.minReplicas;
         break;
       case "promote":
-        Object.assign(each, { role: "primary", follows: null, brokenAtMs: null });
+        makePrimary(each);
         each.minReplicas = action.minReplicas;
         break;
+      case "switchover": {
+        const target = idAt(action.to);
+        each.handsTo = target === null ? null : { id: target, untilMs: nowMs + action.timeoutMs };
+        break;
+      }
+      case "abort-switchover":
+        each.handsTo = null;
+        break;
+      case "script-kill":
+        if (each.life === "busy") each.life = "up";
+        break;
       case "demote": {
-        const { host, port } = action.follow;
-        const target = config.nodes.find((other) => other.host === host && other.port === port);
-        Object.assign(each, { role: "replica", follows: target?.id ?? null, brokenAtMs: nowMs });
-        each.minReplicas = action.minReplicas;
+        const follows = idAt(action.follow);
+        Object.assign(each, { role: "replica", follows, brokenAtMs: nowMs, handsTo: null });
+        each.minReplicas = action.bootSealed ? SEALED : action.minReplicas;
         break;
       }
     }
@@ -235,14 +324,19 @@ export function createWorld(
       if (each.atMs > nowMs) late.push(each);
       else outcomes.push(each.outcome);
     }
-    const input = { observations: look(), outcomes, requests };
+    const input = { observations: look(), outcomes, requests, connected: [...connected] };
     outcomes = [];
     const decision = decide(deepFreeze(state), deepFreeze(input), config, nowMs);
     state = decision.state;
     events.push(...decision.events);
     replies.push(...decision.replies);
     decisions.push(decision);
-    for (const action of decision.actions) {
+    // A drill: the instance dies when the decision is saved, before anything is done about it.
+    if (decision.crash) {
+      state = { saved: state.saved, sight: freshSight };
+      late.length = 0;
+    }
+    for (const action of decision.crash ? [] : decision.actions) {
       const kind = perform(action);
       const outcome: Outcome = { action: action.id, kind, detail: kind, atMs: nowMs + 5 };
       if (kind === "unknown") late.push({ atMs: nowMs + config.commandTimeoutMs, outcome });
@@ -254,7 +348,14 @@ export function createWorld(
   }
 
   return {
-    config,
+    get config() {
+      return config;
+    },
+    /** A new deploy. */
+    configure(next: Partial<GroupConfig>) {
+      config = { ...config, ...next };
+    },
+    connected,
     events,
     actions,
     replies,
@@ -299,11 +400,23 @@ export function createWorld(
       node(id).life = "hung";
     },
     /** Starts a dead node, or thaws a hung one; `as` says which role its file holds. */
-    start(id: string, as: { readonly follows?: string | null; readonly life?: "loading" } = {}) {
+    start(
+      id: string,
+      as: {
+        readonly follows?: string | null;
+        readonly life?: "loading";
+        readonly empty?: boolean;
+      } = {},
+    ) {
       const each = node(id);
       if (each.life === "dead") {
         restarts += 1;
         each.runId = `run-${id}-${restarts}`;
+        each.handsTo = null;
+        each.replicationId2 = null;
+        if (each.bootsSealed) each.minReplicas = SEALED;
+        if (as.empty) Object.assign(each, { keys: 0, offset: 0 });
+        if (each.role === "primary") each.replicationId = `${each.replicationId}-${restarts}`;
         if (as.follows !== undefined) {
           each.follows = as.follows;
           each.role = as.follows === null ? "primary" : "replica";
@@ -330,6 +443,18 @@ export function createWorld(
     },
     mend(about: string) {
       broken.delete(about);
+    },
+    /** Clients write: so many keys, ten bytes each, if the node takes them. */
+    write(id: string, keys: number) {
+      const each = node(id);
+      if (each.life !== "up" || each.role !== "primary" || each.minReplicas >= SEALED) return false;
+      each.keys += keys;
+      each.offset += 10 * keys;
+      return true;
+    },
+    /** Nodes answer, and replicate, a moment later. */
+    settle() {
+      physics();
     },
     primaries: () => ids.filter((id) => node(id).role === "primary" && node(id).life === "up"),
     told: (name: string) => events.filter((event) => event.name === name),

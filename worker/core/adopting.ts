@@ -5,10 +5,10 @@
  * to an operator. A foreign switch is adopted as the next epoch when it has lasted for `adopt_after_ms`, and
  * never commanded back.
  */
-import { type Draft, factsOf, holdsSince, nodeOf, save, tell, tellEdge, wakeBy } from "./draft.ts";
+import { type Draft, factsOf, nodeOf, onlySince, save, tell, untell, wakeBy } from "./draft.ts";
 import { followsNode } from "./facts.ts";
 import { addressOf } from "./promotion.ts";
-import { foreignPrimary } from "./topology.ts";
+import { foreignPrimary, ROLE_CHANGE } from "./topology.ts";
 
 const SETTLE = "POST /v1/groups/:group/bootstrap settles it";
 
@@ -34,9 +34,7 @@ export function adoptFirst(draft: Draft): void {
   };
   const why = problem();
   const runId = only?.facts?.runId ?? "";
-  for (const mark of Object.keys(draft.sight.since))
-    if (mark.startsWith("first:") && mark !== `first:${runId}`) holdsSince(draft, mark, false);
-  const sinceMs = holdsSince(draft, `first:${runId}`, why === null);
+  const sinceMs = onlySince(draft, "first:", why === null ? runId : null);
   if (why !== null || only === undefined || sinceMs === null) {
     draft.because = `no primary yet: ${why}; ${SETTLE}`;
     return;
@@ -45,7 +43,7 @@ export function adoptFirst(draft: Draft): void {
     draft.because = `${only.node.id} looks like the primary: looking once more`;
     return wakeBy(draft, nowMs + config.retryMs);
   }
-  holdsSince(draft, `first:${runId}`, false);
+  onlySince(draft, "first:", null);
   const epoch = draft.saved.highestEpoch + 1;
   save(draft, {
     epoch,
@@ -65,11 +63,8 @@ export function adoptForeign(draft: Draft): boolean {
   const { saved, config, nowMs } = draft;
   const from = saved.primary ?? "";
   const other = foreignPrimary(draft);
-  for (const mark of Object.keys(draft.sight.since))
-    if (mark.startsWith("foreign:") && mark !== `foreign:${other?.id}`)
-      holdsSince(draft, mark, false);
+  const sinceMs = onlySince(draft, "foreign:", other?.id ?? null) ?? nowMs;
   if (other === null) return false;
-  const sinceMs = holdsSince(draft, `foreign:${other.id}`, true) ?? nowMs;
   const dueAtMs = sinceMs + config.adoptAfterMs;
   if (nowMs < dueAtMs || saved.paused !== null) {
     draft.because = `somebody else made ${other.id} the primary: adopted in ${Math.max(0, dueAtMs - nowMs)} ms if it lasts`;
@@ -97,12 +92,8 @@ export function adoptForeign(draft: Draft): boolean {
       lostBytes: null,
     },
   });
-  holdsSince(draft, `foreign:${other.id}`, false);
-  tellEdge(draft, "role-change", false, () => ({
-    names: ["+role-change", null],
-    node: from,
-    text: "",
-  }));
+  onlySince(draft, "foreign:", null);
+  untell(draft, ROLE_CHANGE);
   const text = `somebody else made ${other.id} the primary ${nowMs - sinceMs} ms ago: adopted as epoch ${epoch}`;
   tell(draft, "+failover-detected", other.id, text, { from, to: other.id });
   const addresses = `${addressOf(nodeOf(config, from))} -> ${addressOf(other)}`;

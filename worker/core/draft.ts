@@ -134,6 +134,14 @@ export function holdsSince(draft: Draft, mark: string, holds: boolean): number |
   return holds ? draft.nowMs : null;
 }
 
+/** The same for one of many: what is noted under the prefix for anybody else is forgotten. */
+export function onlySince(draft: Draft, prefix: string, id: string | null): number | null {
+  const mark = id === null ? null : `${prefix}${id}`;
+  for (const other of Object.keys(draft.sight.since))
+    if (other.startsWith(prefix) && other !== mark) holdsSince(draft, other, false);
+  return mark === null ? null : holdsSince(draft, mark, true);
+}
+
 /** Numbers an action, records it as pending and as sent, and adds it. */
 export function act(
   draft: Draft,

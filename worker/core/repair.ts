@@ -21,7 +21,7 @@ import {
 } from "./draft.ts";
 import { bootsSealed, followsNode, isSealed } from "./facts.ts";
 import { repairBy, sendVerb, sentWithin, wasSent } from "./plan.ts";
-import { foreignPrimary, promotedAtRunTime, standing } from "./topology.ts";
+import { foreignPrimary, promotedAtRunTime, ROLE_CHANGE, standing } from "./topology.ts";
 import type { NodeConfig, NodeFacts } from "./types.ts";
 import { wipeOf } from "./wipe.ts";
 
@@ -34,7 +34,7 @@ export function isForeign(draft: Draft): boolean {
   return (
     stands === "made-replica" ||
     foreignPrimary(draft) !== null ||
-    (stands === "unseen" && draft.sight.told.includes("role-change"))
+    (stands === "unseen" && draft.sight.told.includes(ROLE_CHANGE))
   );
 }
 
@@ -72,12 +72,6 @@ export function repairPrimary(draft: Draft): void {
   const facts = factsOf(draft, primary.id);
   const stands = standing(draft);
   if (stands === "unseen" && isForeign(draft)) return;
-  tellEdge(draft, "role-change", stands === "made-replica", () => ({
-    names: ["+role-change", null],
-    node: primary.id,
-    text: `${primary.id} was made a replica by somebody else: not fought; a clean switch is adopted`,
-    data: { follows: facts?.replicaOf },
-  }));
   if (foreignPrimary(draft) !== null) return;
   if (stands === "restarted-as-replica" && wipeOf(draft).kind === "kept") {
     if (repairBy(draft, "promote", primary.id)) {

@@ -4,22 +4,15 @@
  *
  * Must never: act. What follows from a sight is decided elsewhere.
  */
-import {
-  type Draft,
-  factsOf,
-  holdsSince,
-  nodeOf,
-  remember,
-  save,
-  tell,
-  tellEdge,
-} from "./draft.ts";
-import { followsNode } from "./facts.ts";
+
+import type { Belief } from "./believed.ts";
+import { type Draft, factsOf, nodeOf, onlySince, remember, save, tell, tellEdge } from "./draft.ts";
+import { followsNode, isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
 import { sentWithin } from "./plan.ts";
 import { absorb, blind } from "./sight.ts";
 import type { Input } from "./state.ts";
-import { cycleSeen, primariesSeen, standing } from "./topology.ts";
+import { cycleSeen, foreignPrimary, primariesSeen, ROLE_CHANGE, standing } from "./topology.ts";
 import type { NodeConfig, ObservationClass } from "./types.ts";
 
 /** A node that answers so is not dead: it, or who asks it, is set up wrongly, or busy. */
@@ -33,8 +26,8 @@ export function see(draft: Draft, input: Input): void {
   draft.sight = absorb(draft.sight, input.observations, config, epochs, nowMs);
   draft.known = survey(draft.sight, config, nowMs);
   const primary = nodeOf(config, saved.primary);
-  if (primary !== null)
-    holdsSince(draft, `wrong-role:${primary.id}`, factsOf(draft, primary.id)?.role === "replica");
+  const wrongRole = factsOf(draft, saved.primary)?.role === "replica";
+  onlySince(draft, "wrong-role:", wrongRole ? saved.primary : null);
   for (const node of config.nodes) seeNode(draft, node);
   seeRelays(draft);
   seeRoles(draft);
@@ -53,7 +46,7 @@ function seeNode(draft: Draft, node: NodeConfig): void {
     tellEdge(draft, `sdown:${vantage}:${id}`, down, () => ({
       names: ["+sdown", "-sdown"],
       node: id,
-      text: `${vantage} sees ${id} ${down ? `down: ${belief?.detail ?? "silent"}` : "no longer down"}`,
+      text: `${vantage} sees ${id} ${down ? `down: ${wordsOf(belief)}` : "no longer down"}`,
     }));
     const fault = belief !== undefined && faults.includes(belief.class);
     // Through an observer that failed nothing is known to have ended.
@@ -76,6 +69,12 @@ function seeNode(draft: Draft, node: NodeConfig): void {
   const { maybePromoted, phase } = draft.saved;
   if (facts.role === "replica" && phase.kind === "watching" && maybePromoted.includes(id))
     save(draft, { maybePromoted: maybePromoted.filter((each) => each !== id) });
+}
+
+function wordsOf(belief: Belief | undefined): string {
+  if (belief === undefined) return "silent";
+  const wrong = belief.class === "up" && belief.facts?.role === "replica";
+  return wrong ? "it says that it is a replica" : belief.detail;
 }
 
 /** Relays that nobody reaches, and epochs that they hold and the Group never began. */
@@ -106,13 +105,15 @@ function seeRelays(draft: Draft): void {
 function seeRoles(draft: Draft): void {
   const { config, saved } = draft;
   const seen = primariesSeen(draft);
-  tellEdge(draft, "several-primaries", seen.length > 1, () => ({
+  // A sealed one takes no writes: it is on its way out.
+  const open = seen.filter((id) => !isSealed(factsOf(draft, id)));
+  tellEdge(draft, "several-primaries", open.length > 1, () => ({
     names: ["+several-primaries", "-several-primaries"],
     node: null,
     text:
-      seen.length > 1
-        ? `${seen.join(", ")} say that they are primary; in force is ${saved.primary ?? "none yet"}`
-        : "no more than one node says that it is a primary",
+      open.length > 1
+        ? `${open.join(", ")} say that they are primary; in force is ${saved.primary ?? "none yet"}`
+        : "no more than one node takes writes",
     data: { primaries: seen },
   }));
   const all = config.nodes.every((node) => factsOf(draft, node.id) !== null);
@@ -164,6 +165,7 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
     text: `${primary.id} answers under another run id: it was restarted`,
     data: { keys: facts?.keys, keysBefore: saved.baseline?.keys },
   }));
+  seeRoleChange(draft, primary);
   const stands = !odown && standing(draft) === "primary";
   for (const node of config.nodes) {
     if (node.id === primary.id || saved.downtimes[node.id] !== undefined) continue;
@@ -183,6 +185,19 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
       data: { linkDownMs, atMs: nowMs },
     }));
   }
+}
+
+/** Somebody else made the primary in force a replica; while it is not seen, nothing of that has changed. */
+function seeRoleChange(draft: Draft, { id }: NodeConfig): void {
+  const facts = factsOf(draft, id);
+  if (facts === null) return;
+  const changed = standing(draft) === "made-replica" || foreignPrimary(draft) !== null;
+  tellEdge(draft, ROLE_CHANGE, changed, () => ({
+    names: ["+role-change", null],
+    node: id,
+    text: `${id} was made a replica by somebody else: not fought; a clean switch is adopted`,
+    data: { follows: facts.replicaOf },
+  }));
 }
 
 /** No node up at all, seen by enough vantages; kept until the primary is up again. */

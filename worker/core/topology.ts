@@ -30,10 +30,13 @@ export function promotedAtRunTime(draft: Draft, id: string): boolean {
   return facts?.role === "primary" && draft.sight.replicaRunIds[id] === facts.runId;
 }
 
+/** The mark that somebody else's change of the primary was told, and still holds. */
+export const ROLE_CHANGE = "role-change";
+
 /**
  * The node that somebody else made primary in place of the one in force, cleanly: it alone is a primary, and
- * the old one follows it. One that came back as its replica counts only if the other was promoted at run
- * time: what files say after a restart of all is not somebody's will.
+ * the old one follows it, or did when it was last seen. One that came back as its replica counts only if the
+ * other was promoted at run time: what files say after a restart of all is not somebody's will.
  */
 export function foreignPrimary(draft: Draft): NodeConfig | null {
   const { saved, config } = draft;
@@ -41,10 +44,11 @@ export function foreignPrimary(draft: Draft): NodeConfig | null {
   const facts = factsOf(draft, saved.primary);
   const seen = primariesSeen(draft);
   const other = nodeOf(config, seen[0] ?? null);
-  if (facts === null || other === null || seen.length !== 1) return null;
-  if (!followsNode(facts, other)) return null;
-  const clean = standing(draft) === "made-replica" || promotedAtRunTime(draft, other.id);
-  return clean ? other : null;
+  if (other === null || seen.length !== 1 || other.id === saved.primary) return null;
+  const promoted = promotedAtRunTime(draft, other.id);
+  if (facts === null) return promoted && draft.sight.told.includes(ROLE_CHANGE) ? other : null;
+  const clean = standing(draft) === "made-replica" || promoted;
+  return clean && followsNode(facts, other) ? other : null;
 }
 
 /** Nodes that follow each other in a ring, in its order; empty: there is none. */

@@ -8,7 +8,7 @@
  */
 
 import type { Baseline } from "./believed.ts";
-import { type Draft, factsOf, holdsSince, save } from "./draft.ts";
+import { type Draft, factsOf, onlySince, save } from "./draft.ts";
 
 const BASELINE_MS = 60_000;
 
@@ -36,7 +36,7 @@ export function wipeOf(draft: Draft): Wipe {
   const others = config.nodes.filter((node) => node.id !== saved.primary);
   const keys = others.map(({ id }) => ({ id, keys: factsOf(draft, id)?.keys ?? null }));
   const evidence = { keys: facts.keys, keysBefore: baseline.keys, others: keys };
-  const since = draft.sight.since[markOf(facts.runId)] ?? nowMs;
+  const since = draft.sight.since[RESTARTED + facts.runId] ?? nowMs;
   if (keys.some((other) => other.keys !== null && other.keys > facts.keys)) {
     const text = `it was restarted with ${facts.keys} of ${baseline.keys} keys, and a replica holds more`;
     // One answer proves nothing: the next look has to say the same.
@@ -48,16 +48,14 @@ export function wipeOf(draft: Draft): Wipe {
   return wipe("kept", `it holds ${facts.keys} keys, and nobody holds more`, evidence);
 }
 
-const markOf = (runId: string) => `restarted:${runId}`;
+const RESTARTED = "restarted:";
 
 /** Notes since when the primary answers under a run id that was not judged yet. */
 export function noteRestart(draft: Draft): void {
   const facts = factsOf(draft, draft.saved.primary);
   if (facts === null) return;
-  const mark = markOf(facts.runId);
-  for (const other of Object.keys(draft.sight.since))
-    if (other.startsWith("restarted:") && other !== mark) holdsSince(draft, other, false);
-  holdsSince(draft, mark, facts.runId !== draft.saved.primaryRunId);
+  const judged = facts.runId === draft.saved.primaryRunId;
+  onlySince(draft, RESTARTED, judged ? null : facts.runId);
 }
 
 /** Notes what the primary holds: in memory at every look, on disk at most once a minute and when it changed. */
