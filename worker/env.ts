@@ -6,7 +6,7 @@
  */
 import { type ParsedConfig, parseConfig } from "./core/config.ts";
 import type { GroupEvent } from "./core/events.ts";
-import type { QuorumCheck } from "./core/quorum.ts";
+import type { Quorum } from "./core/quorum.ts";
 import type { Route } from "./core/route.ts";
 import type { OperatorRequest, Reply } from "./core/state.ts";
 import type { GroupConfig, NodeFacts } from "./core/types.ts";
@@ -43,7 +43,7 @@ export type GroupRpc = {
   wake(name: string): Promise<void>;
   view(name: string): Promise<Answer<GroupView>>;
   route(name: string): Promise<Answer<Route>>;
-  ckquorum(name: string): Promise<Answer<QuorumCheck>>;
+  ckquorum(name: string): Promise<Answer<Quorum>>;
   lastInfo(name: string, node: string): Promise<Answer<LastInfo>>;
   /** Events with a higher number than `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<EventPage>;

@@ -9,7 +9,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { decide } from "./core/decide.ts";
 import { effectiveConfig } from "./core/membership.ts";
-import { ckquorum, type QuorumCheck } from "./core/quorum.ts";
+import { ckquorum, type Quorum } from "./core/quorum.ts";
 import { type Route, routeOf } from "./core/route.ts";
 import type { OperatorRequest, Reply, State } from "./core/state.ts";
 import type { Action, GroupConfig, Outcome } from "./core/types.ts";
@@ -75,6 +75,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   override async alarm(): Promise<void> {
     // It is spent. The next one is set first of all, whatever becomes of the round.
+    this.#armedAtMs = undefined;
     await this.#arm(Date.now() + this.#guardMs);
     await this.#run();
   }
@@ -92,7 +93,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     );
   }
 
-  ckquorum(name: string): Promise<Answer<QuorumCheck>> {
+  ckquorum(name: string): Promise<Answer<Quorum>> {
     return this.#seen(name, ({ state, config }) => told(ckquorum(state, config, Date.now())));
   }
 

@@ -4,7 +4,7 @@
  */
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
-import { alarmOf, groupOf, relayAnswers } from "./relay.ts";
+import { alarmOf, groupOf, relayAnswers, routeOf, settled, toldBy } from "./relay.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -12,11 +12,11 @@ it("a wake arms the next look, an interval ahead", async () => {
   relayAnswers();
   const stub = groupOf("alarmed");
   const before = Date.now();
-  await stub.wake("alarmed");
+  await settled(stub, "alarmed");
   const at = (await alarmOf(stub)) ?? 0;
   expect(at).toBeGreaterThan(before);
   expect(at).toBeLessThanOrEqual(Date.now() + 5000);
-  expect(await stub.route("alarmed")).toMatchObject({ state: "up", primary: { id: "a" } });
+  expect(await routeOf(stub, "alarmed")).toMatchObject({ state: "up", primary: { id: "a" } });
 });
 
 it("an alarm that ran armed the next one", async () => {
@@ -51,7 +51,7 @@ it("check_interval_ms = 60000: no alarm is set, and what stands is left to cron"
   relayAnswers();
   const stub = groupOf("scheduled");
   await stub.wake("scheduled");
-  expect(await stub.route("scheduled")).toMatchObject({ state: "up", primary: { id: "a" } });
+  expect(await routeOf(stub, "scheduled")).toMatchObject({ state: "up", primary: { id: "a" } });
   expect(await alarmOf(stub)).toBeNull();
 });
 
@@ -62,22 +62,23 @@ it("a round that throws escapes nobody, and is tried again by an alarm", async (
   await runInDurableObject(stub, (_, state) => {
     state.storage.sql.exec("ALTER TABLE events RENAME TO hidden");
   });
-  expect((await stub.view("faulty"))?.because).toMatch(/internal error/);
+  expect((await toldBy(stub.view("faulty"))).because).toMatch(/internal error/);
   expect(said).toHaveBeenCalled();
   const at = (await alarmOf(stub)) ?? 0;
   expect(at).toBeGreaterThan(0);
-  expect(await stub.route("faulty")).toMatchObject({ epoch: 0, primary: null });
+  expect(await routeOf(stub, "faulty")).toMatchObject({ epoch: 0, primary: null });
   await runInDurableObject(stub, (_, state) => {
     state.storage.sql.exec("ALTER TABLE hidden RENAME TO events");
   });
   await runDurableObjectAlarm(stub);
-  expect(await stub.route("faulty")).toMatchObject({ state: "up", primary: { id: "a" } });
+  await settled(stub, "faulty");
+  expect(await routeOf(stub, "faulty")).toMatchObject({ state: "up", primary: { id: "a" } });
 });
 
 it("an alarm that was lost is armed again by the next cron", async () => {
   relayAnswers();
   const stub = groupOf("lost");
-  await stub.wake("lost");
+  await settled(stub, "lost");
   await runInDurableObject(stub, async (_, state) => {
     await state.storage.deleteAlarm();
   });
@@ -87,6 +88,36 @@ it("an alarm that was lost is armed again by the next cron", async () => {
   vi.spyOn(Date, "now").mockImplementation(() => now() + 60_000);
   await stub.wake("lost");
   expect(await alarmOf(stub)).not.toBeNull();
+});
+
+it("ticks in which nothing changes set the alarm once each", async () => {
+  relayAnswers();
+  const stub = groupOf("steady");
+  await settled(stub, "steady");
+  const set: number[] = [];
+  await runInDurableObject(stub, (_, { storage }) => {
+    const setAlarm = storage.setAlarm.bind(storage);
+    vi.spyOn(storage, "setAlarm").mockImplementation((at) => {
+      set.push(Number(at));
+      return setAlarm(at);
+    });
+  });
+  for (let tick = 1; tick <= 5; tick += 1) {
+    expect(await runDurableObjectAlarm(stub)).toBe(true);
+    expect(set).toHaveLength(tick);
+  }
+});
+
+it("an alarm that cannot be set escapes nobody: the round is run, and cron comes", async () => {
+  relayAnswers();
+  const stub = groupOf("lost");
+  const said = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  await runInDurableObject(stub, async (instance, { storage }) => {
+    vi.spyOn(storage, "setAlarm").mockRejectedValue(new Error("no storage"));
+    await (instance as unknown as { alarm(): Promise<void> }).alarm();
+  });
+  expect(said).toHaveBeenCalledWith("no alarm", "no storage");
+  expect(await routeOf(stub, "lost")).toMatchObject({ state: "up" });
 });
 
 it("a group that is no longer configured looks no more, and drops its alarm", async () => {

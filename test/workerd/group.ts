@@ -15,6 +15,14 @@ const group = (name: string, settings: Readonly<Record<string, unknown>> = {}) =
   ...settings,
 });
 
+const two = {
+  nodes: [
+    { id: "a", host: "10.0.0.1" },
+    { id: "b", host: "10.0.0.2" },
+  ],
+};
+
+/** A variable holds 5 KB: further groups go to the next one. */
 export const variables = {
   GROUPS: [
     group("alarmed"),
@@ -23,7 +31,17 @@ export const variables = {
     group("lost"),
     group("saving"),
     group("twice", { command_timeout_ms: 10_000, promote_timeout_ms: 20_000 }),
+    group("steady", { check_interval_ms: 1000 }),
+  ],
+  GROUPS_2: [
+    group("superseded"),
+    group("unreadable"),
+    group("asked", two),
+    group("drill-after-election", two),
+    group("drill-after-promotion", two),
   ],
   RELAY_CONTROL: "control-token-of-the-tests",
   RELAY_DATA: "data-token-of-the-tests",
+  READ_TOKEN: "read-token-of-the-tests",
+  OPERATE_TOKEN: "operate-token-of-the-tests",
 };

@@ -19,9 +19,14 @@ it("a decision is saved before its actions leave: the action stands in the store
     const [row] = sql?.exec("SELECT json FROM state").toArray() ?? [];
     stored.push(JSON.parse(String(row?.json)));
   });
-  await stub.wake("saving");
-  await vi.waitUntil(() => stored.length > 0);
-  expect(stored[0]).toMatchObject({
+  const first = await vi.waitUntil(
+    async () => {
+      await stub.wake("saving");
+      return stored.find(({ epoch }) => epoch === 1);
+    },
+    { timeout: 10_000 },
+  );
+  expect(first).toMatchObject({
     epoch: 1,
     primary: "a",
     pending: expect.arrayContaining([

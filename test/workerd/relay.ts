@@ -1,5 +1,5 @@
 /**
- * A relay in place of `fetch`, for one group of one node that is its primary, and the group's own objects.
+ * Relays in place of `fetch`, for groups whose nodes are data, and the objects of the tests.
  *
  * Why none over HTTP: a test in workerd looks into the Group's storage at the very moment of a request.
  */
@@ -7,11 +7,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
-import type { RawEnv } from "../../worker/env.ts";
-import { headers } from "../../worker/relay/protocol.ts";
+import type { Answer, RawEnv } from "../../worker/env.ts";
+import { headers, nodeErrors } from "../../worker/relay/protocol.ts";
 
 /** The bindings are those of wrangler.toml. */
-const bindings = env as unknown as RawEnv;
+export const bindings = env as unknown as RawEnv;
 
 export const groupOf = (name: string) => bindings.GROUP.get(bindings.GROUP.idFromName(name));
 
@@ -20,31 +20,90 @@ export type Stub = ReturnType<typeof groupOf>;
 export const alarmOf = (stub: Stub) =>
   runInDurableObject(stub, (_, state) => state.storage.getAlarm());
 
-const INFO = [
-  "run_id:run-of-a",
-  "role:master",
-  "master_replid:r",
-  "master_repl_offset:10",
-  "connected_slaves:0",
-  "master_failover_state:no-failover",
-  "loading:0",
-].join("\r\n");
+export const sqlOf = (stub: Stub, statement: string) =>
+  runInDurableObject(stub, (_, state) => state.storage.sql.exec(statement).toArray());
 
-/** Answers looks, and holds the epoch that it was told; what is sent besides looks goes to `verb` first. */
-export function relayAnswers(verb: (path: string) => Promise<void> | void = () => undefined): void {
+/** What a Group told; a refusal to tell fails the test. */
+export async function toldBy<T>(answer: Promise<Answer<T>>): Promise<T> {
+  const given = await answer;
+  if (given.kind !== "told") throw new Error(given.detail);
+  return given.value;
+}
+
+export const routeOf = async (stub: Stub, name: string) => toldBy(stub.route(name));
+
+export type Node = { primary: boolean; down: boolean };
+
+/** Wakes it until a primary is in force, and nothing is under way any more. */
+export async function settled(stub: Stub, name: string): Promise<void> {
+  await vi.waitUntil(
+    async () => {
+      await stub.wake(name);
+      const [row] = await sqlOf(stub, "SELECT json FROM state");
+      const { primary, pending, phase } = JSON.parse(String(row?.json));
+      return primary !== null && pending.length === 0 && phase.kind === "watching";
+    },
+    { timeout: 20_000 },
+  );
+}
+
+/** Two nodes: a, and b that follows it. */
+export const pair = (): Record<string, Node> => ({
+  a: { primary: true, down: false },
+  b: { primary: false, down: false },
+});
+
+const infoOf = (id: string, { primary }: Node) =>
+  [
+    `run_id:run-of-${id}`,
+    "master_replid:r",
+    "loading:0",
+    "master_failover_state:no-failover",
+    ...(primary
+      ? ["role:master", "master_repl_offset:10", "connected_slaves:1"]
+      : [
+          ...["role:slave", "master_host:10.0.0.1", "master_port:6379", "master_link_status:up"],
+          ...["slave_repl_offset:10", "slave_priority:100", "master_last_io_seconds_ago:0"],
+        ]),
+  ].join("\r\n");
+
+/** Answers looks and verbs, each relay at the epoch that it was told; `verb` hears of what is no look first. */
+export function relayAnswers(
+  verb: (path: string) => Promise<void> | void = () => undefined,
+  nodes: Record<string, Node> = { a: { primary: true, down: false } },
+): void {
   let ms = 0;
-  let epoch = "none";
+  const epochs = new Map<string, string>();
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     ms += 1;
-    const own = { [headers.boot]: "boot", [headers.ms]: String(ms), [headers.epoch]: epoch };
-    const { pathname } = new URL(String(input));
-    if (pathname.endsWith("/pipeline"))
-      return Response.json(
-        [{ result: "PONG" }, { result: INFO }, { result: ["min-replicas-to-write", "0"] }],
-        { headers: own },
-      );
+    const { host, pathname } = new URL(String(input));
+    const own = () => ({
+      [headers.boot]: "boot",
+      [headers.ms]: String(ms),
+      [headers.epoch]: epochs.get(host) ?? "none",
+    });
+    const [, , id = "", what = ""] = pathname.split("/");
+    const node = nodes[id];
+    if (what === "pipeline") {
+      const refused = { error: `${nodeErrors.refused} nothing listens there` };
+      const replies =
+        node === undefined || node.down
+          ? [refused, refused, refused]
+          : [
+              { result: "PONG" },
+              { result: infoOf(id, node) },
+              { result: ["min-replicas-to-write", "0"] },
+            ];
+      return Response.json(replies, { headers: own() });
+    }
     await verb(pathname);
-    epoch = String(JSON.parse(String(init?.body)).epoch);
-    return Response.json({ outcome: "done", detail: "" }, { headers: own });
+    epochs.set(host, String(JSON.parse(String(init?.body)).epoch));
+    if (node?.down) {
+      const body = { outcome: "unreachable", detail: nodeErrors.refused };
+      return Response.json(body, { status: 502, headers: own() });
+    }
+    if (node !== undefined && (what === "promote" || what === "demote"))
+      node.primary = what === "promote";
+    return Response.json({ outcome: "done", detail: "" }, { headers: own() });
   });
 }

@@ -25,6 +25,18 @@ export const milliseconds = (min: number, max: number) => {
   );
 };
 
+/** A key that must be there: one that is missing is complained of in the words of its schema. */
+export const required = <T>(schema: v.GenericSchema<unknown, T>) =>
+  v.pipe(v.optional(v.unknown(), null), schema);
+
+/** An object with these keys and no others. */
+export const exactly = <E extends v.ObjectEntries>(entries: E) =>
+  v.pipe(
+    v.unknown(),
+    v.check((value) => !Array.isArray(value), "a JSON object"),
+    v.strictObject(entries, "a JSON object"),
+  );
+
 /** A number as it stands in a query. */
 export const count = (min: number, max: number, fallback: number) => {
   const allowed = `a whole number from ${min} to ${max}`;
@@ -38,17 +50,26 @@ export const count = (min: number, max: number, fallback: number) => {
 
 /** What a schema found: the field, the value, what is allowed. */
 export function badInput(context: Context, issues: readonly StandardIssue[]): Response {
-  const complaints = issues.map(({ message, path, input, expected }) => ({
-    path: (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join("."),
-    given: input === undefined ? "nothing" : (JSON.stringify(input) ?? typeof input).slice(0, 80),
-    allowed: expected === "never" ? "no such key" : message,
-  }));
+  const complaints = issues.map(({ message, path = [], input, expected }) => {
+    const last = path.at(-1);
+    const stray = expected === "never";
+    const given = stray && typeof last === "object" ? last.value : input;
+    return {
+      path: path.map((part) => String(typeof part === "object" ? part.key : part)).join("."),
+      given: (given ?? null) === null ? "nothing" : shown(given),
+      allowed: stray ? "no such key" : message,
+    };
+  });
   return problem(context, { status: 400, detail: "the request is not right", complaints });
 }
 
+const shown = (value: unknown) => (JSON.stringify(value) ?? typeof value).slice(0, 80);
+
 export type StandardIssue = {
   readonly message: string;
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  readonly path?:
+    | readonly (PropertyKey | { readonly key: PropertyKey; readonly value?: unknown })[]
+    | undefined;
   /** What valibot adds to the standard. */
   readonly input?: unknown;
   readonly expected?: string | null;

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import type { OperatorRequest } from "../core/state.ts";
-import { milliseconds, nodeId, reason } from "./input.ts";
+import { exactly, milliseconds, nodeId, reason, required } from "./input.ts";
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 /** All of a request but its id; the node is the one in the path, where the path has one. */
@@ -20,7 +20,10 @@ export type Operation = {
 const DAYS_30_MS = 30 * 24 * 3600 * 1000;
 const forMs = milliseconds(1000, DAYS_30_MS);
 const timeoutMs = milliseconds(100, 600_000);
-const drillPoint = v.picklist(["after-election", "after-promotion"], (issue) => issue.expected);
+const drillPoint = v.picklist(
+  ["after-election", "after-promotion"],
+  "after-election or after-promotion",
+);
 const flag = v.boolean("true or false");
 
 export const operations: readonly Operation[] = [
@@ -40,14 +43,14 @@ export const operations: readonly Operation[] = [
       () => ({ kind: "switchover", to, timeoutMs: timeout_ms, force }),
   ),
   operation("POST", "/switchover/abort", {}, () => () => ({ kind: "abort-switchover" })),
-  operation("POST", "/bootstrap", { primary: nodeId }, ({ primary }) => () => ({
+  operation("POST", "/bootstrap", { primary: required(nodeId) }, ({ primary }) => () => ({
     kind: "bootstrap",
     primary,
   })),
   operation(
     "POST",
     "/pause",
-    { reason, for_ms: v.nullish(forMs, null) },
+    { reason: required(reason), for_ms: v.nullish(forMs, null) },
     ({ reason, for_ms }) =>
       () => ({ kind: "pause", reason, forMs: for_ms }),
   ),
@@ -55,7 +58,7 @@ export const operations: readonly Operation[] = [
   operation(
     "POST",
     "/nodes/:node/downtime",
-    { reason, for_ms: forMs },
+    { reason: required(reason), for_ms: required(forMs) },
     ({ reason, for_ms }) =>
       (node) => ({ kind: "downtime", node, reason, forMs: for_ms }),
   ),
@@ -65,14 +68,17 @@ export const operations: readonly Operation[] = [
   })),
   operation("POST", "/acknowledge", {}, () => () => ({ kind: "acknowledge" })),
   operation("POST", "/reset", {}, () => () => ({ kind: "reset" })),
-  operation("POST", "/drill", { at: drillPoint }, ({ at }) => () => ({ kind: "drill", at })),
+  operation("POST", "/drill", { at: required(drillPoint) }, ({ at }) => () => ({
+    kind: "drill",
+    at,
+  })),
 ];
 
 function operation<E extends v.ObjectEntries>(
   method: Operation["method"],
   path: string,
   entries: E,
-  toRequest: (body: v.InferOutput<v.StrictObjectSchema<E, undefined>>) => ToRequest,
+  toRequest: (body: v.InferOutput<ReturnType<typeof exactly<E>>>) => ToRequest,
 ): Operation {
-  return { method, path, body: v.pipe(v.strictObject(entries), v.transform(toRequest)) };
+  return { method, path, body: v.pipe(exactly(entries), v.transform(toRequest)) };
 }
