@@ -7,6 +7,7 @@
  *   run 3s | run 200ms            time passes
  *   kill|hang|load|misconf|busy|auth|policy x      what happens to a node
  *   start x [as primary|of y] [empty]    it comes back, with the role and the data of its file
+ *   up x                          it answers as it should again
  *   restart x …                   killed and started at once
  *   write x n                     clients write n keys
  *   priority x n · lag x n        what a replica says of itself

@@ -62,6 +62,9 @@ type RelayProcess = {
   done: Map<string, OutcomeKind>;
 };
 
+/** What a relay says whose Redis does not know a command. */
+export const UNSUPPORTED = "UNSUPPORTED";
+
 export type World = ReturnType<typeof createWorld>;
 
 export function createWorld(
@@ -83,7 +86,7 @@ export function createWorld(
   const actions: Action[] = [];
   const replies: Reply[] = [];
   const decisions: Decision[] = [];
-  const broken = new Map<string, OutcomeKind>();
+  const broken = new Map<string, OutcomeKind | typeof UNSUPPORTED>();
   const nodes = new Map<string, Instance>();
   const relays = new Map<string, RelayProcess>();
   ids.forEach((id, index) => {
@@ -245,6 +248,7 @@ export function createWorld(
     actions.push(action);
     const about = action.kind === "publish" ? action.to : `${action.kind}`;
     const wanted = broken.get(about);
+    if (wanted === UNSUPPORTED) return "failed";
     if (wanted !== undefined && wanted !== "unknown") return wanted;
     if (action.kind === "publish" || action.kind === "permit") return wanted ?? "done";
     const kind = atRelay(action);
@@ -338,7 +342,8 @@ export function createWorld(
     }
     for (const action of decision.crash ? [] : decision.actions) {
       const kind = perform(action);
-      const outcome: Outcome = { action: action.id, kind, detail: kind, atMs: nowMs + 5 };
+      const detail = broken.get(action.kind) === UNSUPPORTED ? UNSUPPORTED : kind;
+      const outcome: Outcome = { action: action.id, kind, detail, atMs: nowMs + 5 };
       if (kind === "unknown") late.push({ atMs: nowMs + config.commandTimeoutMs, outcome });
       else outcomes.push({ ...outcome, atMs: nowMs });
     }
@@ -438,7 +443,7 @@ export function createWorld(
       due = nowMs;
     },
     /** What becomes of every action of a kind (or to a publisher), until mended. */
-    fail(about: string, kind: OutcomeKind) {
+    fail(about: string, kind: OutcomeKind | typeof UNSUPPORTED) {
       broken.set(about, kind);
     },
     mend(about: string) {

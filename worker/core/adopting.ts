@@ -65,7 +65,9 @@ export function adoptForeign(draft: Draft): boolean {
   const other = foreignPrimary(draft);
   const sinceMs = onlySince(draft, "foreign:", other?.id ?? null) ?? nowMs;
   if (other === null) return false;
-  const dueAtMs = sinceMs + config.adoptAfterMs;
+  // Where the old one is dead nobody is left to wait for.
+  const dead = draft.known[from]?.verdict.odown === true && factsOf(draft, from) === null;
+  const dueAtMs = dead ? sinceMs : sinceMs + config.adoptAfterMs;
   if (nowMs < dueAtMs || saved.paused !== null) {
     draft.because = `somebody else made ${other.id} the primary: adopted in ${Math.max(0, dueAtMs - nowMs)} ms if it lasts`;
     if (saved.paused === null) wakeBy(draft, dueAtMs);

@@ -45,6 +45,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   tellMembership(draft, state.saved, config);
   const tilt = watchClock(draft);
   for (const outcome of input.outcomes) settle(draft, outcome);
+  if (state.sight.lastDecisionAtMs === null) forgetPending(draft);
   expirePending(draft);
   see(draft, input);
   expireStandstills(draft);
@@ -159,6 +160,14 @@ function tellSeal(draft: Draft, { about }: Pending, outcome: Outcome): void {
 /** How long after its deadline an outcome may still come in: a permit is not waited for. */
 const graceOf = (kind: Pending["kind"], config: GroupConfig) =>
   kind === "permit" ? 0 : config.commandTimeoutMs;
+
+/** After an eviction nobody hears what became of what was under way: each may be done once more. */
+function forgetPending(draft: Draft): void {
+  for (const { id } of draft.saved.pending) {
+    const detail = "the Group was restarted meanwhile";
+    settle(draft, { action: id, kind: "unknown", detail, atMs: draft.nowMs });
+  }
+}
 
 /** An action without an outcome by its deadline may or may not have happened. */
 function expirePending(draft: Draft): void {

@@ -23,6 +23,8 @@ export type Start = {
   readonly target: string | null;
   readonly why: string;
   readonly force?: boolean;
+  /** Of a planned switch: until when it may take. */
+  readonly untilMs?: number;
   readonly evidence?: Readonly<Record<string, unknown>>;
 };
 
@@ -31,7 +33,8 @@ export const isAutomatic = (cause: FailoverCause): boolean =>
   cause === "odown" || cause === "wiped" || cause === "no-primary";
 
 /** Starts an attempt: the next epoch, and seals for whoever may still take writes. */
-export function begin(draft: Draft, { cause, target, why, force = false, evidence }: Start): void {
+export function begin(draft: Draft, start: Start): void {
+  const { cause, target, why, force = false, untilMs = null, evidence } = start;
   const { config, nowMs, saved } = draft;
   const epoch = saved.highestEpoch + 1;
   const suspects = config.nodes
@@ -48,6 +51,7 @@ export function begin(draft: Draft, { cause, target, why, force = false, evidenc
     from: saved.primary,
     fence: suspects.filter((id) => id !== target),
     startedAtMs: nowMs,
+    untilMs,
     force,
     phases: [],
   };
@@ -125,12 +129,11 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
     return wakeBy(draft, Math.min(notBeforeMs, nowMs + config.retryMs));
   }
   const lookMs = config.probeTimeoutMs + config.fenceWaitMs;
-  const strictMs = attempt.cause === "switchover" ? config.switchoverTimeoutMs : 0;
   enter(draft, {
     kind: "electing",
     attempt,
     sinceMs: nowMs,
-    deadlineMs: nowMs + Math.max(lookMs, strictMs),
+    deadlineMs: Math.max(nowMs + lookMs, attempt.untilMs ?? 0),
   });
   tell(draft, "+failover-state-select-slave", null, "looking once more before electing", {
     sealed,

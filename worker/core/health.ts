@@ -26,6 +26,8 @@ export type Verdict = {
   readonly authorised: boolean;
   /** Somebody saw something bad lately: look again soon. */
   readonly suspicious: boolean;
+  /** Vantages whose vote is that the machine under the node is silent: they saw nothing of the node itself. */
+  readonly silent: readonly string[];
   /** When the first of the bad looks was that still last; null: there is none. */
   readonly firstBadAtMs: number | null;
 };
@@ -56,6 +58,7 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
   for (const vantage of config.vantages)
     if ((beliefs[vantage]?.refusals ?? 0) >= config.maxFailures) refusedBy += 1;
   const votes: Record<string, Vote> = {};
+  const silent: string[] = [];
   let [heard, up, down] = [0, 0, 0];
   let suspicious = false;
   let firstBadAtMs: number | null = null;
@@ -68,6 +71,7 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
     const vote =
       silentSinceMs !== null ? "down" : voteOf(belief, local || refusedBy >= 2, wrong, config);
     votes[vantage] = vote;
+    if (silentSinceMs !== null) silent.push(vantage);
     if (vote === "up") up += 1;
     if (vote === "down") down += 1;
     const since = silentSinceMs ?? belief?.firstBadAtMs ?? null;
@@ -76,7 +80,7 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
   }
   const odown = down >= config.quorum && down > up;
   const authorised = heard * 2 > config.vantages.length;
-  return { votes, up, down, odown, authorised, suspicious, firstBadAtMs };
+  return { votes, up, down, odown, authorised, suspicious, silent, firstBadAtMs };
 }
 
 /** Bad, or a connection that was dropped: the next look tells more. */
@@ -173,8 +177,11 @@ export function witnessesOf(
 
 /** The relay on the primary's own machine answers, and itself sees nobody there: that is enough. */
 function isWaived(primary: NodeConfig, known: Survey, config: GroupConfig): boolean {
-  const votes = known[primary.id]?.verdict.votes ?? {};
-  return config.relays.some(
-    (relay) => relay.local.includes(primary.id) && votes[vantageOf(relay.id)] === "down",
-  );
+  const { votes = {}, silent = [] } = known[primary.id]?.verdict ?? {};
+  return config.relays.some((relay) => {
+    const vantage = vantageOf(relay.id);
+    return (
+      relay.local.includes(primary.id) && votes[vantage] === "down" && !silent.includes(vantage)
+    );
+  });
 }

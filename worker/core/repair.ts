@@ -113,7 +113,10 @@ export function repointFollowers(draft: Draft): readonly string[] {
     .filter(({ node }) => !isPending(draft, "seal", node.id) && isDue(draft, node.id));
   const busy = wrong.filter(({ node }) => isPending(draft, "demote", node.id));
   let free = config.parallelSyncs - syncing.length - busy.length;
-  for (const { node, facts } of wrong)
+  // Those that only have to turn round come first, those that throw something away or are busy come last.
+  const cost = ({ facts }: { facts: NodeFacts }) =>
+    Number(facts.role === "primary") + 2 * Number(facts.loading);
+  for (const { node, facts } of [...wrong].sort((a, b) => cost(a) - cost(b)))
     if (free > 0 && repoint(draft, node, facts, primary)) free -= 1;
   return [...syncing, ...wrong].map(({ node }) => node.id);
 }

@@ -126,7 +126,7 @@ function fromFirst(first: Saved): Saved {
 
 function phaseOfFirst(phase: Phase): Phase {
   if (phase.kind === "watching") return phase;
-  const attempt: Attempt = { ...phase.attempt, force: false, phases: [] };
+  const attempt: Attempt = { ...phase.attempt, untilMs: null, force: false, phases: [] };
   if (phase.kind === "fencing") return { ...phase, attempt, sealed: [] };
   if (phase.kind === "promoting")
     return { ...phase, attempt, cost: { lostBytesAtLeast: null, unseenMs: null } };

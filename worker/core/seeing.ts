@@ -6,7 +6,17 @@
  */
 
 import type { Belief } from "./believed.ts";
-import { type Draft, factsOf, nodeOf, onlySince, remember, save, tell, tellEdge } from "./draft.ts";
+import {
+  attemptOf,
+  type Draft,
+  factsOf,
+  nodeOf,
+  onlySince,
+  remember,
+  save,
+  tell,
+  tellEdge,
+} from "./draft.ts";
 import { followsNode, isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
 import { sentWithin } from "./plan.ts";
@@ -190,7 +200,7 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
 /** Somebody else made the primary in force a replica; while it is not seen, nothing of that has changed. */
 function seeRoleChange(draft: Draft, { id }: NodeConfig): void {
   const facts = factsOf(draft, id);
-  if (facts === null) return;
+  if (facts === null || attemptOf(draft.saved) !== null) return;
   const changed = standing(draft) === "made-replica" || foreignPrimary(draft) !== null;
   tellEdge(draft, ROLE_CHANGE, changed, () => ({
     names: ["+role-change", null],

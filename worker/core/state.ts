@@ -30,6 +30,8 @@ export type Attempt = {
   /** Nodes to seal before another is promoted: the old primary, and any that may have been promoted. */
   readonly fence: readonly string[];
   readonly startedAtMs: number;
+  /** Until when a planned switch may take; null: it is none. */
+  readonly untilMs: number | null;
   /** A planned switch that runs out of time goes on as a failover. */
   readonly force: boolean;
   /** When each phase began. */

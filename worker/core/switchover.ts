@@ -31,6 +31,9 @@ type Switching = Extract<Phase, { kind: "switching" }>;
 /** First word of what a relay says when its Redis knows no FAILOVER (before 6.2). */
 const UNSUPPORTED = "UNSUPPORTED";
 
+/** Redis's word for a replica that is linked, and not in its list yet: it is asked again. */
+const NOT_YET = /not online/i;
+
 const noCost = { lostBytesAtLeast: 0, unseenMs: 0 };
 
 export function beginSwitchover(
@@ -49,6 +52,7 @@ export function beginSwitchover(
     from,
     fence: [],
     startedAtMs: nowMs,
+    untilMs: nowMs + timeoutMs,
     force,
     phases: [],
   };
@@ -75,7 +79,10 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
   const { attempt, candidate, sinceMs, deadlineMs, giveUpAtMs } = phase;
   wakeBy(draft, nowMs + Math.min(50, config.retryMs));
   const facts = factsAfter(draft, candidate, sinceMs);
-  if (facts?.role === "primary") return promoted(draft, attempt, candidate, facts.runId, noCost);
+  if (facts?.role === "primary") {
+    promoted(draft, attempt, candidate, facts.runId, noCost);
+    return settleFiles(draft, attempt, candidate);
+  }
   if (attempt.from !== null && draft.known[attempt.from]?.verdict.odown === true)
     return lost(draft, attempt, `${attempt.from} went down while it handed over`);
   if (nowMs >= giveUpAtMs)
@@ -85,6 +92,13 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
   if (phase.acceptedAtMs !== null && stays(draft, phase, phase.acceptedAtMs))
     return callOff(draft, phase, `${attempt.from} gave up by itself`);
   order(draft, phase);
+}
+
+/** FAILOVER changes no file and drops no client: both are told once more what they are now. */
+function settleFiles(draft: Draft, { from }: Attempt, candidate: string): void {
+  sendVerb(draft, "unseal", candidate);
+  if (from !== null && factsOf(draft, from) !== null)
+    sendVerb(draft, "demote", from, { follow: candidate });
 }
 
 /** Unseals the target if it has to be, then tells the primary. */
@@ -118,8 +132,14 @@ export function switchoverAnswered(draft: Draft, pending: Pending, outcome: Outc
     // Nobody was told anything: the same is done by a seal, and by waiting until the target has it all.
     save(draft, { maybePromoted: draft.saved.maybePromoted.filter((id) => id !== candidate) });
     const why = `${attempt.from} knows no FAILOVER: it is sealed, and ${candidate} promoted when it has all`;
-    begin(draft, { cause: "switchover", target: candidate, why, force: attempt.force });
-  } else if (outcome.kind !== "unknown") {
+    begin(draft, {
+      cause: "switchover",
+      target: candidate,
+      why,
+      force: attempt.force,
+      untilMs: phase.deadlineMs,
+    });
+  } else if (outcome.kind !== "unknown" && !NOT_YET.test(outcome.detail)) {
     callOff(draft, phase, outcome.detail);
   }
 }

@@ -12,7 +12,8 @@ export type Standing = "primary" | "restarted-as-replica" | "made-replica" | "un
 
 export function standing(draft: Draft): Standing {
   const facts = factsOf(draft, draft.saved.primary);
-  if (facts === null) return "unseen";
+  // In the last phase of a FAILOVER a primary says that it is a replica, and may be one again at once.
+  if (facts === null || (facts.switching && facts.role === "replica")) return "unseen";
   if (facts.role === "primary") return "primary";
   return facts.runId === draft.saved.primaryRunId ? "made-replica" : "restarted-as-replica";
 }
@@ -35,7 +36,7 @@ export const ROLE_CHANGE = "role-change";
 
 /**
  * The node that somebody else made primary in place of the one in force, cleanly: it alone is a primary, and
- * the old one follows it, or did when it was last seen. One that came back as its replica counts only if the
+ * the old one follows it, or did when it was last seen; or the old one is dead, and all the others follow it. One that came back as its replica counts only if the
  * other was promoted at run time: what files say after a restart of all is not somebody's will.
  */
 export function foreignPrimary(draft: Draft): NodeConfig | null {
@@ -45,10 +46,23 @@ export function foreignPrimary(draft: Draft): NodeConfig | null {
   const seen = primariesSeen(draft);
   const other = nodeOf(config, seen[0] ?? null);
   if (other === null || seen.length !== 1 || other.id === saved.primary) return null;
+  if (saved.maybePromoted.includes(other.id)) return null;
   const promoted = promotedAtRunTime(draft, other.id);
-  if (facts === null) return promoted && draft.sight.told.includes(ROLE_CHANGE) ? other : null;
+  if (facts === null) {
+    const before = draft.sight.told.includes(ROLE_CHANGE);
+    return promoted && (before || replaced(draft, other)) ? other : null;
+  }
   const clean = standing(draft) === "made-replica" || promoted;
   return clean && followsNode(facts, other) ? other : null;
+}
+
+/** The primary in force is objectively down, and every replica that answers follows the other. */
+function replaced({ saved, config, known }: Draft, other: NodeConfig): boolean {
+  if (known[saved.primary ?? ""]?.verdict.odown !== true) return false;
+  return config.nodes.every(({ id }) => {
+    const facts = known[id]?.best?.facts ?? null;
+    return id === other.id || facts === null || followsNode(facts, other);
+  });
 }
 
 /** Nodes that follow each other in a ring, in its order; empty: there is none. */
