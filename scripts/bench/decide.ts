@@ -169,9 +169,8 @@ const holds = figures.every(({ medianUs }) => medianUs < GOAL_US);
 if (process.argv.includes("--json"))
   console.log(JSON.stringify({ goalUs: GOAL_US, holds, figures }, null, 2));
 else {
-  console.log(
-    `one decide: ${nodes.length} nodes, ${relays.length} vantages, 35 observations a look`,
-  );
+  const size = `${nodes.length} nodes, ${vantages.length} vantages`;
+  console.log(`one decide: ${size}, ${nodes.length * vantages.length} observations a look`);
   for (const { what, states, decisions, medianUs, p99Us } of figures)
     console.log(
       `${what.padEnd(14)} median ${medianUs} µs, p99 ${p99Us} µs (${decisions} decisions from ${states} states)`,
