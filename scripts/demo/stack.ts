@@ -55,6 +55,8 @@ export type StackOptions = {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Replicas follow the first node; false: everyone starts alone. */
   readonly replicate?: boolean;
+  /** More settings of a redis-server: ["--appendonly", "yes"]. */
+  readonly redisArgs?: (node: string) => readonly string[];
   /** The address that everyone knows a node by: one of 127.0.0.0/8, by default 127.0.0.1. */
   readonly hostOf?: (node: string) => string;
   /** Where a relay looks for a node, if not where it is. */
@@ -95,7 +97,7 @@ export async function startStack(options: StackOptions = {}) {
       const args = follow ? ["--replicaof", leader, String(first.port)] : [];
       const server = await startRedis({
         dir: join(dir, `redis-${id}`),
-        args: ["--bind", ...hosts, ...args],
+        args: ["--bind", ...hosts, ...args, ...(options.redisArgs?.(id) ?? [])],
       });
       redis[id] = server;
       ending.push(() => server.stop());
