@@ -1,0 +1,124 @@
+/**
+ * Builds a world from a seed: machines with a Redis and a relay each, the Group, clients, and what tells them.
+ *
+ * Rules: the first node is the primary and the others follow it, as somebody who begins with Picket has it; where
+ * nodes boot sealed they have just booted.
+ */
+import type { GroupConfig } from "../../worker/core/types.ts";
+import type { Checks } from "./check/checks.ts";
+import { drawGroup } from "./draw.ts";
+import { after, newQueue } from "./queue.ts";
+import { randomFrom } from "./random.ts";
+import { newClient, startClient } from "./world/clients.ts";
+import { cron, wake } from "./world/group.ts";
+import { newBranch } from "./world/history.ts";
+import { startLeases } from "./world/lease.ts";
+import { startPushes } from "./world/push.ts";
+import { newNode } from "./world/redis.ts";
+import { newRelay } from "./world/relay.ts";
+import { heartbeats, linked } from "./world/replication.ts";
+import { type Publisher, type RedisNode, SEALED, type Spot, type World } from "./world/types.ts";
+
+/** What every node holds before anybody writes. */
+const PRELOADED = 1000;
+
+const publisher = (): Publisher => ({ route: null, fails: false, silent: false, delayMs: 10 });
+
+export function buildWorld(seed: number, checks: Checks, withStory: boolean): World {
+  const random = randomFrom(seed);
+  const { config, places, connected, knowsFailover } = drawGroup(random.fork("group"));
+  const spots: Spot[] = [];
+  const spot = (name: string): Spot => {
+    const made = { index: spots.length, name, down: false };
+    spots.push(made);
+    return made;
+  };
+  const edge = spot("edge");
+  const nodes = config.nodes.map(({ id, host }) => newNode(id, host, spot(`m-${id}`)));
+  const world: World = {
+    seed,
+    queue: newQueue(),
+    random: random.fork("world"),
+    config,
+    firstConfig: config,
+    spots,
+    edge,
+    paths: new Map(),
+    nodes,
+    byAddress: new Map(nodes.map((node) => [node.address, node])),
+    relays: new Map(),
+    regions: config.vantages.filter((name) => !name.startsWith("relay:")).map(spot),
+    places: places.map(spot),
+    storage: { version: 0, saved: null, alarmAtMs: null, alarmTurn: 0, events: 0, fails: false },
+    instances: [],
+    instanceCount: 0,
+    clock: { readMs: 1_790_000_000_000 + random.int(0, 1_000_000), atMs: 0, rate: 1 },
+    clockWentForward: false,
+    kv: publisher(),
+    dns: publisher(),
+    fleet: "granted",
+    alarms: "good",
+    cron: "good",
+    death: null,
+    replay: null,
+    late: [],
+    regionLie: null,
+    regionBlind: new Set(),
+    clients: [],
+    writes: [],
+    replies: [],
+    events: [],
+    decisions: 0,
+    checks,
+    story: withStory ? { lines: [] } : null,
+    voided: new Set(),
+  };
+  checks.watch(world);
+  populate(world, config, connected, knowsFailover);
+  addClients(world, spot);
+  after(world.queue, 10_000, () => heartbeats(world));
+  after(world.queue, random.int(0, 59_999), () => cron(world));
+  startLeases(world);
+  startPushes(world);
+  wake(world, null);
+  return world;
+}
+
+function populate(
+  world: World,
+  config: GroupConfig,
+  connected: number,
+  knowsFailover: boolean,
+): void {
+  const { nodes, random } = world;
+  const bootSealed = config.fencing !== "none";
+  const root = newBranch(null, PRELOADED);
+  for (const [at, node] of nodes.entries()) {
+    const first = nodes[0] as RedisNode;
+    const follow = at === 0 ? null : first.address;
+    const minReplicas = bootSealed ? SEALED : config.minReplicas;
+    Object.assign(node, {
+      branch: root,
+      length: PRELOADED,
+      follow,
+      minReplicas,
+      syncHeld: bootSealed,
+      file: { follow, minReplicas, syncHeld: bootSealed },
+      knowsFailover,
+      priority: random.chance(0.15) ? 50 : 100,
+    });
+    if (at > 0) linked(world, node, first);
+    const relay = newRelay(node.name, node.spot, node, 1 + (random.next() - 0.5) * 0.02);
+    relay.connected = random.chance(connected);
+    world.relays.set(node.name, relay);
+  }
+}
+
+function addClients(world: World, spot: (name: string) => Spot): void {
+  const { random, nodes } = world;
+  for (const [at, stays] of [null, null, random.pick(nodes)].entries()) {
+    const client = newClient(spot(`client${at}`), stays, random.pick([300, 500, 1000]));
+    world.clients.push(client);
+    startClient(world, client);
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * All that is watched while a world runs: every decision, every save, everything sent, taken, executed and
+ * acknowledged is judged at once, by rules that stand beside this file.
+ *
+ * Promises: the first breach is kept with its moment; nothing here changes the world.
+ */
+
+import { decide } from "../../../worker/core/decide.ts";
+import { effectiveConfig } from "../../../worker/core/membership.ts";
+import type { Route } from "../../../worker/core/route.ts";
+import type { Decision, Input, OperatorRequest, Saved, State } from "../../../worker/core/state.ts";
+import type { Action, RelayAction } from "../../../worker/core/types.ts";
+import { bootOf, clockOf } from "../world/relay.ts";
+import type { Instance, RedisNode, Relay, World } from "../world/types.ts";
+import { checkActions, checkExecuted, checkSent, checkTaken } from "./actions.ts";
+import { checkAttempts, type Judged } from "./attempts.ts";
+import { type Ledger, newLedger, violate } from "./ledger.ts";
+import { note } from "./recount.ts";
+import { checkPublish, checkSaved, fellBack } from "./routes.ts";
+import { checkState } from "./states.ts";
+import { checkAcknowledged, checkNumbers, checkOpened, checkWipe } from "./writes.ts";
+
+const TILT_MS = 30_000;
+
+export type Checks = ReturnType<typeof createChecks>;
+
+/** @param closely freezes what the core is given and asks it twice; that takes time. */
+export function createChecks(closely: boolean) {
+  const ledger: Ledger = newLedger();
+  let world: World | null = null;
+  let lastNowMs: number | null = null;
+  /** What is expected of the group now, beside the rules: told by the episode that runs. */
+  let watcher: ((judged: Judged) => void) | null = null;
+  const at = () => {
+    ledger.nowMs = world?.queue.nowMs ?? 0;
+  };
+  const here = (): World => {
+    at();
+    if (world === null) throw new Error("no world is watched yet");
+    return world;
+  };
+
+  /** What the life before was shown means nothing to the next one. */
+  function newLife(group: Instance): void {
+    if (ledger.life === group.id) return;
+    ledger.life = group.id;
+    ledger.lifeSinceMs = ledger.nowMs;
+    ledger.streams.clear();
+    ledger.openSince.clear();
+    ledger.tiltUntilMs = null;
+    lastNowMs = null;
+  }
+
+  function decided(group: Instance, input: Input, decision: Decision, nowMs: number): void {
+    const { config: deployed } = here();
+    newLife(group);
+    if (lastNowMs !== null && nowMs < lastNowMs) {
+      ledger.tiltUntilMs = nowMs + TILT_MS;
+      ledger.streams.clear();
+    }
+    lastNowMs = nowMs;
+    const tiltMs = ledger.tiltUntilMs;
+    const tilt = tiltMs !== null && nowMs < tiltMs && tiltMs - nowMs <= TILT_MS;
+    note(ledger, input.observations);
+    const before = group.state.saved;
+    for (const { action, kind } of input.outcomes) {
+      const permit = ledger.permits.get(action);
+      if (permit !== undefined && kind === "refused") ledger.refusedPermits.add(permit);
+      const seal = ledger.sealsOf.get(action);
+      if (seal === undefined || kind !== "done") continue;
+      const sealed = ledger.sealsConfirmed.get(seal.epoch) ?? new Set<string>();
+      ledger.sealsConfirmed.set(seal.epoch, sealed.add(seal.node));
+    }
+    const { paused } = before;
+    const judged: Judged = {
+      before,
+      state: group.state,
+      input,
+      decision,
+      config: effectiveConfig(decision.state.saved, deployed),
+      nowMs,
+      tilt,
+      paused: paused !== null && (paused.untilMs === null || paused.untilMs > nowMs),
+      clockJumped: world?.clockWentForward === true,
+    };
+    checkAttempts(ledger, judged);
+    checkActions(ledger, judged);
+    checkState(ledger, judged);
+    watcher?.(judged);
+    if (closely) checkTwice(group.state, input, decision, nowMs);
+    ledger.lastDecisionMs = ledger.nowMs;
+  }
+
+  function checkTwice(state: State, input: Input, decision: Decision, nowMs: number): void {
+    const again = decide(state, input, here().config, nowMs);
+    if (JSON.stringify(again) !== JSON.stringify(decision))
+      violate(ledger, "not-pure", "the same state and input gave two decisions");
+  }
+
+  return {
+    ledger,
+    watch: (what: World) => {
+      world = what;
+    },
+    expect: (what: ((judged: Judged) => void) | null) => {
+      watcher = what;
+    },
+    violate: (rule: string, text: string) => {
+      at();
+      violate(ledger, rule, text);
+    },
+    /** The simulator contradicts itself. */
+    internal: (text: string) => {
+      at();
+      violate(ledger, "simulator", text);
+    },
+    before: (state: State, input: Input) => {
+      if (closely) deepFreeze([state, input]);
+    },
+    decided,
+    saved: (decision: Decision, before: Saved | null) => {
+      checkSaved(ledger, before, decision);
+      for (const event of decision.events) checkNumbers(ledger, here(), event);
+    },
+    sent: (action: Action) => {
+      const { storage } = here();
+      checkSent(ledger, storage.saved, action);
+      if (action.kind === "publish") checkPublish(ledger, action);
+    },
+    fellBack: (to: string, before: Route, after: Route) => {
+      at();
+      fellBack(ledger, to, before, after);
+    },
+    held: (relay: Relay, action: RelayAction) => {
+      const ttlMs = here().firstConfig.commandTtlMs;
+      const clockMs = clockOf(here(), relay);
+      checkTaken(ledger, { relay: relay.id, boot: bootOf(relay), clockMs, ttlMs }, action);
+    },
+    journalLost: (relay: Relay) => void ledger.relayEpochs.delete(relay.id),
+    executed: (_: Relay, action: RelayAction) => {
+      at();
+      checkExecuted(ledger, action);
+    },
+    opened: (node: RedisNode, action: RelayAction) => {
+      at();
+      checkOpened(ledger, node, action.epoch);
+    },
+    acknowledged: (node: RedisNode, id: number) => checkAcknowledged(ledger, here(), node, id),
+    wipedBy: (source: RedisNode, node: RedisNode) => checkWipe(ledger, here(), source, node),
+    granted: (relay: Relay, node: string, saved: Saved) => {
+      at();
+      if (saved.revokedAtMs !== null || saved.primary !== node)
+        violate(
+          ledger,
+          "lease",
+          `relay ${relay.id} is granted a lease for ${node} after it was revoked`,
+        );
+    },
+    handedOver: (_: RedisNode, __: RedisNode) => {},
+    asked: (_: OperatorRequest) => {},
+  };
+}
+
+function deepFreeze(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const each of Object.values(value)) deepFreeze(each);
+}

@@ -1,0 +1,132 @@
+/**
+ * What the checks remember of a run: every rule reads and writes here, and nowhere else.
+ *
+ * Promises: only what was saved counts as the Group's history; what a life only believed dies with it.
+ */
+import type { FailoverCause, PhaseKind, Saved } from "../../../worker/core/state.ts";
+import type { GroupConfig, NodeFacts, Observation } from "../../../worker/core/types.ts";
+
+export type Violation = { readonly rule: string; readonly text: string; readonly atMs: number };
+
+/** A look as the simulator made it: with the true moment at which it was asked for. */
+export type Sighted = Observation & { readonly virtualMs: number };
+
+/** What one place said of one node, look after look: the run of bad looks at its end. */
+export type Stream = {
+  readonly vantage: string;
+  readonly from: string;
+  last: Sighted;
+  bad: number;
+  refused: number;
+  blind: number;
+  firstBadMs: number | null;
+  firstBlindMs: number | null;
+  classSinceMs: number;
+  /** Since when every look with facts said that it is a replica. */
+  replicaSinceMs: number | null;
+};
+
+export type Ledger = {
+  readonly violations: Violation[];
+  nowMs: number;
+  /** The life whose looks `streams` holds: a new one begins with nothing. */
+  life: number;
+  lifeSinceMs: number;
+  readonly streams: Map<string, Map<string, Stream>>;
+  lastDecisionMs: number | null;
+  tiltUntilMs: number | null;
+  /** Last sight of each node as a primary, and its last facts. */
+  readonly seenPrimary: Map<string, number>;
+  readonly lastFacts: Map<string, { readonly facts: NodeFacts; readonly virtualMs: number }>;
+  readonly lastGood: Map<string, number>;
+
+  highestSaved: number;
+  saved: { readonly epoch: number; readonly rev: number };
+  readonly savedIds: Set<string>;
+  readonly usedIds: Set<string>;
+  baseline: Saved["baseline"];
+  readonly causes: Map<number, FailoverCause>;
+  /** Whom an epoch names, by anything that was ever sent. */
+  readonly named: Map<number, string>;
+  readonly routed: Map<number, string>;
+  lastRouted: Map<string, { readonly epoch: number; readonly rev: number }>;
+  everHadPrimary: boolean;
+  /** When the order to take over was decided, by epoch. */
+  readonly ordered: Map<number, number>;
+  readonly electingSince: Map<number, number>;
+  readonly revokedSince: Map<number, number>;
+  readonly sealsConfirmed: Map<number, Set<string>>;
+  readonly sealsOf: Map<string, { readonly node: string; readonly epoch: number }>;
+  readonly permits: Map<string, number>;
+  readonly refusedPermits: Set<number>;
+  /** Nodes that were sent a seal since they were last seen as a replica. */
+  readonly sealedSince: Set<string>;
+  /** Automatic failovers by the Group's clock, since the last acknowledgement. */
+  failoversAtMs: number[];
+  lastAbortedAtMs: number | null;
+  phase: { readonly kind: PhaseKind; readonly epoch: number; ranMs: number } | null;
+  readonly openSince: Map<string, { since: number; looks: number }>;
+
+  /** What each relay took, by its id. */
+  readonly relayEpochs: Map<string, number>;
+  readonly executed: Map<string, number>;
+  /** When a node was opened as the primary that an epoch names. */
+  readonly opened: Map<string, { readonly epoch: number; readonly atMs: number }>;
+  /** Writes that Redis acknowledged, by node. */
+  readonly acknowledged: Map<number, string[]>;
+  doubly: number;
+};
+
+export function newLedger(): Ledger {
+  return {
+    violations: [],
+    nowMs: 0,
+    life: 0,
+    lifeSinceMs: 0,
+    streams: new Map(),
+    lastDecisionMs: null,
+    tiltUntilMs: null,
+    seenPrimary: new Map(),
+    lastFacts: new Map(),
+    lastGood: new Map(),
+    highestSaved: 0,
+    saved: { epoch: 0, rev: 0 },
+    savedIds: new Set(),
+    usedIds: new Set(),
+    baseline: null,
+    causes: new Map(),
+    named: new Map(),
+    routed: new Map(),
+    lastRouted: new Map(),
+    everHadPrimary: false,
+    ordered: new Map(),
+    electingSince: new Map(),
+    revokedSince: new Map(),
+    sealsConfirmed: new Map(),
+    sealsOf: new Map(),
+    permits: new Map(),
+    refusedPermits: new Set(),
+    sealedSince: new Set(),
+    failoversAtMs: [],
+    lastAbortedAtMs: null,
+    phase: null,
+    openSince: new Map(),
+    relayEpochs: new Map(),
+    executed: new Map(),
+    opened: new Map(),
+    acknowledged: new Map(),
+    doubly: 0,
+  };
+}
+
+export function violate(ledger: Ledger, rule: string, text: string): void {
+  if (ledger.violations.length < 5) ledger.violations.push({ rule, text, atMs: ledger.nowMs });
+}
+
+export const isAutomatic = (cause: FailoverCause): boolean =>
+  cause === "odown" || cause === "wiped" || cause === "no-primary";
+
+export const addressOf = (config: GroupConfig, id: string): string | null => {
+  const node = config.nodes.find((each) => each.id === id);
+  return node === undefined ? null : `${node.replicationHost}:${node.replicationPort}`;
+};

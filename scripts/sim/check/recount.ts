@@ -1,0 +1,145 @@
+/**
+ * The votes, counted again from the raw looks by rules that are simple on purpose.
+ *
+ * Rules: generous where worker/core/health.ts may decide either way, so that only what surely had no ground is
+ * called wrong. A place could call a node down when it saw it bad often and long enough; it surely saw it up when
+ * its newest look says so.
+ */
+import type { GroupConfig, Observation } from "../../../worker/core/types.ts";
+import type { Ledger, Sighted, Stream } from "./ledger.ts";
+
+const GOOD = ["up", "loading", "switching"];
+const BAD = ["refused", "timeout", "misconf"];
+const BLIND = ["relay-unreachable", "malformed"];
+
+/** Takes in what a life was shown. */
+export function note(ledger: Ledger, observations: readonly Observation[]): void {
+  for (const seen of observations as readonly Sighted[]) {
+    let ofNode = ledger.streams.get(seen.node);
+    if (ofNode === undefined) {
+      ofNode = new Map();
+      ledger.streams.set(seen.node, ofNode);
+    }
+    const key = `${seen.vantage} ${seen.from}`;
+    const before = ofNode.get(key);
+    // A look that comes late once more counts for nothing.
+    if (before !== undefined && seen.atMs - seen.tookMs < before.last.atMs - before.last.tookMs)
+      continue;
+    ofNode.set(key, next(before, seen));
+    const { facts } = seen;
+    if (facts === null) continue;
+    ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
+    if (GOOD.includes(seen.class)) ledger.lastGood.set(seen.node, seen.virtualMs);
+    if (facts.role === "primary") ledger.seenPrimary.set(seen.node, seen.virtualMs);
+    else ledger.sealedSince.delete(seen.node);
+  }
+}
+
+function next(before: Stream | undefined, seen: Sighted): Stream {
+  const good = GOOD.includes(seen.class);
+  const bad = BAD.includes(seen.class);
+  const blind = BLIND.includes(seen.class);
+  const replica = seen.facts?.role === "replica";
+  return {
+    vantage: seen.vantage,
+    from: seen.from,
+    last: seen,
+    bad: good ? 0 : (before?.bad ?? 0) + (bad ? 1 : 0),
+    refused: seen.class === "refused" ? (before?.refused ?? 0) + 1 : 0,
+    blind: blind ? (before?.blind ?? 0) + 1 : 0,
+    firstBadMs: good ? null : (before?.firstBadMs ?? (bad ? seen.atMs : null)),
+    firstBlindMs: blind ? (before?.firstBlindMs ?? seen.atMs) : null,
+    classSinceMs: before?.last.class === seen.class ? before.classSinceMs : seen.atMs,
+    replicaSinceMs:
+      seen.facts === null
+        ? (before?.replicaSinceMs ?? null)
+        : replica
+          ? (before?.replicaSinceMs ?? seen.atMs)
+          : null,
+  };
+}
+
+export type Count = { readonly down: number; readonly up: number; readonly heard: number };
+
+/** At most so many vantages could call the node down, and at least so many saw it up. */
+export function count(ledger: Ledger, config: GroupConfig, node: string, nowMs: number): Count {
+  let [down, up, heard] = [0, 0, 0];
+  for (const vantage of config.vantages) {
+    const streams = streamsOf(ledger, node, vantage);
+    const local = isLocal(config, vantage, node);
+    if (streams.some((each) => couldBeDown(each, config, local, nowMs))) down += 1;
+    if (streams.length > 0 && streams.every(saysUp)) up += 1;
+    if (streams.some((each) => answered(each, local, config, nowMs))) heard += 1;
+  }
+  return { down, up, heard };
+}
+
+export const streamsOf = (ledger: Ledger, node: string, vantage: string): Stream[] =>
+  [...(ledger.streams.get(node)?.values() ?? [])].filter((each) => each.vantage === vantage);
+
+const isLocal = (config: GroupConfig, vantage: string, node: string) =>
+  config.relays.some(({ id, local }) => `relay:${id}` === vantage && local.includes(node));
+
+const saysUp = ({ last }: Stream) => last.class === "up" && last.facts?.role === "primary";
+
+const isSilent = (stream: Stream, config: GroupConfig, nowMs: number) =>
+  stream.blind >= config.maxFailures &&
+  nowMs - (stream.firstBlindMs ?? nowMs) >= config.downAfterMs;
+
+/** A vantage that failed has no voice; a relay that is silent for long speaks for its machine. */
+const answered = (stream: Stream, local: boolean, config: GroupConfig, nowMs: number) =>
+  stream.last.class === "policy" ||
+  !BLIND.includes(stream.last.class) ||
+  (local && isSilent(stream, config, nowMs));
+
+function couldBeDown(stream: Stream, config: GroupConfig, local: boolean, nowMs: number): boolean {
+  const { last, bad, refused, firstBadMs, classSinceMs, replicaSinceMs } = stream;
+  if (local && isSilent(stream, config, nowMs)) return true;
+  const lasts = last.atMs - classSinceMs;
+  if (last.class === "loading") return config.loadingLimitMs > 0 && lasts >= config.loadingLimitMs;
+  if (last.class === "busy") return config.busyLimitMs > 0 && lasts >= config.busyLimitMs;
+  if (replicaSinceMs !== null && last.facts?.role === "replica")
+    return nowMs - replicaSinceMs >= config.downAfterMs;
+  if (GOOD.includes(last.class) || bad < config.maxFailures) return false;
+  return (
+    refused >= config.maxFailures || last.atMs - (firstBadMs ?? last.atMs) >= config.downAfterMs
+  );
+}
+
+/**
+ * Replicas that surely heard from the primary after everybody had lost it, while no relay beside it says that
+ * nobody is there.
+ */
+export function surelyHeardBy(
+  ledger: Ledger,
+  config: GroupConfig,
+  primary: string,
+  address: string,
+  nowMs: number,
+): readonly string[] {
+  const streams = [...(ledger.streams.get(primary)?.values() ?? [])];
+  const lost = streams
+    .map((each) => each.firstBadMs ?? each.firstBlindMs)
+    .filter((atMs) => atMs !== null);
+  if (lost.length === 0) return [];
+  for (const each of streams)
+    if (isLocal(config, each.vantage, primary) && couldBeDown(each, config, true, nowMs)) return [];
+  const lastLostMs = Math.max(...lost);
+  return config.nodes
+    .filter(({ id }) => id !== primary)
+    .filter(({ id }) => {
+      const views = [...(ledger.streams.get(id)?.values() ?? [])].filter(
+        ({ last }) => last.class === "up" && last.facts !== null,
+      );
+      return (
+        views.length > 0 &&
+        views.every(({ last }) => {
+          const facts = last.facts;
+          if (facts?.role !== "replica" || facts.lastIoMs === null || !facts.linkUp) return false;
+          if (`${facts.replicaOf?.host}:${facts.replicaOf?.port}` !== address) return false;
+          return last.atMs - facts.lastIoMs > lastLostMs + 2500;
+        })
+      );
+    })
+    .map(({ id }) => id);
+}

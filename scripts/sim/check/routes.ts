@@ -1,0 +1,135 @@
+/**
+ * Rules about what is on disk and what is told: epochs and revisions that never fall, one primary an epoch, and
+ * nobody named who was not seen as primary.
+ */
+import type { Route } from "../../../worker/core/route.ts";
+import type { Decision, Saved } from "../../../worker/core/state.ts";
+import type { PublishAction } from "../../../worker/core/types.ts";
+import { commitActions } from "./actions.ts";
+import { isAutomatic, type Ledger, violate } from "./ledger.ts";
+
+/** A decision was written. */
+export function checkSaved(
+  ledger: Ledger,
+  before: Saved | null,
+  { state, actions, events }: Decision,
+) {
+  const { saved } = state;
+  const was = ledger.saved;
+  if (saved.epoch < was.epoch || (saved.epoch === was.epoch && saved.rev < was.rev))
+    violate(
+      ledger,
+      "epoch-falls",
+      `${saved.epoch}.${saved.rev} is saved after ${was.epoch}.${was.rev}`,
+    );
+  if (saved.highestEpoch < ledger.highestSaved)
+    violate(ledger, "epoch-falls", `the highest epoch falls to ${saved.highestEpoch}`);
+  if (saved.highestEpoch < saved.epoch)
+    violate(
+      ledger,
+      "epoch-falls",
+      `epoch ${saved.epoch} is above the highest, ${saved.highestEpoch}`,
+    );
+  ledger.saved = { epoch: saved.epoch, rev: saved.rev };
+  ledger.highestSaved = saved.highestEpoch;
+  ledger.baseline = saved.baseline;
+  commitActions(ledger, actions);
+  follow(ledger, before, saved);
+  seen(ledger, before, saved);
+  for (const event of events) count(ledger, event.name, event.atMs, event.data);
+}
+
+/** Notes when each part of an attempt began. */
+function follow(ledger: Ledger, before: Saved | null, saved: Saved): void {
+  const { phase } = saved;
+  const was = before?.phase;
+  if (
+    was !== undefined &&
+    phase.kind === "watching" &&
+    (was.kind === "fencing" || was.kind === "electing")
+  )
+    ledger.lastAbortedAtMs = was.attempt.startedAtMs;
+  if (phase.kind === "watching") return;
+  const { epoch, cause } = phase.attempt;
+  ledger.causes.set(epoch, cause);
+  if (phase.kind === "electing" && !ledger.electingSince.has(epoch))
+    ledger.electingSince.set(epoch, ledger.nowMs);
+  if (phase.kind === "fencing" && saved.revokedAtMs !== null && !ledger.revokedSince.has(epoch))
+    // What was revoked for the attempt before stays revoked.
+    ledger.revokedSince.set(
+      epoch,
+      before?.revokedAtMs === saved.revokedAtMs && before.phase.kind !== "watching"
+        ? (ledger.revokedSince.get(before.phase.attempt.epoch) ?? ledger.nowMs)
+        : ledger.nowMs,
+    );
+}
+
+/** Another primary in force: it answered as one after it was ordered to be, or was found so. */
+function seen(ledger: Ledger, before: Saved | null, saved: Saved): void {
+  if (saved.primary !== null) ledger.everHadPrimary = true;
+  else if (ledger.everHadPrimary) violate(ledger, "route-lost", "the primary in force is nobody");
+  if (saved.primary === null || before?.primary === saved.primary) return;
+  const renamed = before?.keptNodes.some(({ id }) => id === before.primary) === true;
+  const seenMs = ledger.seenPrimary.get(saved.primary);
+  const orderedMs = ledger.ordered.get(saved.epoch) ?? 0;
+  if (renamed && !ledger.ordered.has(saved.epoch) && seenMs === undefined) return;
+  if (seenMs === undefined || seenMs < orderedMs)
+    violate(
+      ledger,
+      "unseen-primary",
+      `${saved.primary} is in force at epoch ${saved.epoch}, and was not seen as primary since it was told to be`,
+    );
+}
+
+function count(
+  ledger: Ledger,
+  name: string,
+  atMs: number,
+  data: Readonly<Record<string, unknown>>,
+): void {
+  if (name === "+switch-master") {
+    const cause = data.cause as string;
+    if (cause === "promotion-lost" || isAutomatic(cause as "odown"))
+      ledger.failoversAtMs.push(atMs);
+    ledger.lastAbortedAtMs = null;
+  }
+  if (name === "+acknowledge") ledger.failoversAtMs = [];
+  if (name === "+acknowledge" || name === "+reset-master" || name === "+failover-detected")
+    ledger.lastAbortedAtMs = null;
+}
+
+/** A publisher is told a route. */
+export function checkPublish(ledger: Ledger, { route, to }: PublishAction): void {
+  const { epoch, rev, primary } = route;
+  const last = ledger.lastRouted.get(to);
+  if (last !== undefined && (epoch < last.epoch || (epoch === last.epoch && rev < last.rev)))
+    violate(ledger, "route-falls", `${to} is told ${epoch}.${rev} after ${last.epoch}.${last.rev}`);
+  ledger.lastRouted.set(to, { epoch, rev });
+  if (primary === null) {
+    if (ledger.everHadPrimary)
+      violate(ledger, "route-lost", `${to} is told that nobody is primary`);
+    return;
+  }
+  const other = ledger.routed.get(epoch);
+  if (other !== undefined && other !== primary.id)
+    violate(
+      ledger,
+      "one-primary",
+      `${to} is told ${primary.id} at epoch ${epoch}, which was told for ${other}`,
+    );
+  ledger.routed.set(epoch, primary.id);
+  if (!ledger.seenPrimary.has(primary.id))
+    violate(
+      ledger,
+      "unseen-primary",
+      `${to} is told ${primary.id}, which was never seen as primary`,
+    );
+}
+
+export function fellBack(ledger: Ledger, to: string, before: Route, after: Route): void {
+  violate(
+    ledger,
+    "route-falls",
+    `${to} holds ${after.epoch}.${after.rev} after ${before.epoch}.${before.rev}`,
+  );
+}

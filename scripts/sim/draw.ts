@@ -1,0 +1,122 @@
+/**
+ * A group to simulate, drawn from a seed: its size, its settings, who sees what.
+ *
+ * Rules: waiting times are drawn short, so that ten minutes hold several outages and their healing; what has to
+ * fit together in a real configuration (worker/core/config.ts) fits here too.
+ */
+import type { GroupConfig, NodeConfig } from "../../worker/core/types.ts";
+import type { Random } from "./random.ts";
+
+const REGIONS = ["weur", "enam", "apac"];
+
+export type Drawn = {
+  readonly config: GroupConfig;
+  /** Places that ask relays without having a vote. */
+  readonly places: readonly string[];
+  /** Part of the relays that hold a connection to the Group. */
+  readonly connected: number;
+  readonly knowsFailover: boolean;
+};
+
+export function drawGroup(random: Random): Drawn {
+  const size = random.pick([2, 2, 3, 3, 3, 3, 4, 5]);
+  const ids = ["a", "b", "c", "d", "e"].slice(0, size);
+  const fencing = random.pick(["none", "none", "sealed", "lease"] as const);
+  const zoned = random.chance(0.2);
+  const checkIntervalMs = random.pick([1000, 1000, 2000, 3000, 5000]);
+  const probeTimeoutMs = random.pick([300, 500, 1000]);
+  const retryMs = random.pick([100, 200, 200, 500]);
+  const commandTimeoutMs = random.pick([500, 1000]);
+  const commandTtlMs = random.pick([2000, 3000]);
+  const relays = ids.map((id) => `relay:${id}`);
+  const vantages = vantagesOf(random, relays);
+  const downAfterMs = random.pick([1000, 2000, 3000, 5000]);
+  const config: GroupConfig = {
+    name: "cache",
+    mode: "replication",
+    hostname: "cache.example.com",
+    location: null,
+    fencing,
+    relays: ids.map((id) => ({
+      id,
+      url: `https://relay-${id}.example.com`,
+      local: [id],
+      controlTokenSecret: `CONTROL_${id.toUpperCase()}`,
+      dataTokenSecret: `DATA_${id.toUpperCase()}`,
+    })),
+    nodes: ids.map((id, at) => nodeOf(id, zoned ? (at % 2 === 0 ? "east" : "west") : null, random)),
+    vantages,
+    quorum: random.chance(0.15)
+      ? random.int(1, vantages.length)
+      : Math.floor(vantages.length / 2) + 1,
+    checkIntervalMs,
+    probeTimeoutMs,
+    retryMs,
+    maxFailures: random.int(1, 4),
+    downAfterMs,
+    upAfter: random.int(1, 3),
+    fenceWaitMs: random.pick([0, 300, 300, 1000]),
+    commandTimeoutMs,
+    commandTtlMs,
+    promoteTimeoutMs: commandTtlMs + commandTimeoutMs + random.pick([0, 500, 1500]),
+    failoverTimeoutMs: random.pick([15_000, 60_000, 180_000]),
+    failoverRetryMs: random.pick([0, 2000, 5000, 10_000]),
+    primaryStartTimeoutMs: random.pick([0, 2000, 5000, 10_000]),
+    parallelSyncs: random.int(1, 2),
+    minReplicas: random.chance(0.1) ? 1 : 0,
+    loadingLimitMs: random.pick([0, 5000, 10_000]),
+    busyLimitMs: random.pick([0, 0, 6000]),
+    graceMs: random.pick([0, 1000, 5000]),
+    maxLagBytes: random.pick([0, 500, 1_048_576]),
+    maxLinkDownMs: random.pick([0, 2000, 5000]),
+    adoptAfterMs: random.pick([1000, 3000, 6000]),
+    cooldownMs: random.pick([0, 5000, 15_000, 30_000]),
+    maxFailoversPerHour: random.pick([0, 3, 5, 20]),
+    wipeKeepRatio: random.pick([0.1, 0.1, 0.5]),
+    switchoverTimeoutMs: random.pick([1000, 3000, 6000]),
+    leaseMs: random.pick([2000, 3000, 5000]),
+    elect: random.pick(["priority", "priority", "data"] as const),
+    crossZone: zoned ? random.pick(["allow", "avoid"] as const) : "allow",
+    observeOnly: false,
+    quiet: random.chance(0.5),
+    dns: random.chance(0.3)
+      ? {
+          provider: "cloudflare",
+          zoneId: "0".repeat(32),
+          tokenSecret: "DNS",
+          ttlS: 60,
+          apiUrl: "https://api.example.com",
+        }
+      : null,
+  };
+  return {
+    config,
+    places: random.chance(0.2)
+      ? REGIONS.slice(0, random.int(1, 2)).map((name) => `${name}-ask`)
+      : [],
+    connected: random.pick([0, 0, 0.6, 1]),
+    knowsFailover: random.chance(0.85),
+  };
+}
+
+/** Two to five votes: relays first, and regions with a path of their own. */
+function vantagesOf(random: Random, relays: readonly string[]): string[] {
+  const own = random.chance(0.5) ? REGIONS.slice(0, random.int(1, 2)) : [];
+  const all = [...relays, ...own].slice(0, 5);
+  return all.length < 2 ? [...relays, ...REGIONS].slice(0, 2) : all;
+}
+
+function nodeOf(id: string, zone: string | null, random: Random): NodeConfig {
+  const host = `10.0.0.${id.charCodeAt(0) - 96}`;
+  return {
+    id,
+    host,
+    port: 6379,
+    replicationHost: host,
+    replicationPort: 6379,
+    tls: false,
+    priority: random.chance(0.2) ? random.int(1, 3) * 10 : null,
+    readWeight: 1,
+    zone,
+  };
+}

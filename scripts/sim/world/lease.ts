@@ -1,0 +1,135 @@
+/**
+ * The relay's side of a lease, as design.md section 4 says it: renew, seal in time, guard, promise.
+ *
+ * Rules: a lease runs from the moment that the relay sent its request; sealing starts early enough; when the Group
+ * is away, it goes on only while the relay of every other node promises to refuse promotions; when the relay
+ * dies, its guard seals; a Redis that does not confirm a seal is killed.
+ */
+import { grantLease } from "../../../worker/core/lease.ts";
+import { after } from "../queue.ts";
+import { groupNow } from "./clock.ts";
+import { currentInstance } from "./group.ts";
+import { isCut, send } from "./network.ts";
+import { command, crash, isSealed, isSilent, setMinReplicas } from "./redis.ts";
+import { clockOf, epochOf, process } from "./relay.ts";
+import { isPrimary } from "./replication.ts";
+import { type Relay, SEALED, tell, type World } from "./types.ts";
+
+/** How long Redis may take to confirm a seal; sealing starts so much before the end, and a little more. */
+const SEAL_MS = 200;
+const EARLY_MS = SEAL_MS + 100;
+
+const leaseMs = (world: World) => world.config.leaseMs;
+const idOf = (world: World, relay: Relay): string | null =>
+  world.config.nodes.find((node) => `${node.host}:${node.port}` === relay.local.address)?.id ??
+  null;
+
+export function startLeases(world: World): void {
+  if (world.config.fencing !== "lease") return;
+  for (const relay of world.relays.values()) keepLease(world, relay);
+}
+
+/** Every third of a lease: renews, and looks whether it is still covered. Runs as long as the world. */
+function keepLease(world: World, relay: Relay): void {
+  const { lease } = relay;
+  const everyMs = isSealed(relay.local) ? 1000 : leaseMs(world) / 3;
+  after(world.queue, everyMs, () => keepLease(world, relay));
+  if (relay.life === "dead" && relay.guard) return void guardSeals(world, relay);
+  if (relay.life !== "up" || !isPrimary(relay.local) || relay.local.life === "dead") return;
+  askGroup(world, relay);
+  const nowMs = clockOf(world, relay);
+  const leftMs = (lease.untilMs ?? 0) - EARLY_MS - nowMs;
+  lease.turn += 1;
+  const { turn } = lease;
+  if (isSealed(relay.local)) return;
+  if (leftMs < leaseMs(world) / 3) askOthers(world, relay);
+  if (leftMs < everyMs)
+    after(world.queue, Math.max(0, leftMs / relay.rate), () => {
+      if (lease.turn === turn) process(relay, () => endIfOver(world, relay));
+    });
+}
+
+function endIfOver(world: World, relay: Relay): void {
+  const { lease, local } = relay;
+  if (!isPrimary(local) || isSealed(local)) return;
+  if (clockOf(world, relay) < (lease.untilMs ?? 0) - EARLY_MS) return;
+  tell(world, () => `relay ${relay.id} seals ${local.name}: its lease ends`);
+  sealOrKill(world, relay);
+}
+
+/** A seal that Redis does not confirm in time ends with the process. */
+function sealOrKill(world: World, relay: Relay): void {
+  const { local } = relay;
+  if (local.life === "dead") return;
+  if (isSilent(world, local) || local.script !== null) {
+    const { turn } = local;
+    after(world.queue, SEAL_MS, () => {
+      if (local.turn === turn && !isSealed(local)) crash(world, local);
+    });
+  }
+  command(world, local, () => setMinReplicas(local, SEALED));
+}
+
+function askGroup(world: World, relay: Relay): void {
+  const sentMs = clockOf(world, relay);
+  const { boots } = relay;
+  relay.lease.askedMs = sentMs;
+  send(world, relay.spot, world.edge, () => {
+    const group = currentInstance(world);
+    const node = idOf(world, relay);
+    if (group === null || node === null || group.version !== world.storage.version) return;
+    const nowMs = groupNow(world);
+    const grant = grantLease(group.state.saved, world.config, relay.id, node, nowMs);
+    if (!grant.granted) return;
+    world.checks.granted(relay, node, group.state.saved);
+    send(world, world.edge, relay.spot, () =>
+      process(relay, () => {
+        if (relay.boots === boots) extend(relay, sentMs + leaseMs(world));
+      }),
+    );
+  });
+}
+
+function extend(relay: Relay, untilMs: number): void {
+  relay.lease.untilMs = Math.max(relay.lease.untilMs ?? 0, untilMs);
+}
+
+/** The first lease comes with the verb that opens the node, counted from its stamp. */
+export function leaseFromVerb(world: World, relay: Relay, stampMs: number): void {
+  if (world.config.fencing === "lease") extend(relay, stampMs + leaseMs(world));
+}
+
+/** The Group is away: everyone who could be promoted has to promise. */
+function askOthers(world: World, relay: Relay): void {
+  const others = [...world.relays.values()].filter((other) => other !== relay);
+  const sentMs = clockOf(world, relay);
+  const { boots } = relay;
+  let promised = 0;
+  for (const other of others)
+    send(world, relay.spot, other.spot, () =>
+      process(other, () => {
+        const held = epochOf(world, other);
+        if (held === null || held > (epochOf(world, relay) ?? 0)) return;
+        const margin = 1.02 * leaseMs(world) + 1000;
+        other.promisedUntilMs = Math.max(other.promisedUntilMs, world.queue.nowMs + margin);
+        if (isCut(world, other.spot, relay.spot)) return;
+        send(world, other.spot, relay.spot, () => {
+          promised += 1;
+          if (promised === others.length && relay.boots === boots)
+            process(relay, () => extend(relay, sentMs + leaseMs(world)));
+        });
+      }),
+    );
+}
+
+/** The relay is gone or stands still: its guard seals after a quarter of a lease without a beat. */
+export function guardSeals(world: World, relay: Relay): void {
+  if (world.config.fencing !== "lease" || !relay.guard) return;
+  const { boots } = relay;
+  after(world.queue, leaseMs(world) / 4, () => {
+    if (relay.boots !== boots || relay.life === "up" || relay.spot.down || !relay.guard) return;
+    if (!isPrimary(relay.local) || isSealed(relay.local)) return;
+    tell(world, () => `the guard of relay ${relay.id} seals ${relay.local.name}`);
+    sealOrKill(world, relay);
+  });
+}
