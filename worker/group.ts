@@ -27,7 +27,7 @@ import {
 import { alarmAfter, guardMs, isScheduledOnly } from "./group/alarm.ts";
 import { lastInfoOf, nodeIn, noNode, told } from "./group/answers.ts";
 import { createInbox, unavailable, type WhyNot } from "./group/inbox.ts";
-import { interrupted, type Memory, type Read, recall } from "./group/memory.ts";
+import { type Memory, type Read, recall } from "./group/memory.ts";
 import { perform } from "./group/perform.ts";
 import { openStore, type Store } from "./group/store.ts";
 import { lookAtAll } from "./probe/look.ts";
@@ -55,7 +55,6 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   #memory: Memory | null = null;
   #because = "not looked yet";
   #outcomes: Outcome[] = [];
-  readonly #underWay = new Set<string>();
   #running: Promise<void> | null = null;
   #nudged = false;
   #wakeSleeper: (() => void) | null = null;
@@ -201,18 +200,22 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     this.#inbox.decided(requests);
     this.#outcomes.splice(0, outcomes.length);
     if (decision.actions.length > 0 || decision.crash) await this.ctx.storage.sync();
-    if (decision.crash) this.ctx.abort(`drill: ${decision.because}`);
+    if (decision.crash) this.#die(`drill: ${decision.because}`);
     for (const action of decision.actions)
       void this.#perform(action, effectiveConfig(next, config), brake);
     this.#inbox.answer(decision.replies);
     return { atMs, wakeAtMs: decision.wakeAtMs };
   }
 
+  /** The runtime may let code run on for a moment, and a command out: so nothing follows. */
+  #die(why: string): never {
+    this.ctx.abort(why);
+    throw new Error(why);
+  }
+
   /** The outcome goes into the next round. */
   async #perform(action: Action, config: GroupConfig, brake: Brake): Promise<void> {
-    this.#underWay.add(action.id);
     this.#outcomes.push(await perform(action, config, brake, this.env));
-    this.#underWay.delete(action.id);
     this.#nudge();
   }
 
@@ -279,12 +282,9 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   #recall(name: string): Memory {
     if (this.#memory !== null) return this.#memory;
-    const memory = recall(this.#store, name);
-    if (memory.kind === "read")
-      this.#outcomes.push(...interrupted(memory.state.saved, this.#underWay, Date.now()));
-    else console.error("stored state", memory.detail);
-    this.#memory = memory;
-    return memory;
+    this.#memory = recall(this.#store, name);
+    if (this.#memory.kind !== "read") console.error("stored state", this.#memory.detail);
+    return this.#memory;
   }
 
   #recalled(name: string): Read {

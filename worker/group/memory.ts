@@ -4,10 +4,8 @@
  * Promises: nothing is written; a document that this code cannot read is named, never guessed.
  */
 import { freshSight, initialState, readSaved } from "../core/saved.ts";
-import type { Saved, State } from "../core/state.ts";
-import type { Outcome } from "../core/types.ts";
+import type { State } from "../core/state.ts";
 import { unavailable, type WhyNot } from "./inbox.ts";
-import { outcomeOf } from "./perform.ts";
 import type { Store } from "./store.ts";
 
 export type Read = { readonly kind: "read"; readonly state: State; readonly version: number };
@@ -24,15 +22,3 @@ export function recall(store: Store, name: string): Memory {
     version: stored.version,
   };
 }
-
-/** Nobody will hear how these ended. To publish again at once does no harm, and a permit must not be waited for. */
-export const interrupted = (
-  { pending }: Saved,
-  underWay: ReadonlySet<string>,
-  nowMs: number,
-): readonly Outcome[] =>
-  pending
-    .filter(({ id, kind }) => (kind === "publish" || kind === "permit") && !underWay.has(id))
-    .map(({ id }) =>
-      outcomeOf(id, { kind: "unknown", detail: "the Group was restarted meanwhile" }, nowMs),
-    );

@@ -38,7 +38,7 @@ export async function perform(
   }
 }
 
-export function outcomeOf(action: string, result: PublishResult, atMs: number): Outcome {
+function outcomeOf(action: string, result: PublishResult, atMs: number): Outcome {
   const { kind, detail, retryAfterMs } = result;
   const head = { action, kind, detail, atMs };
   return retryAfterMs === undefined ? head : { ...head, retryAtMs: atMs + retryAfterMs };
