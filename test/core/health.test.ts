@@ -1,33 +1,47 @@
-/** From looks to verdicts: thresholds, votes, quorum. */
+/** From looks to verdicts: thresholds, votes, quorum, witnesses, and what is dropped. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { freshSight } from "../../worker/core/decide.ts";
-import { absorb, bestBelief, judge } from "../../worker/core/health.ts";
-import type { Sight } from "../../worker/core/state.ts";
-import type { GroupConfig, ObservationClass } from "../../worker/core/types.ts";
+import type { Sight } from "../../worker/core/believed.ts";
+import { judge, relayBelief, survey, witnessesOf } from "../../worker/core/health.ts";
+import { freshSight } from "../../worker/core/saved.ts";
+import { absorb } from "../../worker/core/sight.ts";
+import type {
+  GroupConfig,
+  NodeFacts,
+  Observation,
+  ObservationClass,
+} from "../../worker/core/types.ts";
 import { facts, groupConfig, nodeConfig, observation } from "../support/builders.ts";
 
 const config = groupConfig();
 const a = nodeConfig("a");
+const BEGIN = 1_000_000;
+
+const classes: Readonly<Record<string, ObservationClass>> = {
+  U: "up",
+  R: "refused",
+  T: "timeout",
+  C: "closed",
+  L: "loading",
+  B: "busy",
+  M: "misconf",
+  S: "switching",
+  P: "policy",
+  A: "auth",
+  E: "tls",
+  D: "dns",
+  X: "relay-unreachable",
+  G: "malformed",
+};
+
+/** Takes observations in as they are, at the epoch 1. */
+const take = (sight: Sight, seen: readonly Observation[], atMs: number, of = config): Sight =>
+  absorb(sight, seen, of, { inForce: 1, highest: 1 }, atMs);
 
 /** Each row is one look: what relay a, b and c saw of node a; rows are `stepMs` apart. */
 function looks(rows: readonly string[], stepMs = 100, of: GroupConfig = config): [Sight, number] {
-  const classes: Record<string, ObservationClass> = {
-    U: "up",
-    R: "refused",
-    T: "timeout",
-    C: "closed",
-    L: "loading",
-    B: "busy",
-    M: "misconf",
-    S: "switching",
-    P: "policy",
-    A: "auth",
-    X: "relay-unreachable",
-    G: "malformed",
-  };
   let sight: Sight = freshSight;
-  let atMs = 1_000_000;
+  let atMs = BEGIN;
   for (const row of rows) {
     atMs += stepMs;
     const seen = [...row].flatMap((letter, index) => {
@@ -35,7 +49,7 @@ function looks(rows: readonly string[], stepMs = 100, of: GroupConfig = config):
       const vantage = `relay:${"abc"[index]}`;
       return kind === undefined ? [] : [observation(vantage, "a", { class: kind, atMs })];
     });
-    sight = absorb(sight, seen, of, atMs);
+    sight = take(sight, seen, atMs, of);
   }
   return [sight, atMs];
 }
@@ -45,31 +59,157 @@ const verdict = (rows: readonly string[], stepMs?: number, of: GroupConfig = con
   return judge(sight, a, of, atMs);
 };
 const times = (count: number, row: string) => Array.from({ length: count }, () => row);
+const letters = { up: "u", down: "d", abstain: "?" } as const;
+const inShort = (votes: Readonly<Record<string, keyof typeof letters>>) =>
+  config.vantages.map((vantage) => letters[votes[vantage] ?? "abstain"]).join("");
 
-describe("thresholds", () => {
-  const cases: readonly [string, readonly string[], number, string][] = [
+describe("thresholds: what each vantage votes", () => {
+  const limits = (change: Partial<GroupConfig>) => groupConfig(change);
+  const cases: readonly [string, readonly string[], number, string, GroupConfig?][] = [
     ["refused by all, twice: not yet", times(2, "RRR"), 100, "???"],
     ["refused by all, three times: down at once", times(3, "RRR"), 100, "ddd"],
     ["refused for the local relay alone: its word counts fast", times(3, "RUU"), 100, "duu"],
     ["refused for one that is not local: not fast", times(3, "URU"), 100, "u?u"],
+    ["… but for as long as silence takes", times(4, "URU"), 1000, "udu"],
     ["refused for two that are not local: fast", times(3, "URR"), 100, "udd"],
+    ["one of the two not often enough yet", ["UTR", "URR", "URR"], 100, "u??"],
+    [
+      "silence breaks a row of refusals, for the fast rule",
+      ["URR", "URR", "UTT", "URR"],
+      100,
+      "u??",
+    ],
+    ["a dropped connection does not", ["URR", "URR", "UCC", "URR"], 100, "udd"],
+    ["max_failures as configured", times(5, "RRR"), 10, "ddd", limits({ maxFailures: 5 })],
+    ["… one fewer", times(4, "RRR"), 10, "???", limits({ maxFailures: 5 })],
     ["silence, three times in 200 ms: not yet", times(3, "TTT"), 100, "???"],
+    ["silence for down_after, but only twice", times(2, "TTT"), 3000, "???"],
     ["silence, three times and for down_after", times(4, "TTT"), 1000, "ddd"],
+    ["one look short of down_after", times(3, "TTT"), 1000, "???"],
+    ["down_after as configured", times(3, "TTT"), 1000, "ddd", limits({ downAfterMs: 2000 })],
     ["a good look starts the count again", ["RRR", "RRR", "UUU", "RRR", "RRR"], 100, "???"],
-    ["MISCONF counts as silence does", times(4, "MMM"), 1000, "ddd"],
-    ["loading, a planned switch: alive", times(9, "LSU"), 1000, "uuu"],
-    ["closed, busy, policy: nobody's vote", times(9, "CBP"), 1000, "???"],
-    ["an observer that failed has no vote", times(2, "XGA"), 1000, "???"],
-    ["the local relay silent for down_after: its machine is", times(4, "XUU"), 1000, "duu"],
-    ["another relay silent: an observer fault", times(9, "UXU"), 1000, "u?u"],
+    ["S07.4 MISCONF counts as silence does", times(4, "MMM"), 1000, "ddd"],
+    ["MISCONF, three times in 200 ms: not yet", times(3, "MMM"), 100, "???"],
+    ["silence and MISCONF are one row", ["TTT", "MMM", "TTT", "MMM"], 1000, "ddd"],
+    ["G11 loading shorter than loading_limit: alive", times(30, "LLL"), 1000, "uuu"],
+    ["G11 … for as long: down", times(31, "LLL"), 1000, "ddd"],
+    ["… no limit", times(99, "LLL"), 1000, "uuu", limits({ loadingLimitMs: 0 })],
+    [
+      "… loading begins anew after another answer",
+      [...times(30, "LLL"), "UUU", "LLL"],
+      1000,
+      "uuu",
+    ],
+    ["G10 busy with a script: nobody's vote, for ever", times(60, "BBB"), 1000, "???"],
+    ["… shorter than busy_limit", times(5, "BBB"), 1000, "???", limits({ busyLimitMs: 5000 })],
+    ["… for as long", times(6, "BBB"), 1000, "ddd", limits({ busyLimitMs: 5000 })],
+    ["a planned switch is alive", times(9, "SSS"), 1000, "uuu"],
+    ["closed, however often", times(9, "CCC"), 1000, "???"],
     ["what is neither good nor bad does not end a row", ["RRR", "RCC", "RRR", "RRR"], 100, "ddd"],
+    ["G12 policy, auth: no vote", times(9, "PAU"), 1000, "??u"],
+    ["G12 tls, dns: no vote", times(9, "EDU"), 1000, "??u"],
+    [
+      "an answer that no relay gives: no vote, also of the local relay",
+      times(2, "GUG"),
+      1000,
+      "?u?",
+    ],
+    ["an observer that failed has no vote", times(2, "XXX"), 1000, "???"],
+    ["G21 another relay silent: an observer fault", times(9, "UXU"), 1000, "u?u"],
+    ["the local relay silent for down_after: its machine is", times(4, "XUU"), 1000, "duu"],
+    ["… not for so long", times(3, "XUU"), 1000, "?uu"],
+    ["… not often enough", times(2, "XUU"), 3000, "?uu"],
+    ["not asked at all", times(4, "U"), 1000, "u??"],
   ];
-  test.each(cases)("%s", (_, rows, stepMs, expected) => {
-    const { votes } = verdict(rows, stepMs);
-    const letters = { up: "u", down: "d", abstain: "?" };
-    expect(config.vantages.map((vantage) => letters[votes[vantage] ?? "abstain"]).join("")).toBe(
-      expected,
-    );
+  test.each(cases)("%s", (_, rows, stepMs, expected, of = config) => {
+    expect(inShort(verdict(rows, stepMs, of).votes)).toBe(expected);
+  });
+
+  describe("S07.3 a primary that says it is a replica", () => {
+    const [sight, atMs] = looks([]);
+    const says = (role: NodeFacts["role"]) =>
+      take(
+        sight,
+        config.vantages.map((vantage) =>
+          observation(vantage, "a", { facts: facts({ role }), atMs }),
+        ),
+        atMs,
+      );
+    const since = (ms: number, role: NodeFacts["role"] = "replica") =>
+      inShort(
+        judge({ ...says(role), since: { "wrong-role:a": atMs - ms } }, a, config, atMs).votes,
+      );
+    test("not for down_after: up", () => expect(since(2999)).toBe("uuu"));
+    test("for down_after: down", () => expect(since(3000)).toBe("ddd"));
+    test("it says primary again: up", () => expect(since(9999, "primary")).toBe("uuu"));
+    test("nobody noted since when: up", () => {
+      expect(inShort(judge(says("replica"), a, config, atMs).votes)).toBe("uuu");
+    });
+    test("where looks are rare: two of them at least", () => {
+      const rare = groupConfig({ checkIntervalMs: 10_000 });
+      const wrong = { ...says("replica"), since: { "wrong-role:a": atMs - 19_999 } };
+      expect(judge(wrong, a, rare, atMs).up).toBe(3);
+      expect(judge(wrong, a, rare, atMs + 1).down).toBe(3);
+    });
+  });
+
+  test("suspicious: a bad look, or a dropped connection, that is no vote yet", () => {
+    expect(verdict(["UUU"]).suspicious).toBe(false);
+    for (const row of ["TUU", "UCU", "URU", "UMU"]) expect(verdict([row]).suspicious).toBe(true);
+    for (const row of ["UXU", "UPA", "UBL"]) expect(verdict([row]).suspicious).toBe(false);
+    expect(verdict(times(3, "RRR")).suspicious).toBe(false);
+  });
+});
+
+describe("a relay that does not answer, asked from several places", () => {
+  const places = ["group", "weur", "enam"];
+  /** Which of three places reach relay a, in each of `rows` looks a second apart. */
+  function asked(rows: readonly (readonly boolean[])[]) {
+    let sight: Sight = freshSight;
+    let atMs = BEGIN;
+    for (const row of rows) {
+      atMs += 1000;
+      const seen = row.map((reached, at) =>
+        observation("relay:a", "a", {
+          from: places[at] ?? "",
+          atMs,
+          class: reached ? "up" : "relay-unreachable",
+          relay: reached ? { stamp: { boot: "1", ms: atMs }, epoch: 1 } : null,
+        }),
+      );
+      sight = take(sight, seen, atMs);
+    }
+    return { sight, atMs, vote: judge(sight, a, config, atMs).votes["relay:a"] };
+  }
+  const rows = (count: number, row: readonly boolean[]) => Array.from({ length: count }, () => row);
+
+  test("all of them for down_after: the machine is silent", () => {
+    expect(asked(rows(4, [false, false, false])).vote).toBe("down");
+  });
+  test("one of three: they fail, not it; the vote is that of those who reach it", () => {
+    expect(asked(rows(9, [false, true, true])).vote).toBe("up");
+    expect(asked(rows(9, [true, false, true])).vote).toBe("up");
+  });
+  test("two of three: most of them, and what the third hears is no vote", () => {
+    expect(asked(rows(9, [false, false, true])).vote).toBe("down");
+  });
+  test("one of two is not most", () => {
+    expect(asked(rows(9, [false, true])).vote).toBe("up");
+  });
+  test("one look by several places is one step of the belief", () => {
+    const { sight } = asked(rows(3, [true, true, true]));
+    expect(sight.nodes.a?.["relay:a"]?.successes).toBe(3);
+  });
+  test("the hands are those of the place that heard from it last", () => {
+    const { sight, atMs } = asked([...rows(3, [true, true, true]), [false, true, false]]);
+    expect(relayBelief(sight, "a")).toMatchObject({ failures: 0, atMs });
+    expect(relayBelief(sight, "b")).toBeNull();
+  });
+  test("a stamp is kept while the relay does not answer, but with its age", () => {
+    const { sight, atMs } = asked([[true], [false]]);
+    const belief = relayBelief(sight, "a");
+    expect(belief).toMatchObject({ failures: 1, atMs: atMs - 1000 });
+    expect(belief?.facts?.stamp.ms).toBe(atMs - 1000);
   });
 });
 
@@ -77,20 +217,31 @@ describe("together", () => {
   test("G2, F8 one of three sees it down: not objectively down", () => {
     expect(verdict(times(9, "UUT"), 1000)).toMatchObject({ up: 2, down: 1, odown: false });
   });
-  test("two of three do: it is", () => {
+  test("F8 two of three do: it is", () => {
     expect(verdict(times(4, "UTT"), 1000)).toMatchObject({ up: 1, down: 2, odown: true });
   });
+  test("F8 all do", () => {
+    expect(verdict(times(4, "TTT"), 1000)).toMatchObject({ up: 0, down: 3, odown: true });
+  });
   test("F8 a tie is no majority: the quorum is reached, but as many see it up", () => {
-    const four = groupConfig({ ids: ["a", "b"], quorum: 1 });
-    expect(verdict(times(4, "UT"), 1000, four)).toMatchObject({ up: 1, down: 1, odown: false });
+    const two = groupConfig({ ids: ["a", "b"], quorum: 1 });
+    expect(verdict(times(4, "UT"), 1000, two)).toMatchObject({ up: 1, down: 1, odown: false });
   });
   test("S00.12 a quorum that cannot be reached", () => {
     const three = groupConfig({ quorum: 3 });
     expect(verdict(times(5, "RRU"), 100, three).odown).toBe(false);
   });
-  test("NOQUORUM: too few vantages answered", () => {
+  test("S00.14 a quorum of all: when all see it down", () => {
+    const three = groupConfig({ quorum: 3 });
+    expect(verdict(times(5, "RRR"), 100, three).odown).toBe(true);
+  });
+  test("S00.13 NOQUORUM: too few vantages answered", () => {
     expect(verdict(times(3, "RXX"), 100)).toMatchObject({ down: 1, authorised: false });
     expect(verdict(times(3, "RRX"), 100)).toMatchObject({ down: 2, authorised: true });
+    expect(verdict([], 100)).toMatchObject({ up: 0, down: 0, authorised: false });
+  });
+  test("a class that is no vote is an answer all the same", () => {
+    expect(verdict(times(3, "RPA"), 100)).toMatchObject({ down: 1, up: 0, authorised: true });
   });
   test("two machines: the relay beside the primary silent, the other sees nothing: down", () => {
     const two = groupConfig({ ids: ["a", "b"] });
@@ -98,18 +249,27 @@ describe("together", () => {
     expect(verdict(times(4, "XU"), 1000, two)).toMatchObject({ odown: false });
     expect(verdict(times(9, "XX"), 1000, two)).toMatchObject({ odown: false, authorised: false });
   });
+  test("the first bad look that still lasts, whoever saw it", () => {
+    expect(verdict(["UUU", "UTU", "TTU"], 1000).firstBadAtMs).toBe(BEGIN + 2000);
+    expect(verdict(["UTU", "UUU", "TUU"], 1000).firstBadAtMs).toBe(BEGIN + 3000);
+    expect(verdict(["UTU", "UUU"], 1000).firstBadAtMs).toBeNull();
+    expect(verdict(times(4, "XUU"), 1000).firstBadAtMs).toBe(BEGIN + 1000);
+  });
+
   test("votes to verdict, said once more in the simplest way", () => {
-    const letter = fc.constantFrom("U", "R", "T", "X", "B");
+    const letter = fc.constantFrom(...Object.keys(classes));
     const drawn = fc.tuple(letter, letter, letter, fc.integer({ min: 1, max: 3 }));
     fc.assert(
       fc.property(drawn, ([x, y, z, quorum]) => {
-        const of = groupConfig({ quorum });
-        const found = verdict(times(5, x + y + z), 1000, of);
-        const letters = [x, y, z];
-        const up = letters.filter((each) => each === "U").length;
-        const down =
-          letters.filter((each) => each === "R" || each === "T").length + Number(x === "X");
-        const heard = letters.filter((each, index) => each !== "X" || index === 0).length;
+        // For five seconds the same answers: past every threshold but that of loading.
+        const found = verdict(times(6, x + y + z), 1000, groupConfig({ quorum }));
+        const seen = [x, y, z];
+        const count = (of: string) => seen.filter((each) => of.includes(each)).length;
+        // Only the relay on the machine of a stands for it with its silence.
+        const machineSilent = x === "X" || x === "G";
+        const down = count("RTM") + Number(machineSilent);
+        const heard = 3 - count("XG") + Number(machineSilent);
+        const up = count("ULS");
         expect(found).toMatchObject({
           up,
           down,
@@ -117,32 +277,176 @@ describe("together", () => {
           authorised: heard >= 2,
         });
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("no bad look ever makes a verdict better, no good one worse", () => {
+    const rank = { down: 0, abstain: 1, up: 2 } as const;
+    const row = fc.array(fc.constantFrom("U", "R", "T", "M", "C"), { minLength: 3, maxLength: 3 });
+    const story = fc.array(
+      row.map((each) => each.join("")),
+      { maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(story, (rows) => {
+        const votes = (last: string) => verdict([...rows, last], 1000).votes;
+        const [better, worse] = [votes("UUU"), votes("RRR")];
+        for (const vantage of config.vantages) {
+          expect(better[vantage]).toBe("up");
+          expect(rank[worse[vantage] ?? "up"]).toBeLessThan(2);
+        }
+      }),
     );
   });
 });
 
-describe("what does not belong is dropped and counted", () => {
-  const cases = [
-    ["an unknown vantage", observation("relay:x", "a")],
-    ["an unknown node", observation("relay:a", "x")],
-    ["from the future", observation("relay:a", "a", { atMs: 2_000_000 })],
-  ] as const;
-  test.each(cases)("%s", (_, seen) => {
-    const sight = absorb(freshSight, [seen], config, 1_000_000);
-    expect(sight.dropped).toBe(1);
-    expect(judge(sight, a, config, 1_000_000).up).toBe(0);
+describe("replicas are witnesses", () => {
+  /** Node a silent for everybody since BEGIN + 1000; what b and c then say of themselves, three seconds later. */
+  function witnesses(says: Partial<NodeFacts> | null, row = "UTT", of: GroupConfig = config) {
+    const [first, firstBad] = looks([row], 1000, of);
+    const atMs = firstBad + 3000;
+    let sight = first;
+    for (let look = 1; look <= 3; look += 1) {
+      const at = firstBad + look * 1000;
+      const about = [...row].map((letter, index) =>
+        observation(`relay:${"abc"[index]}`, "a", { class: classes[letter] ?? "up", atMs: at }),
+      );
+      const replica =
+        says === null
+          ? []
+          : [observation("relay:b", "b", { facts: facts({ ...says }), atMs: at, tookMs: 0 })];
+      sight = take(sight, [...about, ...replica], at, of);
+    }
+    return witnessesOf(a, survey(sight, of, atMs), of);
+  }
+
+  const cases: readonly [string, Partial<NodeFacts>, readonly string[]][] = [
+    ["heard from it just now", { lastIoMs: 0 }, ["b"]],
+    ["heard 1001 ms after the first bad look, or more", { lastIoMs: 1000 }, ["b"]],
+    [
+      "heard a second after it: INFO counts whole seconds, so that may be before",
+      { lastIoMs: 2000 },
+      [],
+    ],
+    ["heard before it", { lastIoMs: 9000 }, []],
+    [
+      "link up proves nothing: behind a stopped primary it stays up",
+      { linkUp: true, lastIoMs: 3000 },
+      [],
+    ],
+    ["does not know when it heard", { lastIoMs: null }, []],
+    ["copies it right now", { syncing: true, lastIoMs: null }, ["b"]],
+    ["follows somebody else", { replicaOf: { host: "10.0.0.3", port: 6379 }, lastIoMs: 0 }, []],
+    ["follows another port", { replicaOf: { host: "10.0.0.1", port: 7000 }, lastIoMs: 0 }, []],
+    ["is a primary itself", { role: "primary", replicaOf: null, lastIoMs: 0 }, []],
+  ];
+  test.each(cases)("%s", (_, says, expected) => {
+    // The local relay answers, and has nothing to say of the node; or it is cut off with its machine.
+    expect(witnesses(says, "PTT")).toEqual(expected);
+    expect(witnesses(says, "XTT")).toEqual(expected);
+  });
+
+  test("waived: the relay on the primary's machine itself sees silence, or refusal", () => {
+    expect(witnesses({ lastIoMs: 0 }, "TTT")).toEqual([]);
+    expect(witnesses({ lastIoMs: 0 }, "RTT")).toEqual([]);
+    expect(witnesses({ lastIoMs: 0 }, "PTT")).toEqual(["b"]);
+  });
+  test("not waived by a relay elsewhere", () => {
+    expect(witnesses({ lastIoMs: 0 }, "PRR")).toEqual(["b"]);
+  });
+  test("nobody was seen bad: nobody is asked", () => {
+    expect(witnesses({ lastIoMs: 0 }, "UUU")).toEqual([]);
+  });
+  test("a replica that was not seen says nothing", () => {
+    expect(witnesses(null, "PTT")).toEqual([]);
+  });
+  test("NAT: by the address that replicas use, and by that of the configuration", () => {
+    const behind = nodeConfig("a", { replicationHost: "192.168.0.1", replicationPort: 7001 });
+    const of = groupConfig({ nodes: [behind, nodeConfig("b"), nodeConfig("c")] });
+    const at = (host: string, port: number) => {
+      const seen = (node: string, change: Partial<Observation>) =>
+        observation("relay:b", node, change);
+      let sight = take(freshSight, [seen("a", { class: "timeout", atMs: BEGIN })], BEGIN, of);
+      const says = facts({ replicaOf: { host, port }, lastIoMs: 0 });
+      sight = take(sight, [seen("b", { facts: says, atMs: BEGIN + 2000 })], BEGIN + 2000, of);
+      return witnessesOf(behind, survey(sight, of, BEGIN + 2000), of);
+    };
+    expect(at("192.168.0.1", 7001)).toEqual(["b"]);
+    expect(at("10.0.0.1", 6379)).toEqual(["b"]);
+    expect(at("192.168.0.1", 6379)).toEqual([]);
   });
 });
 
-test("the best belief is the newest good one, the local relay's where two are as new", () => {
-  const atMs = 1_000_000;
-  const look = (relay: string, runId: string, at: number) =>
-    observation(`relay:${relay}`, "a", { atMs: at, facts: facts({ runId }) });
-  const sight = absorb(
-    freshSight,
-    [look("a", "local", atMs), look("b", "far", atMs), look("c", "old", atMs - 10)],
-    config,
-    atMs,
-  );
-  expect(bestBelief(sight, a, config)?.facts?.runId).toBe("local");
+describe("what does not belong is dropped and counted, and changes no belief", () => {
+  const before = take(freshSight, [observation("relay:a", "a", { atMs: BEGIN })], BEGIN);
+  const bad = (change: Partial<Observation> & { vantage?: string; node?: string }) => {
+    const { vantage = "relay:a", node = "a", ...rest } = change;
+    return observation(vantage, node, { class: "refused", atMs: BEGIN + 10, ...rest });
+  };
+  const cases: readonly [string, Observation][] = [
+    ["an unknown vantage", bad({ vantage: "relay:x" })],
+    ["a region that has no vote here", bad({ vantage: "weur" })],
+    ["an unknown node", bad({ node: "x" })],
+    ["from the future", bad({ atMs: BEGIN + 101 })],
+    ["for an older epoch", bad({ epoch: 0 })],
+    ["asked for before a newer look", bad({ atMs: BEGIN + 20, tookMs: 21 })],
+    [
+      "a relay epoch absurdly ahead",
+      bad({ relay: { stamp: { boot: "1", ms: 1 }, epoch: 1_000_002 } }),
+    ],
+  ];
+  test.each(cases)("%s", (_, seen) => {
+    const after = take(before, [seen], BEGIN + 100);
+    expect(after.dropped).toBe(1);
+    expect(after.nodes).toEqual({ ...before.nodes });
+    expect(after.relays).toEqual(before.relays);
+    expect(after.lookAskedAtMs).toBe(before.lookAskedAtMs);
+  });
+  test("each of them is counted, and what belongs beside them is taken", () => {
+    const good = observation("relay:b", "a", { atMs: BEGIN + 50 });
+    const after = take(before, [...cases.map(([, seen]) => seen), good], BEGIN + 100);
+    expect(after.dropped).toBe(cases.length);
+    expect(judge(after, a, config, BEGIN + 100).up).toBe(2);
+  });
+  test("not dropped: just now, a later epoch, a relay epoch somewhat ahead, as old as the last", () => {
+    const right = [
+      observation("relay:a", "a", { atMs: BEGIN + 100 }),
+      observation("relay:b", "a", { atMs: BEGIN + 100, epoch: 2 }),
+      observation("relay:c", "a", {
+        atMs: BEGIN + 100,
+        relay: { stamp: { boot: "1", ms: 1 }, epoch: 1_000_001 },
+      }),
+      observation("relay:a", "a", { atMs: BEGIN }),
+    ];
+    expect(take(before, right, BEGIN + 100).dropped).toBe(0);
+  });
+  test("a look is as old as its question: an answer that took long shows nothing newer", () => {
+    const slow = observation("relay:a", "a", { atMs: BEGIN + 500, tookMs: 400 });
+    expect(take(before, [slow], BEGIN + 500).lookAskedAtMs).toBe(BEGIN + 100);
+  });
+});
+
+describe("the best belief", () => {
+  const look = (relay: string, runId: string, at: number, change: Partial<Observation> = {}) =>
+    observation(`relay:${relay}`, "a", { atMs: at, facts: facts({ runId }), ...change });
+  const best = (...seen: readonly Observation[]) =>
+    survey(take(freshSight, seen, BEGIN), config, BEGIN).a?.best?.facts?.runId;
+
+  test("the newest good one, the local relay's where two are as new", () => {
+    const far = look("b", "far", BEGIN);
+    expect(best(look("a", "local", BEGIN), far, look("c", "old", BEGIN - 10))).toBe("local");
+    expect(best(far, look("a", "local", BEGIN))).toBe("local");
+    expect(best(look("a", "local", BEGIN - 1), far)).toBe("far");
+  });
+  test("a bad one never, though it is newer", () => {
+    const bad = look("a", "bad", BEGIN, { class: "misconf" });
+    expect(best(bad, look("b", "good", BEGIN - 10))).toBe("good");
+    expect(best(bad)).toBeUndefined();
+  });
+  test("by when it was asked for, not by when it came in", () => {
+    expect(best(look("b", "slow", BEGIN, { tookMs: 50 }), look("c", "quick", BEGIN - 10))).toBe(
+      "quick",
+    );
+  });
 });
