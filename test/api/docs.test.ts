@@ -1,0 +1,10 @@
+/** docs/api.md is kept true: every operation is in it. */
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { operations } from "../../worker/api/operations.ts";
+
+const docs = readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8");
+
+it.each(operations.map(({ method, path }) => `${method} …${path}`))("%s is described", (line) => {
+  expect(docs).toContain(`| \`${line}\` |`);
+});
