@@ -156,6 +156,7 @@ describe("a configuration that was never right", () => {
       source: "none",
       keptAt: null,
       complaints: [complaint],
+      problem: "no configuration was ever right: nothing runs",
     });
     expect((await scene.cron()).outcome).toBe("ok");
     const [stats] = await scene.ask("a", ["INFO", "commandstats"]);

@@ -75,14 +75,14 @@ describe("an operator of three nodes", () => {
       expect(text).not.toBe("");
     }
     const { body } = await scene.api("/v1/groups/cache/events?after=1&limit=1");
-    expect(body).toEqual({ events: [all[1]] });
+    expect(body).toMatchObject({ events: [all[1]], oldest: 1 });
   });
 
   it("S05.1 a failover by hand works; a second call while it runs is refused with INPROG", async () => {
     const failover = () => scene.api("/v1/groups/cache/failover", { method: "POST", body: {} });
     const answers = await Promise.all([failover(), failover(), failover()]);
     const accepted = answers.filter(({ status }) => status === 202);
-    expect(accepted.map(({ body }) => body)).toEqual([{ accepted: true, epoch: 2 }]);
+    expect(accepted.map(({ body }) => body)).toMatchObject([{ accepted: true, epoch: 2 }]);
     for (const { status, body } of answers.filter((each) => !accepted.includes(each)))
       expect({ status, ...(body as object) }).toMatchObject({ status: 409, code: "INPROG" });
     await scene.eventually(
@@ -103,7 +103,7 @@ describe("an operator of three nodes", () => {
     expect(await scene.data(before, "SET", "kept", "yes")).toEqual({ result: "OK" });
     const target = before === "c" ? "b" : "c";
     const asked = await scene.api("/v1/groups/cache/failover", { body: { to: target } });
-    expect(asked).toEqual({ status: 202, body: { accepted: true, epoch: 3 } });
+    expect(asked).toMatchObject({ status: 202, body: { accepted: true, epoch: 3 } });
     await scene.steady(target);
     expect(await scene.data(target, "GET", "kept")).toEqual({ result: "yes" });
     const again = await scene.api("/v1/groups/cache/failover", { body: { to: target } });

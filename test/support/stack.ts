@@ -25,6 +25,10 @@ const quick = {
   retry_ms: 50,
   down_after_ms: 1000,
   failover_retry_ms: 300,
+  // What keeps one failover from following another: the tests that are about it say so.
+  grace_ms: 0,
+  cooldown_ms: 0,
+  max_failovers_per_hour: 0,
 };
 
 export type Scene = Awaited<ReturnType<typeof startScene>>;
@@ -156,7 +160,7 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
   const published = () =>
     eventually("everything to be published", async () => {
       const { epoch, rev, publishers } = await view();
-      const dns = publishers.dns?.key?.startsWith(`${epoch}:`);
+      const dns = publishers.dns?.key?.startsWith(`${epoch} `);
       return dns && publishers.kv?.key === `${epoch}.${rev}`;
     });
   /** The first answer of a relay that has just started may take longer than a look waits. */
