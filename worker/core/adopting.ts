@@ -45,13 +45,15 @@ export function adoptFirst(draft: Draft): void {
   }
   onlySince(draft, "first:", null);
   const epoch = draft.saved.highestEpoch + 1;
+  const followers = config.nodes.filter((node) => node !== only.node).map((node) => node.id);
   save(draft, {
     epoch,
     highestEpoch: epoch,
     primary: only.node.id,
     primaryRunId: only.facts?.runId ?? null,
     rev: 0,
-    readable: config.nodes.filter((node) => node !== only.node).map((node) => node.id),
+    readable: followers,
+    followed: followers,
   });
   const text = `${only.node.id} was found as primary, everyone else follows it`;
   tell(draft, "+monitor", only.node.id, text);

@@ -84,8 +84,7 @@ function candidateOf(
     cleanForMs: best === null || best.cleanSinceMs === null ? null : nowMs - best.cleanSinceMs,
     successes: best?.successes ?? 0,
     linkDownMs: facts?.linkDownMs ?? null,
-    // Kept through an outage: it is dropped only by a look that shows the primary up and the link down.
-    followed: saved.readable.includes(node.id),
+    followed: saved.followed.includes(node.id),
     lagBytes: facts === null || last === null ? null : bytesBehind(last, facts),
     syncing: facts?.syncing ?? false,
     loading: facts?.loading ?? false,

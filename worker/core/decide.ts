@@ -23,7 +23,7 @@ import { followConfig } from "./membership.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
-import { readableNow, sealStrangers } from "./repair.ts";
+import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
 import { answer } from "./requests.ts";
 import { see } from "./seeing.ts";
 import { expireStandstills } from "./standstill.ts";
@@ -56,6 +56,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     killScripts(draft);
     if (!draft.config.observeOnly) tellEpochs(draft);
     noteBaseline(draft);
+    noteFollowers(draft);
     setRoute(draft, routeState(draft), readableNow(draft));
   }
   publishDue(draft);

@@ -5,11 +5,22 @@
  * reply said so; one that was sent is never aborted, only replaced by an attempt at a higher epoch that
  * fences its candidate first; publishing is never waited for.
  */
-import { type Draft, enter, factsAfter, isPending, nodeOf, save, tell, wakeBy } from "./draft.ts";
+import {
+  type Draft,
+  enter,
+  factsAfter,
+  isPending,
+  nodeOf,
+  remember,
+  save,
+  tell,
+  wakeBy,
+} from "./draft.ts";
 import { crash } from "./electing.ts";
 import { begin, isAutomatic } from "./failover.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, Cost, Phase } from "./state.ts";
+import { primariesSeen } from "./topology.ts";
 import type { NodeConfig } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
@@ -75,6 +86,10 @@ export function promoted(
       lostBytes: null,
     },
   });
+  // Whoever else is a primary now was one before, and is no switch of somebody's that is not finished.
+  const seen = primariesSeen(draft);
+  const replicas = Object.entries(draft.sight.replicaRunIds).filter(([id]) => !seen.includes(id));
+  remember(draft, { replicaRunIds: Object.fromEntries(replicas) });
   tell(draft, "+promoted-slave", candidate, `${candidate} was seen as primary`);
   const text = `${saved.group} ${addressOf(nodeOf(config, from))} -> ${addressOf(nodeOf(config, candidate))}`;
   tell(draft, "+switch-master", candidate, text, {

@@ -168,6 +168,26 @@ function noteLostBytes(draft: Draft, id: string, old: NodeFacts): void {
   });
 }
 
+/** Notes who follows the primary, while it is seen: what is lost with it says nothing against a replica. */
+export function noteFollowers(draft: Draft): void {
+  const { config, saved, known } = draft;
+  const primary = nodeOf(config, saved.primary);
+  const head = factsOf(draft, saved.primary);
+  // While it loads, or is not judged after a restart, nobody can follow it.
+  if (primary === null || head?.role !== "primary" || head.loading) return;
+  if (head.runId !== saved.primaryRunId) return;
+  const followed = config.nodes
+    .filter(({ id }) => id !== primary.id)
+    .filter(({ id }) => {
+      const facts = factsOf(draft, id);
+      if (facts !== null) return followsNode(facts, primary) && facts.linkUp;
+      return saved.followed.includes(id) && known[id]?.verdict.odown !== true;
+    })
+    .map(({ id }) => id);
+  const same = followed.length === saved.followed.length;
+  if (!same || followed.some((id) => !saved.followed.includes(id))) save(draft, { followed });
+}
+
 /** Replicas that take reads: seen following the primary with the link up, often enough in a row. */
 export function readableNow(draft: Draft): readonly string[] {
   const { config, saved, sight, known } = draft;

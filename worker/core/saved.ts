@@ -40,6 +40,7 @@ export function initialState(group: string): State {
       routeState: "down",
       routeDigest: "",
       readable: [],
+      followed: [],
       routeAtMs: 0,
       phase: { kind: "watching" },
       pending: [],
@@ -121,7 +122,13 @@ export function readSaved(json: string, group: string): ReadSaved {
 /** Version 1 had no operations, no baseline and no notes of phases. */
 function fromFirst(first: Saved): Saved {
   const { saved } = initialState(first.group);
-  return { ...saved, ...first, v: VERSION, phase: phaseOfFirst(first.phase) };
+  return {
+    ...saved,
+    ...first,
+    v: VERSION,
+    followed: first.readable,
+    phase: phaseOfFirst(first.phase),
+  };
 }
 
 function phaseOfFirst(phase: Phase): Phase {

@@ -176,7 +176,7 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
     data: { keys: facts?.keys, keysBefore: saved.baseline?.keys },
   }));
   seeRoleChange(draft, primary);
-  const stands = !odown && standing(draft) === "primary";
+  const stands = !odown && standing(draft) === "primary" && facts?.loading === false;
   for (const node of config.nodes) {
     if (node.id === primary.id || saved.downtimes[node.id] !== undefined) continue;
     const replica = factsOf(draft, node.id);

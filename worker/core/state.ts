@@ -163,6 +163,8 @@ export type Saved = {
   readonly routeDigest: string;
   /** Replicas that take reads. */
   readonly readable: readonly string[];
+  /** Replicas that followed, with the link up, when the primary was last seen: kept while it is not. */
+  readonly followed: readonly string[];
   readonly routeAtMs: number;
   readonly phase: Phase;
   readonly pending: readonly Pending[];
