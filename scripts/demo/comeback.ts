@@ -9,22 +9,33 @@
 import type { Failover } from "./failover.ts";
 import type { Figures, Row, World } from "./round.ts";
 import { key } from "./sequence.ts";
-import { direct, routeNow, until } from "./watch.ts";
+import { direct, eventsAfter, followEvents, routeNow, until } from "./watch.ts";
 
 const SEALED = 1_000_000;
 
-/** Starts the old primary again; ends when it follows and the route sends reads to it. */
+/** Starts the old primary again; ends when it follows and takes reads. What it threw away is told. */
 export async function comeback(world: World, { killed, promoted }: Failover): Promise<void> {
   const { stack, signal } = world;
   const old = stack.redis[killed];
   const now = stack.redis[promoted];
   if (old === undefined || now === undefined) throw new Error(`no node ${killed} or ${promoted}`);
+  const lastSeq = (await eventsAfter(stack, 0)).at(-1)?.seq ?? 0;
   const startedAtMs = Date.now();
   await old.start();
   const row = (atMs: number, what: string, text: string, tone: Row["tone"] = "good") =>
     world.row({ ms: atMs - startedAtMs, what, text, tone });
   const redis = await direct(old.port);
   const options = { everyMs: 10, signal };
+  const over = new AbortController();
+  const losses = followEvents(
+    stack,
+    lastSeq,
+    ({ name, text, data }, atMs) => {
+      const tone = data.lostBytes === "unknown" ? "plain" : "bad";
+      if (name === "+lost-writes") row(atMs, name, text, tone);
+    },
+    { everyMs: 25, signal: AbortSignal.any([signal, over.signal]) },
+  );
   try {
     const { kind } = await redis.role();
     row(Date.now(), "started", `redis-server ${killed} is back and says: ${kind}`, "bad");
@@ -71,6 +82,8 @@ export async function comeback(world: World, { killed, promoted }: Failover): Pr
       ),
     ]);
   } finally {
+    over.abort();
+    await losses;
     redis.close();
   }
 }
