@@ -66,9 +66,11 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     regionBlind: new Set(),
     clients: [],
     writes: [],
+    asked: 0,
     replies: [],
     events: [],
     decisions: 0,
+    verbs: 0,
     checks,
     story: withStory ? { lines: [] } : null,
     voided: new Set(),
@@ -109,7 +111,7 @@ function populate(
     });
     if (at > 0) linked(world, node, first);
     const relay = newRelay(node.name, node.spot, node, 1 + (random.next() - 0.5) * 0.02);
-    relay.connected = random.chance(connected);
+    relay.connects = random.chance(connected);
     world.relays.set(node.name, relay);
   }
 }

@@ -6,7 +6,8 @@
 import { buildWorld } from "./build.ts";
 import { createChecks } from "./check/checks.ts";
 import type { Violation } from "./check/ledger.ts";
-import { runUntil } from "./queue.ts";
+import { live } from "./episodes.ts";
+import { randomFrom } from "./random.ts";
 
 export type Result = {
   readonly seed: number;
@@ -23,7 +24,7 @@ export function runSeed(seed: number, minutes: number, withStory = false): Resul
   const checks = createChecks(seed % CLOSELY === 0);
   const world = buildWorld(seed, checks, withStory);
   try {
-    runUntil(world.queue, minutes * 60_000);
+    live(world, randomFrom(seed).fork("episodes"), minutes * 60_000);
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     checks.violate("throws", text.split("\n").slice(0, 4).join(" | "));

@@ -6,7 +6,7 @@
  */
 import type { Decision, Input, Saved, State } from "../../../worker/core/state.ts";
 import type { GroupConfig, NodeConfig, RelayAction } from "../../../worker/core/types.ts";
-import { isAutomatic, type Ledger, type Sighted, violate } from "./ledger.ts";
+import { isAutomatic, type Ledger, type Life, type Sighted, violate } from "./ledger.ts";
 import { count, streamsOf, surelyHeardBy } from "./recount.ts";
 
 export type Judged = {
@@ -20,6 +20,7 @@ export type Judged = {
   readonly tilt: boolean;
   readonly paused: boolean;
   readonly clockJumped: boolean;
+  readonly life: Life;
 };
 
 const HOUR_MS = 3_600_000;
@@ -57,7 +58,7 @@ function begun(ledger: Ledger, judged: Judged, attempt: Attempt): void {
     if ((before.downtimes[attempt.from ?? ""]?.untilMs ?? 0) > nowMs)
       wrong("downtime", "began for a node in downtime");
   checkPace(ledger, judged, wrong);
-  if (from !== undefined) checkVotes(ledger, judged, from, cause, wrong);
+  if (from !== undefined) checkVotes(judged, from, cause, wrong);
 }
 
 type Wrong = (rule: string, text: string) => void;
@@ -81,13 +82,12 @@ function checkPace(ledger: Ledger, { nowMs, config, before, input }: Judged, wro
 }
 
 function checkVotes(
-  ledger: Ledger,
-  { config, nowMs }: Judged,
+  { config, nowMs, life }: Judged,
   from: NodeConfig,
   cause: string,
   wrong: Wrong,
 ): void {
-  const { down, up, heard } = count(ledger, config, from.id, nowMs);
+  const { down, up, heard } = count(life, config, from.id, nowMs);
   const all = config.vantages.length;
   if (heard * 2 <= all) wrong("quorum", `began with ${heard} of ${all} vantages heard`);
   if (cause !== "odown") return;
@@ -96,18 +96,18 @@ function checkVotes(
       "quorum",
       `began with at most ${down} of ${all} for down, ${up} surely for up, quorum ${config.quorum}`,
     );
-  checkWitnesses(ledger, config, from, nowMs, wrong);
+  checkWitnesses(life, config, from, nowMs, wrong);
 }
 
 function checkWitnesses(
-  ledger: Ledger,
+  life: Life,
   config: GroupConfig,
   from: NodeConfig,
   nowMs: number,
   wrong: Wrong,
 ): void {
   const address = `${from.replicationHost}:${from.replicationPort}`;
-  const heard = surelyHeardBy(ledger, config, from.id, address, nowMs);
+  const heard = surelyHeardBy(life, config, from.id, address, nowMs);
   if (heard.length > 0)
     wrong("witness", `goes on though ${heard.join(", ")} hears from ${from.id}`);
 }
@@ -143,11 +143,11 @@ function promoting(ledger: Ledger, judged: Judged, action: Promote): void {
   if (attempt.cause !== "odown") return;
   const from = config.nodes.find(({ id }) => id === attempt.from);
   if (from === undefined) return;
-  const { up } = count(ledger, config, from.id, nowMs);
+  const { up } = count(judged.life, config, from.id, nowMs);
   const nobodyLost = before.maybePromoted.every((id) => id === node);
   if (up * 2 > config.vantages.length && nobodyLost)
     wrong("primary-up", `was ordered though ${up} vantages see ${from.id} as a primary that is up`);
-  if (nobodyLost) checkWitnesses(ledger, config, from, nowMs, wrong);
+  if (nobodyLost) checkWitnesses(judged.life, config, from, nowMs, wrong);
   checkFitness(ledger, judged, node, from, wrong);
 }
 
@@ -176,7 +176,7 @@ function checkLease(ledger: Ledger, judged: Judged, from: string | null, wrong: 
 /** Nobody whose data is surely not what it should be, without an operator's word. */
 function checkFitness(
   ledger: Ledger,
-  { config, decision }: Judged,
+  { config, decision, life }: Judged,
   node: string,
   from: NodeConfig,
   wrong: Wrong,
@@ -191,14 +191,14 @@ function checkFitness(
   if (facts.loading) wrong("unfit", "is of one that loads its data");
   if (facts.syncing) wrong("unfit", "is of one in its first synchronisation");
   if ((configured.priority ?? facts.priority) === 0) wrong("unfit", "is of one with priority 0");
-  const lastUpMs = ledger.lastGood.get(from.id);
+  const lastUpMs = ledger.seenPrimary.get(from.id);
   if (facts.role !== "replica" || facts.linkUp || lastUpMs === undefined) return;
   if (facts.linkDownMs === null || config.maxLinkDownMs === 0) return;
   const brokenMs = virtualMs - facts.linkDownMs;
   const aloneMs = lastUpMs - brokenMs;
   // Only what this life could see: an older one may have died before it noticed.
-  const watched = ledger.lifeSinceMs + 2 * config.checkIntervalMs < brokenMs;
-  const seen = streamsOf(ledger, from.id, config.vantages[0] ?? "").length > 0;
+  const watched = life.sinceMs + 2 * config.checkIntervalMs < brokenMs;
+  const seen = streamsOf(life, from.id, config.vantages[0] ?? "").length > 0;
   if (watched && seen && aloneMs > config.maxLinkDownMs + 2000 + 2 * config.checkIntervalMs)
     wrong(
       "stale-replica",

@@ -14,7 +14,7 @@ import { bootOf, clockOf } from "../world/relay.ts";
 import type { Instance, RedisNode, Relay, World } from "../world/types.ts";
 import { checkActions, checkExecuted, checkSent, checkTaken } from "./actions.ts";
 import { checkAttempts, type Judged } from "./attempts.ts";
-import { type Ledger, newLedger, violate } from "./ledger.ts";
+import { type Ledger, lifeOf, newLedger, violate } from "./ledger.ts";
 import { note } from "./recount.ts";
 import { checkPublish, checkSaved, fellBack } from "./routes.ts";
 import { checkState } from "./states.ts";
@@ -28,7 +28,6 @@ export type Checks = ReturnType<typeof createChecks>;
 export function createChecks(closely: boolean) {
   const ledger: Ledger = newLedger();
   let world: World | null = null;
-  let lastNowMs: number | null = null;
   /** What is expected of the group now, beside the rules: told by the episode that runs. */
   let watcher: ((judged: Judged) => void) | null = null;
   const at = () => {
@@ -40,28 +39,20 @@ export function createChecks(closely: boolean) {
     return world;
   };
 
-  /** What the life before was shown means nothing to the next one. */
-  function newLife(group: Instance): void {
-    if (ledger.life === group.id) return;
-    ledger.life = group.id;
-    ledger.lifeSinceMs = ledger.nowMs;
-    ledger.streams.clear();
-    ledger.openSince.clear();
-    ledger.tiltUntilMs = null;
-    lastNowMs = null;
-  }
-
   function decided(group: Instance, input: Input, decision: Decision, nowMs: number): void {
-    const { config: deployed } = here();
-    newLife(group);
-    if (lastNowMs !== null && nowMs < lastNowMs) {
-      ledger.tiltUntilMs = nowMs + TILT_MS;
-      ledger.streams.clear();
+    const { config: deployed, storage } = here();
+    if (closely) checkTwice(group.state, input, decision, nowMs);
+    const life = lifeOf(ledger, group.id);
+    if (life.lastNowMs !== null && nowMs < life.lastNowMs) {
+      life.tiltUntilMs = nowMs + TILT_MS;
+      life.streams.clear();
     }
-    lastNowMs = nowMs;
-    const tiltMs = ledger.tiltUntilMs;
+    life.lastNowMs = nowMs;
+    const tiltMs = life.tiltUntilMs;
     const tilt = tiltMs !== null && nowMs < tiltMs && tiltMs - nowMs <= TILT_MS;
-    note(ledger, input.observations);
+    note(ledger, life, input.observations);
+    // Of what is decided on an old state nothing is written, and so nothing is done.
+    if (group.version !== storage.version) return;
     const before = group.state.saved;
     for (const { action, kind } of input.outcomes) {
       const permit = ledger.permits.get(action);
@@ -82,13 +73,13 @@ export function createChecks(closely: boolean) {
       tilt,
       paused: paused !== null && (paused.untilMs === null || paused.untilMs > nowMs),
       clockJumped: world?.clockWentForward === true,
+      life,
     };
     checkAttempts(ledger, judged);
     checkActions(ledger, judged);
     checkState(ledger, judged);
     watcher?.(judged);
-    if (closely) checkTwice(group.state, input, decision, nowMs);
-    ledger.lastDecisionMs = ledger.nowMs;
+    life.lastDecisionMs = ledger.nowMs;
   }
 
   function checkTwice(state: State, input: Input, decision: Decision, nowMs: number): void {

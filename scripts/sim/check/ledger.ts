@@ -26,19 +26,24 @@ export type Stream = {
   replicaSinceMs: number | null;
 };
 
+/** What one life of the Group was shown: the next one begins with nothing. */
+export type Life = {
+  readonly sinceMs: number;
+  readonly streams: Map<string, Map<string, Stream>>;
+  lastDecisionMs: number | null;
+  /** By the Group's clock. */
+  lastNowMs: number | null;
+  tiltUntilMs: number | null;
+  readonly openSince: Map<string, { since: number; looks: number }>;
+};
+
 export type Ledger = {
   readonly violations: Violation[];
   nowMs: number;
-  /** The life whose looks `streams` holds: a new one begins with nothing. */
-  life: number;
-  lifeSinceMs: number;
-  readonly streams: Map<string, Map<string, Stream>>;
-  lastDecisionMs: number | null;
-  tiltUntilMs: number | null;
+  readonly lives: Map<number, Life>;
   /** Last sight of each node as a primary, and its last facts. */
   readonly seenPrimary: Map<string, number>;
   readonly lastFacts: Map<string, { readonly facts: NodeFacts; readonly virtualMs: number }>;
-  readonly lastGood: Map<string, number>;
 
   highestSaved: number;
   saved: { readonly epoch: number; readonly rev: number };
@@ -65,7 +70,6 @@ export type Ledger = {
   failoversAtMs: number[];
   lastAbortedAtMs: number | null;
   phase: { readonly kind: PhaseKind; readonly epoch: number; ranMs: number } | null;
-  readonly openSince: Map<string, { since: number; looks: number }>;
 
   /** What each relay took, by its id. */
   readonly relayEpochs: Map<string, number>;
@@ -81,14 +85,9 @@ export function newLedger(): Ledger {
   return {
     violations: [],
     nowMs: 0,
-    life: 0,
-    lifeSinceMs: 0,
-    streams: new Map(),
-    lastDecisionMs: null,
-    tiltUntilMs: null,
+    lives: new Map(),
     seenPrimary: new Map(),
     lastFacts: new Map(),
-    lastGood: new Map(),
     highestSaved: 0,
     saved: { epoch: 0, rev: 0 },
     savedIds: new Set(),
@@ -110,13 +109,32 @@ export function newLedger(): Ledger {
     failoversAtMs: [],
     lastAbortedAtMs: null,
     phase: null,
-    openSince: new Map(),
     relayEpochs: new Map(),
     executed: new Map(),
     opened: new Map(),
     acknowledged: new Map(),
     doubly: 0,
   };
+}
+
+const MOST_LIVES = 6;
+
+export function lifeOf(ledger: Ledger, id: number): Life {
+  let life = ledger.lives.get(id);
+  if (life === undefined) {
+    life = {
+      sinceMs: ledger.nowMs,
+      streams: new Map(),
+      lastDecisionMs: null,
+      lastNowMs: null,
+      tiltUntilMs: null,
+      openSince: new Map(),
+    };
+    ledger.lives.set(id, life);
+    for (const old of ledger.lives.keys())
+      if (ledger.lives.size > MOST_LIVES) ledger.lives.delete(old);
+  }
+  return life;
 }
 
 export function violate(ledger: Ledger, rule: string, text: string): void {

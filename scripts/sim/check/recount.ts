@@ -6,19 +6,19 @@
  * its newest look says so.
  */
 import type { GroupConfig, Observation } from "../../../worker/core/types.ts";
-import type { Ledger, Sighted, Stream } from "./ledger.ts";
+import type { Ledger, Life, Sighted, Stream } from "./ledger.ts";
 
 const GOOD = ["up", "loading", "switching"];
 const BAD = ["refused", "timeout", "misconf"];
 const BLIND = ["relay-unreachable", "malformed"];
 
 /** Takes in what a life was shown. */
-export function note(ledger: Ledger, observations: readonly Observation[]): void {
+export function note(ledger: Ledger, life: Life, observations: readonly Observation[]): void {
   for (const seen of observations as readonly Sighted[]) {
-    let ofNode = ledger.streams.get(seen.node);
+    let ofNode = life.streams.get(seen.node);
     if (ofNode === undefined) {
       ofNode = new Map();
-      ledger.streams.set(seen.node, ofNode);
+      life.streams.set(seen.node, ofNode);
     }
     const key = `${seen.vantage} ${seen.from}`;
     const before = ofNode.get(key);
@@ -29,7 +29,6 @@ export function note(ledger: Ledger, observations: readonly Observation[]): void
     const { facts } = seen;
     if (facts === null) continue;
     ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
-    if (GOOD.includes(seen.class)) ledger.lastGood.set(seen.node, seen.virtualMs);
     if (facts.role === "primary") ledger.seenPrimary.set(seen.node, seen.virtualMs);
     else ledger.sealedSince.delete(seen.node);
   }
@@ -62,10 +61,10 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
 export type Count = { readonly down: number; readonly up: number; readonly heard: number };
 
 /** At most so many vantages could call the node down, and at least so many saw it up. */
-export function count(ledger: Ledger, config: GroupConfig, node: string, nowMs: number): Count {
+export function count(life: Life, config: GroupConfig, node: string, nowMs: number): Count {
   let [down, up, heard] = [0, 0, 0];
   for (const vantage of config.vantages) {
-    const streams = streamsOf(ledger, node, vantage);
+    const streams = streamsOf(life, node, vantage);
     const local = isLocal(config, vantage, node);
     if (streams.some((each) => couldBeDown(each, config, local, nowMs))) down += 1;
     if (streams.length > 0 && streams.every(saysUp)) up += 1;
@@ -74,8 +73,8 @@ export function count(ledger: Ledger, config: GroupConfig, node: string, nowMs: 
   return { down, up, heard };
 }
 
-export const streamsOf = (ledger: Ledger, node: string, vantage: string): Stream[] =>
-  [...(ledger.streams.get(node)?.values() ?? [])].filter((each) => each.vantage === vantage);
+export const streamsOf = (life: Life, node: string, vantage: string): Stream[] =>
+  [...(life.streams.get(node)?.values() ?? [])].filter((each) => each.vantage === vantage);
 
 const isLocal = (config: GroupConfig, vantage: string, node: string) =>
   config.relays.some(({ id, local }) => `relay:${id}` === vantage && local.includes(node));
@@ -111,13 +110,13 @@ function couldBeDown(stream: Stream, config: GroupConfig, local: boolean, nowMs:
  * nobody is there.
  */
 export function surelyHeardBy(
-  ledger: Ledger,
+  life: Life,
   config: GroupConfig,
   primary: string,
   address: string,
   nowMs: number,
 ): readonly string[] {
-  const streams = [...(ledger.streams.get(primary)?.values() ?? [])];
+  const streams = [...(life.streams.get(primary)?.values() ?? [])];
   const lost = streams
     .map((each) => each.firstBadMs ?? each.firstBlindMs)
     .filter((atMs) => atMs !== null);
@@ -128,7 +127,7 @@ export function surelyHeardBy(
   return config.nodes
     .filter(({ id }) => id !== primary)
     .filter(({ id }) => {
-      const views = [...(ledger.streams.get(id)?.values() ?? [])].filter(
+      const views = [...(life.streams.get(id)?.values() ?? [])].filter(
         ({ last }) => last.class === "up" && last.facts !== null,
       );
       return (

@@ -34,9 +34,18 @@ export function checkSaved(
   ledger.highestSaved = saved.highestEpoch;
   ledger.baseline = saved.baseline;
   commitActions(ledger, actions);
+  for (const { name, data } of events)
+    if (name === "+raise-epoch" && typeof data.from === "string")
+      renamed(ledger, data.from, saved.primary ?? "");
   follow(ledger, before, saved);
   seen(ledger, before, saved);
   for (const event of events) count(ledger, event.name, event.atMs, event.data);
+}
+
+/** The same node under another name: what was seen of it holds. */
+function renamed(ledger: Ledger, from: string, to: string): void {
+  const seenMs = ledger.seenPrimary.get(from);
+  if (seenMs !== undefined) ledger.seenPrimary.set(to, seenMs);
 }
 
 /** Notes when each part of an attempt began. */
@@ -69,10 +78,8 @@ function seen(ledger: Ledger, before: Saved | null, saved: Saved): void {
   if (saved.primary !== null) ledger.everHadPrimary = true;
   else if (ledger.everHadPrimary) violate(ledger, "route-lost", "the primary in force is nobody");
   if (saved.primary === null || before?.primary === saved.primary) return;
-  const renamed = before?.keptNodes.some(({ id }) => id === before.primary) === true;
   const seenMs = ledger.seenPrimary.get(saved.primary);
   const orderedMs = ledger.ordered.get(saved.epoch) ?? 0;
-  if (renamed && !ledger.ordered.has(saved.epoch) && seenMs === undefined) return;
   if (seenMs === undefined || seenMs < orderedMs)
     violate(
       ledger,

@@ -48,13 +48,15 @@ function checkSizes(ledger: Ledger, { decision, config, input }: Judged): void {
 /** Of a node nothing is believed that is older than what was believed before, or of an older epoch. */
 function checkBeliefs(ledger: Ledger, { before, state, decision, input, nowMs }: Judged): void {
   const after = decision.state.sight;
+  // The clock went back, or nobody looked for long: what was believed is forgotten.
+  const restarts = nowMs < (state.sight.lastDecisionAtMs ?? 0);
   for (const [node, beliefs] of Object.entries(after.nodes)) {
     const was = state.sight.nodes[node];
     for (const [vantage, belief] of Object.entries(beliefs)) {
       const old = was?.[vantage];
       if (belief.atMs > nowMs)
         violate(ledger, "stale-look", `${vantage} of ${node} is from the future`);
-      if (old !== undefined && belief.askedAtMs < old.askedAtMs)
+      if (old !== undefined && !restarts && belief.askedAtMs < old.askedAtMs)
         violate(ledger, "stale-look", `${vantage} of ${node} is older than what was believed`);
     }
   }
@@ -76,7 +78,7 @@ function checkBeliefs(ledger: Ledger, { before, state, decision, input, nowMs }:
 }
 
 /** Every phase has a deadline and a way out, also when nobody answers. */
-function checkPhase(ledger: Ledger, { decision, config, tilt }: Judged): void {
+function checkPhase(ledger: Ledger, { decision, config, tilt, life }: Judged): void {
   const { phase } = decision.state.saved;
   if (phase.kind === "watching") {
     ledger.phase = null;
@@ -84,7 +86,7 @@ function checkPhase(ledger: Ledger, { decision, config, tilt }: Judged): void {
   }
   const { epoch } = phase.attempt;
   const same = ledger.phase?.kind === phase.kind && ledger.phase.epoch === epoch;
-  const gapMs = ledger.lastDecisionMs === null ? 0 : ledger.nowMs - ledger.lastDecisionMs;
+  const gapMs = life.lastDecisionMs === null ? 0 : ledger.nowMs - life.lastDecisionMs;
   // Time counts while it looks: neither sleep nor a clock that cannot be trusted is the phase's fault.
   const ran = tilt ? 0 : Math.min(gapMs, 2 * config.checkIntervalMs + 2000);
   const ranMs = same ? (ledger.phase?.ranMs ?? 0) + ran : 0;
@@ -109,7 +111,7 @@ function checkPhase(ledger: Ledger, { decision, config, tilt }: Judged): void {
 
 /** A primary that is not the one in force does not stay open while somebody beside it could seal it. */
 function checkStrangers(ledger: Ledger, judged: Judged): void {
-  const { decision, config, input, paused, tilt } = judged;
+  const { decision, config, input, paused, tilt, life } = judged;
   const { saved } = decision.state;
   const stands = ledger.lastFacts.get(saved.primary ?? "");
   const quiet = paused || tilt || config.observeOnly || saved.phase.kind !== "watching";
@@ -124,13 +126,13 @@ function checkStrangers(ledger: Ledger, judged: Judged): void {
       seen?.class === "up" &&
       seen.facts?.role === "primary" &&
       (seen.facts.minReplicasToWrite ?? 0) < 1_000_000;
-    const was = ledger.openSince.get(id);
+    const was = life.openSince.get(id);
     if (!open || quiet || !inForce) {
-      ledger.openSince.delete(id);
+      life.openSince.delete(id);
       continue;
     }
     const now = { since: was?.since ?? ledger.nowMs, looks: (was?.looks ?? 0) + 1 };
-    ledger.openSince.set(id, now);
+    life.openSince.set(id, now);
     const mostMs = 40_000 + 2 * config.checkIntervalMs;
     if (now.looks > 6 && ledger.nowMs - now.since > mostMs)
       violate(

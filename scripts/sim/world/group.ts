@@ -152,7 +152,7 @@ function decided(world: World, group: Instance, observations: readonly Observati
   const requests = group.asked;
   const outcomes = group.outcomes;
   const connected = [...world.relays.values()]
-    .filter((relay) => relay.connected && relay.life === "up")
+    .filter((relay) => relay.socket.open)
     .map(({ id }) => id);
   const input = { observations, outcomes, requests, connected };
   const nowMs = groupNow(world);

@@ -124,7 +124,9 @@ function askOthers(world: World, relay: Relay): void {
 
 /** The relay is gone or stands still: its guard seals after a quarter of a lease without a beat. */
 export function guardSeals(world: World, relay: Relay): void {
-  if (world.config.fencing !== "lease" || !relay.guard) return;
+  if (world.config.fencing !== "lease") return;
+  // With both of them gone nothing is promised.
+  if (!relay.guard) return void world.voided.add("lease");
   const { boots } = relay;
   after(world.queue, leaseMs(world) / 4, () => {
     if (relay.boots !== boots || relay.life === "up" || relay.spot.down || !relay.guard) return;

@@ -242,9 +242,13 @@ function distorted(world: World, observations: Observation[]): Observation[] {
         : seen,
     );
   }
-  if (replay !== null && replay.left > 0) {
+  if (replay === null) return told;
+  replay.kept ??= told.filter((seen) => seen.vantage === replay.vantage);
+  if (world.queue.nowMs >= replay.fromMs && replay.left > 0) {
     replay.left -= 1;
-    told = [...told.filter((seen) => seen.vantage !== replay.vantage), ...replay.kept];
+    // Instead of what it sees now, or after it.
+    const rest = told.filter((seen) => seen.vantage !== replay.vantage);
+    told = [...(replay.left % 2 === 0 ? rest : told), ...replay.kept];
   }
   return told;
 }

@@ -132,9 +132,9 @@ export function start(world: World, node: RedisNode, how: Restart): void {
     node.secondOffset = null;
   }
   node.link.downSinceMs = null;
-  const { turn } = node;
+  const { runs } = node;
   const ready = () => {
-    if (node.turn !== turn || node.life === "dead") return;
+    if (node.runs !== runs || node.life === "dead") return;
     if (node.life === "loading") node.life = "up";
     if (node.follow !== null) seekPrimary(world, node);
   };

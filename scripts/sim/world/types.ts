@@ -122,9 +122,10 @@ export type Relay = {
   lie: { readonly node: string; readonly kind: Lie; left: number } | null;
   /** Nodes that this relay cannot reach, by name. */
   readonly blind: Set<string>;
-  /** Holds a connection to the Group and tells at once what it sees. */
-  connected: boolean;
-  lastPushed: string;
+  /** Holds a connection to the Group, and tells at once what it sees. */
+  connects: boolean;
+  /** The Group's end of it. */
+  readonly socket: { open: boolean; heardMs: number; said: string };
   guard: boolean;
   /** Refuses promotions until then, in virtual time: kept on disk. */
   promisedUntilMs: number;
@@ -214,7 +215,13 @@ export type World = {
   cron: "good" | "skipped" | "doubled";
   death: { readonly point: DeathPoint; left: number; readonly supersede: boolean } | null;
   /** What a place says instead of what it sees: an older look once more. */
-  replay: { readonly vantage: string; kept: readonly Observation[]; left: number } | null;
+  replay: {
+    readonly vantage: string;
+    /** What is said again, kept from the first look after the fault began. */
+    kept: readonly Observation[] | null;
+    left: number;
+    readonly fromMs: number;
+  } | null;
   /** A look that comes with the next one. */
   late: Observation[];
   regionLie: {
@@ -226,9 +233,12 @@ export type World = {
   regionBlind: Set<string>;
   readonly clients: Client[];
   readonly writes: Write[];
+  asked: number;
   readonly replies: Reply[];
   events: GroupEvent[];
   decisions: number;
+  /** Verbs that left the Group. */
+  verbs: number;
   readonly checks: Checks;
   readonly story: Story | null;
   /** Bumped when something foreign or destructive makes a promise void; see `check/`. */

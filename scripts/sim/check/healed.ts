@@ -1,0 +1,88 @@
+/**
+ * What a group has to be once nothing is wrong any more, and for how long it may take to become so.
+ */
+import { routeOf } from "../../../worker/core/route.ts";
+import type { GroupConfig } from "../../../worker/core/types.ts";
+import { currentInstance } from "../world/group.ts";
+import { commonLength } from "../world/history.ts";
+import { isSealed } from "../world/redis.ts";
+import { isPrimary } from "../world/replication.ts";
+import type { RedisNode, World } from "../world/types.ts";
+
+/** What is still missing; null: the group is whole. */
+export function missing(world: World): string | null {
+  const { saved } = world.storage;
+  if (saved === null || saved.primary === null) return "nobody is primary";
+  if (saved.phase.kind !== "watching") return `the phase is ${saved.phase.kind}`;
+  if (saved.paused !== null) return "it is paused";
+  if (Object.keys(saved.downtimes).length > 0) return "a node is in downtime";
+  const node = nodeNamed(world, saved.primary);
+  if (node === null) return `${saved.primary} is in force and not configured`;
+  if (node.life !== "up" || !isPrimary(node)) return `${node.name} is in force and no primary`;
+  if (isSealed(node)) return `${node.name} is in force and sealed`;
+  for (const { id } of world.config.nodes) {
+    const other = nodeNamed(world, id);
+    if (other === null || other === node) continue;
+    if (other.life !== "up") return `${id} is ${other.life}`;
+    if (isPrimary(other)) return `${id} is a primary too`;
+    if (other.follow !== node.address) return `${id} follows ${other.follow}`;
+    if (other.link.state !== "up") return `${id} has no link: ${other.link.state}`;
+    if (isSealed(other) && world.config.fencing === "none") return `${id} is sealed`;
+    if (!saved.readable.includes(id)) return `${id} takes no reads`;
+  }
+  if (saved.routeState !== "up") return `the route is ${saved.routeState}`;
+  if (saved.pending.length > 0) return `${saved.pending[0]?.kind} is pending`;
+  const route = routeOf(saved, world.config);
+  const { kv, dns } = world;
+  if (kv.route?.epoch !== route.epoch || kv.route.rev !== route.rev)
+    return `kv holds ${kv.route?.epoch}.${kv.route?.rev}, not ${route.epoch}.${route.rev}`;
+  if (world.config.dns !== null && dns.route?.primary?.host !== route.primary?.host)
+    return `dns points to ${dns.route?.primary?.host}`;
+  if (currentInstance(world) === null) return "no Group runs";
+  return null;
+}
+
+export function nodeNamed(world: World, id: string): RedisNode | null {
+  const node = world.config.nodes.find((each) => each.id === id);
+  return node === undefined ? null : (world.byAddress.get(`${node.host}:${node.port}`) ?? null);
+}
+
+/** Every replica holds what the primary holds, but for what is on its way. */
+export function diverged(world: World): string | null {
+  const primary = nodeNamed(world, world.storage.saved?.primary ?? "");
+  if (primary === null) return "there is no primary";
+  for (const { id } of world.config.nodes) {
+    const node = nodeNamed(world, id);
+    if (node === null || node === primary) continue;
+    if (commonLength(node, primary) < node.length) return `${id} holds what the primary does not`;
+    if (node.length < primary.length - 3)
+      return `${id} is ${primary.length - node.length} writes behind`;
+  }
+  return null;
+}
+
+/** How long healing may take: everything that may legitimately be waited for, one after another, and a spare. */
+export function healWithinMs(config: GroupConfig): number {
+  const { nodes, checkIntervalMs } = config;
+  const cronMs = 60_000;
+  const tiltMs = 30_000;
+  const attemptMs =
+    config.fenceWaitMs +
+    config.promoteTimeoutMs +
+    config.commandTtlMs +
+    2 * config.commandTimeoutMs +
+    2 * config.probeTimeoutMs +
+    (config.fencing === "lease" ? 1.02 * config.leaseMs + 1000 : 0);
+  const waitsMs =
+    config.failoverRetryMs +
+    config.primaryStartTimeoutMs +
+    config.adoptAfterMs +
+    config.graceMs +
+    config.downAfterMs +
+    config.loadingLimitMs +
+    2 * config.switchoverTimeoutMs;
+  const syncMs = 12_000 * nodes.length;
+  // A repair that failed is repeated after up to half a minute.
+  const repairMs = 35_000;
+  return cronMs + tiltMs + 3 * attemptMs + 2 * waitsMs + syncMs + repairMs + 10 * checkIntervalMs;
+}

@@ -1,0 +1,110 @@
+/**
+ * The story of a seed: faults for a while, alone, in pairs or many; then none, and the group has to heal; then quiet.
+ *
+ * Promises: first safety, then healing within a time that follows from the configuration, then nothing more.
+ */
+import { diverged, healWithinMs, missing } from "./check/healed.ts";
+import type { Fault } from "./faults/fault.ts";
+import { faultsByKind } from "./faults/list.ts";
+import { attend, mend } from "./mend.ts";
+import { after, runUntil } from "./queue.ts";
+import type { Random } from "./random.ts";
+import { tell, type World } from "./world/types.ts";
+
+const POLL_MS = 500;
+/** An episode needs so much time at least. */
+const LEAST_MS = 40_000;
+
+export function live(world: World, random: Random, untilMs: number): void {
+  if (!heals(world, untilMs)) return;
+  let number = 0;
+  while (world.queue.nowMs + LEAST_MS < untilMs && clean(world)) {
+    number += 1;
+    disturb(world, random.fork(`episode ${number}`));
+    if (!clean(world)) return;
+    mend(world);
+    if (!heals(world, untilMs) || !staysQuiet(world)) return;
+  }
+  if (clean(world)) runUntil(world.queue, untilMs);
+}
+
+const clean = (world: World): boolean => world.checks.ledger.violations.length === 0;
+
+/** Draws faults, begins each at its time, and ends each by the end. */
+function disturb(world: World, random: Random): void {
+  const windowMs = random.int(4000, 30_000);
+  const count = random.pick([1, 1, 2, 2, 2, 2, 2, 3, 4, 6]);
+  const faults: Fault[] = [];
+  for (let left = count; left > 0; left -= 1) faults.push(random.pick(random.pick(faultsByKind)));
+  tell(world, () => `---- ${faults.map(({ name }) => name).join(", ")} within ${windowMs} ms`);
+  for (const fault of faults) {
+    const startMs = count === 1 ? 0 : random.int(0, windowMs / 2);
+    const ms = random.int(500, windowMs - startMs);
+    after(world.queue, startMs, () => {
+      tell(world, () => `fault ${fault.name} for ${ms} ms`);
+      const end = fault.begin(world, random, ms);
+      after(world.queue, ms, end);
+    });
+  }
+  goOn(world, windowMs + 1);
+}
+
+/** Lets time pass, and stops at the first breach. */
+function goOn(world: World, ms: number): void {
+  const endMs = world.queue.nowMs + ms;
+  while (world.queue.nowMs < endMs && clean(world))
+    runUntil(world.queue, Math.min(endMs, world.queue.nowMs + POLL_MS));
+}
+
+/** True when the group is whole again; false when it is not, or the time of the seed is over. */
+function heals(world: World, untilMs: number): boolean {
+  const startMs = world.queue.nowMs;
+  const limitMs = startMs + healWithinMs(world.config);
+  const stableMs = 2 * world.config.checkIntervalMs + 2000;
+  let nextVisitMs = startMs + 1000;
+  let wholeMs: number | null = null;
+  for (;;) {
+    goOn(world, POLL_MS);
+    if (!clean(world)) return false;
+    const nowMs = world.queue.nowMs;
+    const what = missing(world);
+    wholeMs = what === null ? (wholeMs ?? nowMs) : null;
+    if (wholeMs !== null && nowMs - wholeMs >= stableMs) {
+      const tookMs = wholeMs - startMs;
+      tell(world, () => `---- healed after ${tookMs} ms`);
+      return true;
+    }
+    if (what === null) continue;
+    if (nowMs >= limitMs) {
+      world.checks.violate(
+        "not-healed",
+        `${what}, ${nowMs - startMs} ms after the last fault ended`,
+      );
+      return false;
+    }
+    if (nowMs >= untilMs) return false;
+    if (nowMs < nextVisitMs) continue;
+    nextVisitMs = nowMs + 10_000;
+    attend(world);
+  }
+}
+
+/** Whole, and left alone: nothing more is done, and nothing more is told. */
+function staysQuiet(world: World): boolean {
+  const { checkIntervalMs } = world.config;
+  goOn(world, 1500);
+  const before = { events: world.events.length, decisions: world.decisions, verbs: world.verbs };
+  const ms = 5000 + 2 * checkIntervalMs;
+  goOn(world, ms);
+  if (!clean(world)) return false;
+  const event = world.events[before.events];
+  const wrong = (text: string) => world.checks.violate("not-quiet", text);
+  const what = missing(world) ?? diverged(world);
+  if (what !== null) wrong(what);
+  if (world.verbs > before.verbs) wrong("a relay is told something");
+  if (event !== undefined) wrong(`${event.name} ${event.node ?? ""}: ${event.text}`);
+  const looks = world.decisions - before.decisions;
+  const most = ms / checkIntervalMs + 3 + world.relays.size;
+  if (looks > most) wrong(`${looks} looks in ${ms} ms, every ${checkIntervalMs} ms is enough`);
+  return clean(world);
+}
