@@ -37,6 +37,8 @@ export const variables = {
     group("superseded"),
     group("unreadable"),
     group("asked", two),
+    group("braked", two),
+    group("unanswered", two),
     group("drill-after-election", two),
     group("drill-after-promotion", two),
   ],

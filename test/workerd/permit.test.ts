@@ -2,11 +2,14 @@
  * The brake over all groups: what the Fleet grants, and what becomes of an answer that does not come.
  */
 import { runInDurableObject } from "cloudflare:test";
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import type { PermitAction } from "../../worker/core/types.ts";
-import { deployedConfig, type FleetRpc, type RawEnv } from "../../worker/env.ts";
+import { deployedConfig, type EventPage, type FleetRpc, type RawEnv } from "../../worker/env.ts";
+import { Fleet } from "../../worker/fleet.ts";
 import { perform } from "../../worker/group/perform.ts";
-import { bindings } from "./relay.ts";
+import { bindings, groupOf, pair, relayAnswers, routeOf, settled } from "./relay.ts";
+
+afterEach(() => vi.restoreAllMocks());
 
 const brake = { maxFailovers: 2, windowMs: 60_000 };
 const fleetOf = (name: string) => bindings.FLEET.get(bindings.FLEET.idFromName(name));
@@ -52,10 +55,8 @@ const action = (id: string): PermitAction => ({
   deadlineMs: Date.now() + 300,
 });
 
-const [config] = (() => {
-  const deployed = deployedConfig(bindings);
-  return deployed.ok ? deployed.groups : [];
-})();
+const deployed = deployedConfig(bindings);
+const [config] = deployed.ok ? deployed.groups : [];
 
 it("a Group's permit: granted is done, a brake that is on is refused", async () => {
   if (config === undefined) throw new Error("no group");
@@ -84,5 +85,39 @@ it.each<[string, Partial<FleetRpc>, RegExp]>([
   const outcome = await perform(action("3"), config, brake, deaf);
   expect(outcome).toMatchObject({ kind: "unknown", detail: expect.stringMatching(detail) });
   expect(performance.now() - before).toBeLessThan(5000);
-  vi.restoreAllMocks();
+});
+
+/** The primary of a pair dies; what the group told until `ending` came. */
+async function failing(name: string, ending: string): Promise<readonly string[]> {
+  const nodes = pair();
+  relayAnswers(() => undefined, nodes);
+  const stub = groupOf(name);
+  await settled(stub, name);
+  if (nodes.a) nodes.a.down = true;
+  return vi.waitUntil(
+    async () => {
+      await stub.wake(name);
+      const { events } = (await stub.events(0, 500)) as unknown as EventPage;
+      const names = events.map((event) => event.name as string);
+      return names.includes(ending) && names;
+    },
+    { timeout: 20_000 },
+  );
+}
+
+it("the brake is on: the attempt is ended before anybody is promoted, and says so", async () => {
+  if (!deployed.ok) throw new Error("no configuration");
+  const fleet = fleetOf("fleet");
+  const { maxFailovers } = deployed.brake;
+  for (let begun = 0; begun < maxFailovers; begun += 1)
+    await fleet.permit("others", String(begun), deployed.brake);
+  const names = await failing("braked", "-failover-abort-brake");
+  expect(names).not.toContain("+selected-slave");
+  expect(await routeOf(groupOf("braked"), "braked")).toMatchObject({ primary: { id: "a" } });
+});
+
+it("the Fleet is silent: the failover goes on, and says so", async () => {
+  vi.spyOn(Fleet.prototype, "permit").mockImplementation(() => new Promise(() => undefined));
+  const names = await failing("unanswered", "+switch-master");
+  expect(names).toContain("+brake-unknown");
 });
