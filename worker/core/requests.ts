@@ -144,7 +144,7 @@ function abortSwitchover(draft: Draft): Answer {
   if (phase.calledOff !== null)
     return no("NOTHING", `it is called off already: ${phase.calledOff}`);
   callOff(draft, phase, "an operator ended it");
-  return yes("the switchover is called off; an event tells when the primary takes writes again");
+  return yes("the switchover is called off, if it is not too late; an event tells who is primary");
 }
 
 function pause(

@@ -34,6 +34,9 @@ const UNSUPPORTED = "UNSUPPORTED";
 /** Redis's word for a replica that is linked, and not in its list yet: it is asked again. */
 const NOT_YET = /not online/i;
 
+/** And for an order that is given a second time, because nobody heard what became of the first. */
+const UNDER_WAY = /already in progress/i;
+
 const noCost = { lostBytesAtLeast: 0, unseenMs: 0 };
 
 export function beginSwitchover(
@@ -126,7 +129,7 @@ export function switchoverAnswered(draft: Draft, pending: Pending, outcome: Outc
   if (phase.kind !== "switching" || pending.kind !== "switchover") return;
   if (pending.epoch !== phase.attempt.epoch || phase.calledOff !== null) return;
   const { attempt, candidate } = phase;
-  if (outcome.kind === "done") {
+  if (outcome.kind === "done" || UNDER_WAY.test(outcome.detail)) {
     amend<"switching">(draft, phase, { acceptedAtMs: draft.nowMs });
   } else if (outcome.kind === "failed" && outcome.detail.startsWith(UNSUPPORTED)) {
     // Nobody was told anything: the same is done by a seal, and by waiting until the target has it all.
