@@ -1,6 +1,7 @@
 /** Rules of one decision that a running world hardly shows: stale looks, old stamps, late outcomes, eviction. */
 import { describe, expect, test } from "vitest";
-import { decide, freshSight } from "../../worker/core/decide.ts";
+import { decide } from "../../worker/core/decide.ts";
+import { freshSight } from "../../worker/core/saved.ts";
 import type { Input, State } from "../../worker/core/state.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -80,12 +81,53 @@ test("P10 nobody can be promoted: told once, though the ages in the reasons grow
   world.kill("a");
   // They are back too late to follow a, and their links are older than anything known of it.
   for (const id of ["b", "c"]) Object.assign(world.node(id), { life: "up", brokenAtMs: 0 });
-  world.run(10_000);
+  world.run(30_000);
   const told = world.events.filter(({ name }) => name === "-failover-abort-no-good-slave");
+  // While they are new they are not trusted yet; then what speaks against them is their data.
   expect(told.map(({ text }) => text.replace(/\d+/g, "n"))).toEqual([
+    expect.stringContaining("c was bad, and is good for only n ms of the n ms of grace"),
     expect.stringContaining("c link to its primary was down for n ms, more than n ms"),
   ]);
   expect(world.state.sight.told.filter((mark) => mark.startsWith("no-good"))).toHaveLength(1);
+});
+
+describe("P11 the chosen replica dies before it was promoted", () => {
+  test("while it is looked at once more: another one is chosen, in the same attempt", () => {
+    const world = worldIn("electing");
+    world.kill("b");
+    world.until("somebody is primary", () => world.state.saved.primary !== "a");
+    expect(world.state.saved).toMatchObject({ primary: "c", epoch: 2 });
+    expect(world.actions.filter(({ kind }) => kind === "promote")).toHaveLength(1);
+  });
+
+  test("when it was told: the deadline ends it, and the next epoch names another", () => {
+    const world = createWorld();
+    world.run(2000);
+    world.fail("promote", "unreachable");
+    world.kill("a");
+    world.until("promoting", () => world.state.saved.phase.kind === "promoting");
+    const beganMs = world.nowMs;
+    world.kill("b");
+    world.mend("promote");
+    world.until("somebody is primary", () => world.state.saved.primary !== "a");
+    expect(world.state.saved).toMatchObject({ primary: "c", epoch: 3 });
+    expect(world.told("-failover-abort-slave-timeout")).toMatchObject([{ node: "b", epoch: 2 }]);
+    expect(world.nowMs - beganMs).toBeLessThan(world.config.promoteTimeoutMs + 2000);
+    // It may have been promoted, for all that is known: it is fenced like the old primary first.
+    const sealed = world.actions.filter(({ kind, epoch }) => kind === "seal" && epoch === 3);
+    expect(sealed).toMatchObject([{ node: "a" }, { node: "b" }]);
+  });
+
+  test("the only one: nobody is promoted, the route stays, and it is tried again when it is back", () => {
+    const world = createWorld({ ids: ["a", "b"], graceMs: 0 });
+    world.run(2000);
+    world.kill("a");
+    world.until("electing", () => world.state.saved.phase.kind === "electing");
+    world.kill("b");
+    world.run(10_000);
+    expect(world.told("-failover-abort-no-good-slave")[0]?.text).toContain("b ");
+    expect(world.state.saved).toMatchObject({ primary: "a", phase: { kind: "watching" } });
+  });
 });
 
 describe("G8 the Group is evicted at any moment of a failover: somebody is primary in the end, one alone", () => {
