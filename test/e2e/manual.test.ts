@@ -133,4 +133,36 @@ describe("an operator of three nodes", () => {
     for (const { id } of replicas) await scene.server(id).start();
     await scene.steady(must(primary, "primary").id);
   });
+
+  it("the primary lives and cannot be sealed: nothing is forced on it, and it takes writes as before", async () => {
+    const { primary, epoch } = await scene.route();
+    const id = must(primary, "primary").id;
+    const mark = await scene.mark();
+    await scene.ask(id, ["ACL", "SETUSER", "default", "-config|set"]);
+    const asked = await scene.api("/v1/groups/cache/failover", { body: {} });
+    expect(asked.status).toBe(202);
+    const ended = await scene.event("-failover-abort-not-sealed", mark, id);
+    expect(ended.text).toMatch(/nothing is forced on it/);
+    const refused = await scene.event("-sealed", mark, id);
+    expect(refused.text).toContain("NOPERM");
+    const after = await scene.steady(id);
+    expect(after.epoch).toBe(epoch + 1);
+    const names = (await scene.events(mark)).map(({ name }) => name);
+    expect(names).not.toContain("+selected-slave");
+    expect(await scene.facts(id)).toMatchObject({ role: "primary", minReplicasToWrite: 0 });
+    expect(await scene.data(id, "SET", "as-before", "1")).toEqual({ result: "OK" });
+    await scene.ask(id, ["ACL", "SETUSER", "default", "+config|set"]);
+  });
+
+  it("the same when it can be sealed again: it moves, and nothing written meanwhile is lost", async () => {
+    const before = must((await scene.route()).primary, "primary").id;
+    const asked = await scene.api("/v1/groups/cache/failover", { body: {} });
+    expect(asked.status).toBe(202);
+    const after = await scene.eventually("another primary", async () => {
+      const { state, primary } = await scene.route();
+      return state === "up" && primary !== null && primary.id !== before && primary.id;
+    });
+    await scene.steady(after);
+    expect(await scene.data(after, "GET", "as-before")).toEqual({ result: "1" });
+  });
 });

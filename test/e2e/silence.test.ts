@@ -1,5 +1,6 @@
 /**
- * A primary that hangs (SIGSTOP) or crashes: who believes what and when, and what becomes of it.
+ * A primary, its relay, or both of a machine that hang (SIGSTOP), or a Redis that crashes: who believes what
+ * and when, and what becomes of it.
  *
  * The quorum is all three vantages, so that with one relay away "down for two" can be seen without a failover.
  */
@@ -92,5 +93,51 @@ describe("the quorum is all three vantages", () => {
     expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
     expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
     expect(await scene.facts("a")).toMatchObject({ role: "replica", minReplicasToWrite: 0 });
+  });
+
+  it("the relay beside the primary hangs: its machine may be silent, but two still see the primary: no failover", async () => {
+    const primary = must((await scene.route()).primary, "primary").id;
+    const { epoch } = await scene.route();
+    const mark = await scene.mark();
+    await scene.relay(primary).kill("SIGSTOP");
+    await scene.event("+sdown", mark, primary);
+    const fault = await scene.event("+fault", mark);
+    expect(fault.data).toEqual({ relay: primary, class: "relay-unreachable" });
+    expect((await votes(primary)).sort()).toEqual(["down", "up", "up"]);
+    await scene.looks(5, { at: primary, by: 2 });
+    expect(await scene.view()).toMatchObject({ phase: "watching", primary, epoch, state: "up" });
+    // Only whoever is on that machine is in doubt.
+    const others = (await scene.view()).nodes.filter(({ id }) => id !== primary);
+    for (const { vantages } of others)
+      expect(Object.values(vantages).map(({ vote }) => vote)).not.toContain("down");
+    await scene.relay(primary).kill("SIGCONT");
+    await scene.event("-fault", mark);
+    await scene.event("-sdown", mark, primary);
+    await scene.steady(primary);
+    expect(await namesSince(mark)).not.toContain("+odown");
+  });
+
+  it("the whole machine hangs, Redis and relay: its silence is a vote; it is replaced, and demoted when it wakes", async () => {
+    const old = must((await scene.route()).primary, "primary").id;
+    const others = scene.ids.filter((id) => id !== old);
+    const mark = await scene.mark();
+    await Promise.all([scene.server(old).kill("SIGSTOP"), scene.relay(old).kill("SIGSTOP")]);
+    const odown = await scene.event("+odown", mark, old);
+    expect(odown.data).toMatchObject({ down: 3, up: 0 });
+    await scene.event("+switch-master", mark);
+    const primary = must((await scene.route()).primary, "primary").id;
+    expect(others).toContain(primary);
+    await scene.steady(
+      primary,
+      others.filter((id) => id !== primary),
+    );
+    const sealed = (await scene.events(mark)).find(({ name }) => name === "-sealed");
+    expect(sealed?.node).toBe(old);
+    const woken = await scene.mark();
+    await Promise.all([scene.server(old).kill("SIGCONT"), scene.relay(old).kill("SIGCONT")]);
+    await scene.steady(primary);
+    const names = await namesSince(woken);
+    expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
+    expect(await scene.facts(old)).toMatchObject({ role: "replica", minReplicasToWrite: 0 });
   });
 });
