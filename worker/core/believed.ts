@@ -20,8 +20,8 @@ export type Belief = {
   readonly firstBadAtMs: number | null;
   /** Since when it is good without a break, after it was bad; null: it was never bad. */
   readonly cleanSinceMs: number | null;
-  /** Since when it answers with this class. */
-  readonly classSinceMs: number;
+  /** It loads, or runs a script, since then; only a good answer of another kind ends that. */
+  readonly stuck: { readonly class: "loading" | "busy"; readonly sinceMs: number } | null;
   readonly lastOkAtMs: number | null;
   readonly facts: NodeFacts | null;
   readonly factsAtMs: number | null;

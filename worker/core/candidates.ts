@@ -40,7 +40,7 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
     ...config,
     primaryDownMs: sinceMs === null ? null : nowMs - sinceMs,
     knownKeys: last?.keys ?? null,
-    wiped,
+    cause,
   });
 }
 

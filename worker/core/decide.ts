@@ -18,8 +18,11 @@ import {
   wakeBy,
 } from "./draft.ts";
 import { stepElecting } from "./electing.ts";
+import { isSealed } from "./facts.ts";
 import { permitted, sealAnswered, stepFencing } from "./failover.ts";
+import { stuckForMs } from "./health.ts";
 import { followConfig } from "./membership.ts";
+import { aheadOf, moveBack } from "./moments.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
@@ -107,7 +110,10 @@ function tellMembership(draft: Draft, before: Saved, deployed: GroupConfig): voi
 function watchClock(draft: Draft): boolean {
   const { nowMs, sight } = draft;
   const last = sight.lastDecisionAtMs;
-  if (last !== null && nowMs < last) {
+  // A Group that was evicted meanwhile knows the old clock only from what it saved.
+  const ahead = last !== null && nowMs >= last ? 0 : aheadOf(draft.saved, nowMs);
+  if (ahead > 0) draft.saved = moveBack(draft.saved, ahead);
+  if ((last !== null && nowMs < last) || ahead > 0) {
     const tiltUntilMs = nowMs + TILT_MS;
     remember(draft, {
       nodes: {},
@@ -206,8 +212,7 @@ function killScripts(draft: Draft): void {
   if (config.observeOnly || saved.paused !== null || saved.primary === null) return;
   for (const { id } of config.nodes) {
     const busy = Object.values(sight.nodes[id] ?? {}).some(
-      (belief) =>
-        belief.class === "busy" && belief.atMs - belief.classSinceMs >= config.downAfterMs,
+      (belief) => belief.class === "busy" && stuckForMs(belief) >= config.downAfterMs,
     );
     const told = sight.told.includes(`script-kill:${id}`);
     if (saved.downtimes[id] !== undefined || busy === told) continue;
@@ -220,7 +225,7 @@ function killScripts(draft: Draft): void {
   }
 }
 
-/** Nothing is under way, and enough relays tell at once when that changes. */
+/** Nothing is under way or to be done, and enough relays tell at once when that changes. */
 function isQuiet(draft: Draft, { connected = [] }: Input): boolean {
   const { config, saved, known } = draft;
   return (
@@ -228,10 +233,14 @@ function isQuiet(draft: Draft, { connected = [] }: Input): boolean {
     connected.length >= 2 &&
     saved.phase.kind === "watching" &&
     saved.primary !== null &&
-    draft.actions.length + saved.pending.length === 0 &&
+    saved.maybePromoted.length + saved.pending.length === 0 &&
+    saved.readable.length === config.nodes.length - 1 &&
+    Object.keys(draft.sight.since).length === 0 &&
     config.nodes.every(({ id }) => {
       const { verdict, best } = known[id] ?? {};
-      return best?.class === "up" && verdict?.down === 0 && !verdict.suspicious;
+      const facts = best?.facts ?? null;
+      const right = id === saved.primary ? !isSealed(facts) : facts?.linkUp === true;
+      return right && best?.class === "up" && verdict?.down === 0 && !verdict.suspicious;
     })
   );
 }

@@ -12,7 +12,7 @@
  * A candidate that an operator named is spared what only guesses at its data: grace, link, lag, zone.
  * Must never: look at anything but its arguments.
  */
-import type { Refusal } from "./state.ts";
+import type { FailoverCause, Refusal } from "./state.ts";
 import type { GroupConfig } from "./types.ts";
 
 export type Candidate = {
@@ -66,8 +66,11 @@ export type ElectRules = Pick<
   readonly primaryDownMs: number | null;
   /** Keys that the primary had when last seen; null: not known. */
   readonly knownKeys: number | null;
-  /** The primary lost its data: who waits for a synchronisation from it still holds what it had. */
-  readonly wiped: boolean;
+  /**
+   * What calls for it; null: an operator. Of a primary that was wiped, who waits for a synchronisation still
+   * holds what it had; of one that is a replica now, every link says the same: nothing.
+   */
+  readonly cause: FailoverCause | null;
 };
 
 export type Election = {
@@ -103,7 +106,7 @@ function refusalOf(candidate: Candidate, rules: ElectRules): string | null {
   if (candidate.factsAgeMs === null) return "told nothing about itself";
   if (candidate.factsAgeMs > oldest) return `last INFO is ${candidate.factsAgeMs} ms old`;
   if (candidate.loading) return "is loading its data";
-  if (candidate.syncing && !rules.wiped) return "is still in its first synchronisation";
+  if (candidate.syncing && rules.cause !== "wiped") return "is still in its first synchronisation";
   if (candidate.role === "primary" && !candidate.mayBePrimary)
     return "says that it is a primary; promote it only by naming it";
   return null;
@@ -112,9 +115,11 @@ function refusalOf(candidate: Candidate, rules: ElectRules): string | null {
 /** What speaks against its data, or against its standing: an operator who names it knows better. */
 function doubtOf(candidate: Candidate, rules: ElectRules): string | null {
   const { cleanForMs, successes, linkDownMs, lagBytes, keys, followed } = candidate;
-  if (cleanForMs !== null && (cleanForMs < rules.graceMs || successes < rules.upAfter))
+  if (cleanForMs !== null && successes < rules.upAfter)
+    return `was bad, and was seen good only ${successes} times of ${rules.upAfter}`;
+  if (cleanForMs !== null && cleanForMs < rules.graceMs)
     return `was bad, and is good for only ${cleanForMs} ms of the ${rules.graceMs} ms of grace`;
-  if (candidate.role === "replica" && !followed) {
+  if (candidate.role === "replica" && !followed && rules.cause !== "no-primary") {
     if (linkDownMs === null) return "had no link to its primary since it started";
     const aloneMs = linkDownMs - (rules.primaryDownMs ?? 0);
     const longest = 10 * rules.downAfterMs;

@@ -173,9 +173,18 @@ export function isLiving(draft: Draft, id: string): boolean {
   return facts?.role === "primary" && verdict !== undefined && !verdict.odown && verdict.up > 0;
 }
 
-/** A pause ends what the Group began by itself, as long as nobody was promoted. */
+/** A pause ends what the Group began by itself, and observing everything, as long as nobody was promoted. */
 export function stopped(draft: Draft, attempt: Attempt): boolean {
   const { paused } = draft.saved;
+  if (draft.config.observeOnly && attempt.cause !== "promotion-lost") {
+    abort(
+      draft,
+      attempt,
+      "-failover-abort-paused",
+      "the group is only observed since the last deploy",
+    );
+    return true;
+  }
   const lost = attempt.cause === "promotion-lost";
   if (paused === null || lost || !isAutomatic(attempt.cause)) return false;
   abort(draft, attempt, "-failover-abort-paused", `the group was paused: ${paused.reason}`);

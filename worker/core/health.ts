@@ -86,6 +86,10 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
 /** Bad, or a connection that was dropped: the next look tells more. */
 const isDoubtful = ({ class: kind }: Belief) => bad.includes(kind) || kind === "closed";
 
+/** For how long it loads, or runs a script. */
+export const stuckForMs = ({ atMs, stuck }: Belief): number =>
+  stuck === null ? 0 : atMs - stuck.sinceMs;
+
 function voteOf(
   belief: Belief | undefined,
   refusedCounts: boolean,
@@ -93,7 +97,7 @@ function voteOf(
   config: GroupConfig,
 ): Vote {
   if (belief === undefined) return "abstain";
-  const lastsMs = belief.atMs - belief.classSinceMs;
+  const lastsMs = stuckForMs(belief);
   if (belief.class === "loading")
     return config.loadingLimitMs > 0 && lastsMs >= config.loadingLimitMs ? "down" : "up";
   if (belief.class === "busy")

@@ -51,7 +51,8 @@ export function whyHeld(draft: Draft, primary: NodeConfig, cause: FailoverCause)
   const outage = outageOf(draft);
   if (outage !== null) return hold("outage", outage);
   if (saved.lastAttemptAtMs !== null) {
-    const waitMs = saved.lastAttemptAtMs + config.failoverRetryMs - nowMs;
+    const gapMs = Math.max(config.failoverRetryMs, config.retryMs);
+    const waitMs = saved.lastAttemptAtMs + gapMs - nowMs;
     if (waitMs > 0)
       return hold("retry", `the last attempt was aborted, the next one may begin in ${waitMs} ms`);
   }

@@ -5,6 +5,8 @@
  * reply said so; one that was sent is never aborted, only replaced by an attempt at a higher epoch that
  * fences its candidate first; publishing is never waited for.
  */
+
+import { lastKnown } from "./candidates.ts";
 import {
   type Draft,
   enter,
@@ -21,7 +23,7 @@ import { begin, isAutomatic } from "./failover.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, Cost, Phase } from "./state.ts";
 import { primariesSeen } from "./topology.ts";
-import type { NodeConfig } from "./types.ts";
+import type { NodeConfig, NodeFacts } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -29,7 +31,8 @@ export function stepPromoting(draft: Draft, phase: Extract<Phase, { kind: "promo
   const { config, nowMs } = draft;
   const { attempt, candidate, cost } = phase;
   const facts = factsAfter(draft, candidate, phase.sinceMs);
-  if (facts?.role === "primary") return promoted(draft, attempt, candidate, facts.runId, cost);
+  if (facts?.role === "primary")
+    return promoted(draft, attempt, candidate, facts, costBy(draft, facts) ?? cost);
   if (nowMs >= phase.deadlineMs) {
     const text = `${candidate} was not seen as primary within ${config.promoteTimeoutMs} ms`;
     tell(draft, "-failover-abort-slave-timeout", candidate, text);
@@ -56,7 +59,7 @@ export function promoted(
   draft: Draft,
   attempt: Attempt,
   candidate: string,
-  runId: string,
+  facts: NodeFacts,
   cost: Cost,
 ): void {
   const { config, nowMs, saved } = draft;
@@ -67,7 +70,7 @@ export function promoted(
   save(draft, {
     epoch,
     primary: candidate,
-    primaryRunId: runId,
+    primaryRunId: facts.runId,
     rev: 0,
     lastAttemptAtMs: null,
     aborted: 0,
@@ -104,6 +107,14 @@ export function promoted(
   if (saved.drill === "after-promotion") crash(draft, "after-promotion");
   draft.because = `${candidate} is primary at epoch ${epoch}`;
   wakeBy(draft, nowMs);
+}
+
+/** The cost as the promotion shows it: until then the candidate may have received more. */
+function costBy(draft: Draft, { replicationId2, secondOffset }: NodeFacts): Cost | null {
+  const last = lastKnown(draft);
+  if (last === null || secondOffset === null || replicationId2 !== last.replicationId) return null;
+  const lostBytesAtLeast = Math.max(0, last.offset - (secondOffset - 1));
+  return { lostBytesAtLeast, unseenMs: Math.max(0, draft.nowMs - last.atMs) };
 }
 
 /** How long each phase of an attempt took, until now. */

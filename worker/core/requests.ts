@@ -230,8 +230,9 @@ function reset(draft: Draft): Answer {
     );
   enter(draft, { kind: "watching" });
   save(draft, { outage: null, lastAttemptAtMs: null, aborted: 0, downtimes: {}, drill: null });
-  const { lastDecisionAtMs, dropped, lookAskedAtMs } = draft.sight;
-  draft.sight = { ...freshSight, lastDecisionAtMs, dropped, lookAskedAtMs };
+  const { lastDecisionAtMs, dropped, lookAskedAtMs, tiltUntilMs, told } = draft.sight;
+  const kept = { lastDecisionAtMs, dropped, lookAskedAtMs, tiltUntilMs };
+  draft.sight = { ...freshSight, ...kept, told: told.filter((mark) => mark === "tilt") };
   draft.known = {};
   return yes("what was believed is forgotten; the next look begins anew");
 }

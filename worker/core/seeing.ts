@@ -117,15 +117,18 @@ function seeRoles(draft: Draft): void {
   const seen = primariesSeen(draft);
   // A sealed one takes no writes: it is on its way out.
   const open = seen.filter((id) => !isSealed(factsOf(draft, id)));
-  tellEdge(draft, "several-primaries", open.length > 1, () => ({
-    names: ["+several-primaries", "-several-primaries"],
-    node: null,
-    text:
-      open.length > 1
-        ? `${open.join(", ")} say that they are primary; in force is ${saved.primary ?? "none yet"}`
-        : "no more than one node takes writes",
-    data: { primaries: seen },
-  }));
+  const switching = ["switching", "promoting", "publishing"].includes(saved.phase.kind);
+  // One after the other in the same look is how a switch looks.
+  if (!switching)
+    tellEdge(draft, "several-primaries", open.length > 1, () => ({
+      names: ["+several-primaries", "-several-primaries"],
+      node: null,
+      text:
+        open.length > 1
+          ? `${open.join(", ")} say that they are primary; in force is ${saved.primary ?? "none yet"}`
+          : "no more than one node takes writes",
+      data: { primaries: seen },
+    }));
   const all = config.nodes.every((node) => factsOf(draft, node.id) !== null);
   const none = all && seen.length === 0 && saved.phase.kind === "watching";
   tellEdge(draft, "no-primary", none, () => ({

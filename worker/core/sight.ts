@@ -44,17 +44,20 @@ export function absorb(
       (relay === undefined && !config.vantages.includes(seen.vantage)) ||
       seen.atMs > nowMs ||
       seen.epoch < epochs.inForce ||
-      (before !== undefined && askedAtMs < before.askedAtMs) ||
       (seen.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD
     ) {
       dropped += 1;
       continue;
     }
-    lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
+    // One place's look may be older than another's newest, and still be the newest of that place.
+    const late = before !== undefined && askedAtMs < before.askedAtMs;
+    if (late) dropped += 1;
+    else lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
     const key = `${seen.node} ${seen.vantage}`;
     const other = votes.get(key);
-    if (other === undefined || saysMore(seen, other)) votes.set(key, seen);
+    if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;
+    if (late && askedAtMs < (sight.relays[relay]?.[seen.from]?.atMs ?? 0)) continue;
     const places = asked.get(relay) ?? new Map<string, Observation[]>();
     asked.set(relay, places);
     places.set(seen.from, [...(places.get(seen.from) ?? []), seen]);
@@ -70,11 +73,13 @@ export function absorb(
       places[from] = nextRelayBelief(places[from], looks);
     known[id] = places;
   }
+  // What one relay told by itself is no look at the group.
+  const complete = votes.size >= config.nodes.length * config.vantages.length;
   return {
     ...sight,
     nodes,
     relays: known,
-    lookAskedAtMs: lookAskedAtMs ?? sight.lookAskedAtMs,
+    lookAskedAtMs: complete ? lookAskedAtMs : sight.lookAskedAtMs,
     dropped: sight.dropped + dropped,
   };
 }
@@ -102,11 +107,17 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
     successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
     firstBadAtMs: isGood ? null : firstBadAtMs,
     cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,
-    classSinceMs: before?.class === seen.class ? before.classSinceMs : seen.atMs,
+    stuck: stuckAfter(before?.stuck ?? null, seen),
     lastOkAtMs: isGood ? seen.atMs : (before?.lastOkAtMs ?? null),
     facts: seen.facts ?? before?.facts ?? null,
     factsAtMs: seen.facts === null ? (before?.factsAtMs ?? null) : seen.atMs,
   };
+}
+
+function stuckAfter(before: Belief["stuck"], seen: Observation): Belief["stuck"] {
+  if (seen.class === "loading" || seen.class === "busy")
+    return before?.class === seen.class ? before : { class: seen.class, sinceMs: seen.atMs };
+  return seen.class === "up" ? null : before;
 }
 
 function nextRelayBelief(

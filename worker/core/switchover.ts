@@ -83,7 +83,7 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
   wakeBy(draft, nowMs + Math.min(50, config.retryMs));
   const facts = factsAfter(draft, candidate, sinceMs);
   if (facts?.role === "primary") {
-    promoted(draft, attempt, candidate, facts.runId, noCost);
+    promoted(draft, attempt, candidate, facts, noCost);
     return settleFiles(draft, attempt, candidate);
   }
   if (attempt.from !== null && draft.known[attempt.from]?.verdict.odown === true)
@@ -92,6 +92,8 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
     return lost(draft, attempt, `nobody can tell what became of the switch to ${candidate}`);
   if (phase.calledOff !== null) return takeBack(draft, phase);
   if (nowMs >= deadlineMs) return callOff(draft, phase, "it was not done in time");
+  if (config.observeOnly)
+    return callOff(draft, phase, "the group is only observed since the last deploy");
   if (phase.acceptedAtMs !== null && stays(draft, phase, phase.acceptedAtMs))
     return callOff(draft, phase, `${attempt.from} gave up by itself`);
   order(draft, phase);
@@ -131,7 +133,11 @@ export function switchoverAnswered(draft: Draft, pending: Pending, outcome: Outc
   const { attempt, candidate } = phase;
   if (outcome.kind === "done" || UNDER_WAY.test(outcome.detail)) {
     amend<"switching">(draft, phase, { acceptedAtMs: draft.nowMs });
-  } else if (outcome.kind === "failed" && outcome.detail.startsWith(UNSUPPORTED)) {
+  } else if (
+    outcome.kind === "failed" &&
+    outcome.detail.startsWith(UNSUPPORTED) &&
+    !isPassive(draft)
+  ) {
     // Nobody was told anything: the same is done by a seal, and by waiting until the target has it all.
     save(draft, { maybePromoted: draft.saved.maybePromoted.filter((id) => id !== candidate) });
     const why = `${attempt.from} knows no FAILOVER: it is sealed, and ${candidate} promoted when it has all`;
@@ -146,6 +152,9 @@ export function switchoverAnswered(draft: Draft, pending: Pending, outcome: Outc
     callOff(draft, phase, outcome.detail);
   }
 }
+
+/** While nothing may begin no primary is sealed either. */
+const isPassive = ({ sight, nowMs }: Draft) => (sight.tiltUntilMs ?? 0) > nowMs;
 
 /** Ends a hand-over: what is under way is stopped, and looked at. */
 export function callOff(draft: Draft, phase: Switching, why: string): void {

@@ -46,6 +46,17 @@ export function watch(draft: Draft): void {
 }
 
 export function repoint(draft: Draft, phase: Extract<Phase, { kind: "repointing" }>): void {
+  if (draft.config.observeOnly) {
+    tell(
+      draft,
+      "+failover-end",
+      draft.saved.primary,
+      "the group is only observed since the last deploy",
+    );
+    enter(draft, { kind: "watching" });
+    draft.because = "observing only";
+    return;
+  }
   if (failOverIfDue(draft)) return;
   repairPrimary(draft);
   const { primary } = draft.saved;
