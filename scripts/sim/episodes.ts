@@ -4,11 +4,12 @@
  * Promises: first safety, then healing within a time that follows from the configuration, then nothing more.
  */
 import { diverged, healWithinMs, missing } from "./check/healed.ts";
-import type { Fault } from "./faults/fault.ts";
+import { type Fault, primaryOf } from "./faults/fault.ts";
 import { faultsByKind } from "./faults/list.ts";
 import { attend, mend } from "./mend.ts";
 import { after, runUntil } from "./queue.ts";
 import type { Random } from "./random.ts";
+import { scenes } from "./scenes.ts";
 import { tell, type World } from "./world/types.ts";
 
 const POLL_MS = 500;
@@ -20,7 +21,9 @@ export function live(world: World, random: Random, untilMs: number): void {
   let number = 0;
   while (world.queue.nowMs + LEAST_MS < untilMs && clean(world)) {
     number += 1;
-    disturb(world, random.fork(`episode ${number}`));
+    const own = random.fork(`episode ${number}`);
+    if (own.chance(0.35)) playScene(world, own);
+    else disturb(world, own);
     if (!clean(world)) return;
     mend(world);
     if (!heals(world, untilMs) || !staysQuiet(world)) return;
@@ -29,6 +32,16 @@ export function live(world: World, random: Random, untilMs: number): void {
 }
 
 const clean = (world: World): boolean => world.checks.ledger.violations.length === 0;
+
+function playScene(world: World, random: Random): void {
+  const primary = primaryOf(world);
+  const fitting = scenes.filter(({ fits }) => fits === undefined || fits(world.config, world));
+  if (primary === null) return;
+  const scene = random.pick(fitting);
+  tell(world, () => `---- scene: ${scene.name}`);
+  scene.play(world, random, primary);
+  world.checks.expect(null);
+}
 
 /** Draws faults, begins each at its time, and ends each by the end. */
 function disturb(world: World, random: Random): void {
@@ -50,10 +63,22 @@ function disturb(world: World, random: Random): void {
 }
 
 /** Lets time pass, and stops at the first breach. */
-function goOn(world: World, ms: number): void {
+export function goOn(world: World, ms: number): void {
   const endMs = world.queue.nowMs + ms;
   while (world.queue.nowMs < endMs && clean(world))
     runUntil(world.queue, Math.min(endMs, world.queue.nowMs + POLL_MS));
+}
+
+/** The same, and stops when it holds; false when it did not. */
+export function goOnUntil(world: World, ms: number, holds: () => boolean): boolean {
+  const endMs = world.queue.nowMs + ms;
+  while (!holds()) {
+    // A breach ends the seed anyway: nothing more is said about it.
+    if (!clean(world)) return true;
+    if (world.queue.nowMs >= endMs) return false;
+    runUntil(world.queue, Math.min(endMs, world.queue.nowMs + 50));
+  }
+  return true;
 }
 
 /** True when the group is whole again; false when it is not, or the time of the seed is over. */

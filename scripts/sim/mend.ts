@@ -63,7 +63,8 @@ export function mend(world: World): void {
   if (world.config !== world.firstConfig)
     deploy(world, world.random, "the first configuration", world.firstConfig);
   resumeStreams(world);
-  if (currentInstance(world) === null) wake(world, newInstance(world));
+  // Somebody opens the status page, which takes a look.
+  wake(world, currentInstance(world) ?? newInstance(world));
 }
 
 /** What an operator does who comes back now and then, while the group heals. */

@@ -3,8 +3,9 @@
  */
 import { routeOf } from "../../../worker/core/route.ts";
 import type { GroupConfig } from "../../../worker/core/types.ts";
+import { groupNow } from "../world/clock.ts";
 import { currentInstance } from "../world/group.ts";
-import { commonLength } from "../world/history.ts";
+import { commonLength, writesOf } from "../world/history.ts";
 import { isSealed } from "../world/redis.ts";
 import { isPrimary } from "../world/replication.ts";
 import type { RedisNode, World } from "../world/types.ts";
@@ -38,7 +39,9 @@ export function missing(world: World): string | null {
     return `kv holds ${kv.route?.epoch}.${kv.route?.rev}, not ${route.epoch}.${route.rev}`;
   if (world.config.dns !== null && dns.route?.primary?.host !== route.primary?.host)
     return `dns points to ${dns.route?.primary?.host}`;
-  if (currentInstance(world) === null) return "no Group runs";
+  const group = currentInstance(world);
+  if (group === null) return "no Group runs";
+  if ((group.state.sight.tiltUntilMs ?? 0) > groupNow(world)) return "the clock is not trusted";
   return null;
 }
 
@@ -59,6 +62,17 @@ export function diverged(world: World): string | null {
       return `${id} is ${primary.length - node.length} writes behind`;
   }
   return null;
+}
+
+/** Writes from `first` on that somebody acknowledged, and that the primary in force does not hold. */
+export function lostWrites(world: World, first: number): number {
+  const primary = nodeNamed(world, world.storage.saved?.primary ?? "");
+  if (primary === null) return 0;
+  const held = writesOf(primary);
+  let lost = 0;
+  for (const id of world.checks.ledger.acknowledged.keys())
+    if (id >= first && !held.has(id)) lost += 1;
+  return lost;
 }
 
 /** How long healing may take: everything that may legitimately be waited for, one after another, and a spare. */

@@ -15,7 +15,7 @@ const both = (a: Spot, b: Spot): Pair[] => [
 ];
 
 /** Something on some paths, and off again. */
-function upon(
+export function upon(
   world: World,
   pairs: readonly Pair[],
   on: (path: PathFault) => void,

@@ -42,7 +42,8 @@ function keepLease(world: World, relay: Relay): void {
   lease.turn += 1;
   const { turn } = lease;
   if (isSealed(relay.local)) return;
-  if (leftMs < leaseMs(world) / 3) askOthers(world, relay);
+  const away = nowMs - lease.heardMs > leaseMs(world) / 3 + 200;
+  if (away && leftMs < leaseMs(world) / 2) askOthers(world, relay);
   if (leftMs < everyMs)
     after(world.queue, Math.max(0, leftMs / relay.rate), () => {
       if (lease.turn === turn) process(relay, () => endIfOver(world, relay));
@@ -73,18 +74,18 @@ function sealOrKill(world: World, relay: Relay): void {
 function askGroup(world: World, relay: Relay): void {
   const sentMs = clockOf(world, relay);
   const { boots } = relay;
-  relay.lease.askedMs = sentMs;
   send(world, relay.spot, world.edge, () => {
     const group = currentInstance(world);
     const node = idOf(world, relay);
     if (group === null || node === null || group.version !== world.storage.version) return;
-    const nowMs = groupNow(world);
-    const grant = grantLease(group.state.saved, world.config, relay.id, node, nowMs);
-    if (!grant.granted) return;
-    world.checks.granted(relay, node, group.state.saved);
+    const { saved } = group.state;
+    const { granted } = grantLease(saved, world.config, relay.id, node, groupNow(world));
+    if (granted) world.checks.granted(relay, node, saved);
     send(world, world.edge, relay.spot, () =>
       process(relay, () => {
-        if (relay.boots === boots) extend(relay, sentMs + leaseMs(world));
+        if (relay.boots !== boots) return;
+        relay.lease.heardMs = clockOf(world, relay);
+        if (granted) extend(relay, sentMs + leaseMs(world));
       }),
     );
   });

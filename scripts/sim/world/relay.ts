@@ -37,7 +37,7 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
     socket: { open: false, heardMs: 0, said: "" },
     guard: true,
     promisedUntilMs: 0,
-    lease: { untilMs: null, askedMs: 0, turn: 0 },
+    lease: { untilMs: null, heardMs: 0, turn: 0 },
   };
 }
 
@@ -75,6 +75,7 @@ export function startRelay(world: World, relay: Relay, journalLost: boolean): vo
   relay.boots += 1;
   relay.bootedAtMs = world.queue.nowMs;
   relay.lease.untilMs = null;
+  relay.lease.heardMs = 0;
   if (journalLost) {
     relay.journal = { groups: new Map(), actions: [] };
     world.checks.journalLost(relay);
@@ -149,8 +150,10 @@ function actNow(
     return answer(said(kind, verdict.detail));
   }
   if (relay.diskFails) return answer(said("unreachable", "the state file could not be written"));
-  if (action.kind === "promote" && world.queue.nowMs < relay.promisedUntilMs)
+  if (action.kind === "promote" && world.queue.nowMs < relay.promisedUntilMs) {
+    tell(world, () => `relay ${relay.id} has promised to promote nobody for a while`);
     return answer(said("refused", "PROMISED to let the primary be for a while"));
+  }
   relay.journal = verdict.journal;
   world.checks.held(relay, action);
   const { boots } = relay;

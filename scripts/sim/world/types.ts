@@ -100,7 +100,8 @@ export type RedisNode = Place & {
 export type LeaseState = {
   /** By the relay's own clock; null: none, and the node is sealed or a replica. */
   untilMs: number | null;
-  askedMs: number;
+  /** When the Group last answered at all. */
+  heardMs: number;
   turn: number;
 };
 
