@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import type { Sight } from "./believed.ts";
-import type { Attempt, Phase, Saved, State } from "./state.ts";
+import type { Attempt, Phase, PhaseKind, Saved, State } from "./state.ts";
 
 const VERSION = 2;
 
@@ -66,56 +66,81 @@ export type ReadSaved =
   | { readonly ok: true; readonly saved: Saved }
   | { readonly ok: false; readonly problem: string };
 
-/** What every version has, and everything else is built on. */
+/** What the numbers and lists are that everything else is built on. */
 const Core = v.looseObject({
-  v: v.picklist([1, VERSION]),
   group: v.string(),
   epoch: v.pipe(v.number(), v.integer(), v.minValue(0)),
   highestEpoch: v.pipe(v.number(), v.integer(), v.minValue(0)),
   primary: v.nullable(v.string()),
   rev: v.pipe(v.number(), v.integer(), v.minValue(0)),
   readable: v.array(v.string()),
-  phase: v.looseObject({
-    kind: v.picklist([
-      "watching",
-      "fencing",
-      "electing",
-      "switching",
-      "promoting",
-      "publishing",
-      "repointing",
-    ]),
-  }),
-  pending: v.array(v.looseObject({ id: v.string() })),
-  nextAction: v.number(),
+  phase: v.looseObject({ kind: v.string() }),
+  pending: v.array(v.looseObject({ id: v.string(), kind: v.string(), deadlineMs: v.number() })),
+  nextAction: v.pipe(v.number(), v.integer(), v.minValue(1)),
   maybePromoted: v.array(v.string()),
-  published: v.record(v.string(), v.looseObject({})),
+  published: v.record(v.string(), v.looseObject({ nextAtMs: v.number() })),
 });
+
+const attempt = ["epoch", "cause", "target", "from", "fence", "startedAtMs"];
+/** The parts of each phase since version 1, and what later versions added. */
+const parts: Readonly<Record<PhaseKind, readonly [readonly string[], readonly string[]]>> = {
+  watching: [[], []],
+  fencing: [["attempt", "deadlineMs"], ["sealed"]],
+  electing: [["attempt", "sinceMs", "deadlineMs"], []],
+  switching: [
+    [],
+    ["attempt", "candidate", "sinceMs", "deadlineMs", "giveUpAtMs", "acceptedAtMs", "calledOff"],
+  ],
+  promoting: [["attempt", "candidate", "sinceMs", "sendUntilMs", "deadlineMs"], ["cost"]],
+  publishing: [["attempt", "deadlineMs"], []],
+  repointing: [["attempt", "deadlineMs"], []],
+};
+const added = [
+  ...["keptNodes", "routeDigest", "followed", "aborted", "baseline", "paused", "downtimes"],
+  ...["failoversAtMs", "lastSwitch", "revokedAtMs", "drill"],
+];
+
+type Raw = Readonly<Record<string, unknown>>;
+
+/** Where a document lacks something; null: nowhere. */
+function lackOf(raw: Raw, version: number): string | null {
+  const isFirst = version === 1;
+  const all = Object.keys(initialState("").saved).filter((key) => !isFirst || !added.includes(key));
+  const missing = all.find((key) => raw[key] === undefined);
+  if (missing !== undefined) return missing;
+  const core = v.safeParse(Core, raw);
+  if (!core.success)
+    return core.issues[0].path?.map(({ key }) => String(key)).join(".") ?? "its top";
+  const phase = core.output.phase as Raw;
+  const [first, later] = parts[phase.kind as PhaseKind] ?? [];
+  if (first === undefined || later === undefined) return "phase.kind";
+  const part = [...first, ...(isFirst ? [] : later)].find((key) => phase[key] === undefined);
+  if (part !== undefined) return `phase.${part}`;
+  if (phase.kind === "watching") return null;
+  const begun = phase.attempt as Raw;
+  const wanted = isFirst ? attempt : [...attempt, "untilMs", "force", "phases"];
+  const lost = wanted.find((key) => begun[key] === undefined);
+  return lost === undefined ? null : `phase.attempt.${lost}`;
+}
 
 /** Reads the document of `group`. A version that this code does not know, or another group's, is refused. */
 export function readSaved(json: string, group: string): ReadSaved {
+  const refuse = (problem: string): ReadSaved => ({ ok: false, problem });
   let raw: unknown;
   try {
     raw = JSON.parse(json);
   } catch {
-    return { ok: false, problem: "the stored state is not JSON" };
+    return refuse("the stored state is not JSON");
   }
-  const version = (raw as { v?: unknown } | null)?.v;
+  const { v: version, group: whose } = Object(raw) as Raw;
   if (version !== 1 && version !== VERSION)
-    return {
-      ok: false,
-      problem: `the stored state has version ${JSON.stringify(version) ?? "none"}; this code reads 1 and ${VERSION}`,
-    };
-  const parsed = v.safeParse(Core, raw);
-  if (!parsed.success) {
-    const issue = parsed.issues[0];
-    const at = issue.path?.map((item) => String(item.key)).join(".") ?? "";
-    return { ok: false, problem: `the stored state is not whole at ${at || "its top"}` };
-  }
-  if (parsed.output.group !== group)
-    return { ok: false, problem: `the stored state is that of group ${parsed.output.group}` };
-  // Checked above as far as anything stands on it: this code or an older one wrote it.
-  const saved = parsed.output as unknown as Saved;
+    return refuse(
+      `the stored state has version ${JSON.stringify(version) ?? "none"}; this code reads 1 and ${VERSION}`,
+    );
+  const lack = lackOf(raw as Raw, version);
+  if (lack !== null) return refuse(`the stored state is not whole at ${lack}`);
+  if (whose !== group) return refuse(`the stored state is that of group ${String(whose)}`);
+  const saved = raw as unknown as Saved;
   return { ok: true, saved: version === VERSION ? saved : fromFirst(saved) };
 }
 
