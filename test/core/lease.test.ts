@@ -1,0 +1,198 @@
+/** The lease, the Group's side: who is granted one, when the last one has ended, and what waits for that. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { grantLease, leaseEndMs } from "../../worker/core/lease.ts";
+import { initialState } from "../../worker/core/saved.ts";
+import type { Saved } from "../../worker/core/state.ts";
+import { groupConfig } from "../support/builders.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const config = groupConfig({ fencing: "lease" });
+const nowMs = 1_000_000;
+const saved: Saved = { ...initialState("cache").saved, epoch: 3, highestEpoch: 3, primary: "a" };
+
+describe("who is granted a lease", () => {
+  type Case = readonly [string, Partial<Saved>, string, string, boolean, RegExp];
+  const cases: readonly Case[] = [
+    ["the relay on the primary's machine", {}, "a", "a", true, /a is the primary at epoch 3/],
+    ["a relay elsewhere", {}, "b", "a", false, /relay b is not on the machine of a/],
+    ["a relay that is none", {}, "x", "a", false, /relay x is not on the machine/],
+    ["for a replica", {}, "b", "b", false, /a is the primary/],
+    ["for a node that is none", {}, "a", "x", false, /not on the machine of x/],
+    ["before there is a primary", { primary: null }, "a", "a", false, /nobody is the primary/],
+    [
+      "while a failover runs",
+      { revokedAtMs: nowMs - 5 },
+      "a",
+      "a",
+      false,
+      /since 5 ms: a failover/,
+    ],
+    ["from the moment it was revoked", { revokedAtMs: nowMs }, "a", "a", false, /since 0 ms/],
+  ];
+  test.each(cases)("%s", (_, change, relay, node, granted, why) => {
+    const grant = grantLease({ ...saved, ...change }, config, relay, node, nowMs);
+    expect(grant).toMatchObject({ granted, epoch: 3 });
+    expect(grant.why).toMatch(why);
+  });
+
+  test.each(["none", "sealed"] as const)("with fencing %s nobody is", (fencing) => {
+    const grant = grantLease(saved, groupConfig({ fencing }), "a", "a", nowMs);
+    expect(grant).toMatchObject({ granted: false, why: "this group has no leases" });
+  });
+
+  test("never two at once, whatever is asked", () => {
+    const id = fc.constantFrom("a", "b", "c", "x");
+    const asked = fc.array(fc.tuple(id, id), { minLength: 2, maxLength: 12 });
+    fc.assert(
+      fc.property(fc.constantFrom(null, "a", "b", "c"), asked, (primary, all) => {
+        const granted = all.filter(
+          ([relay, node]) => grantLease({ ...saved, primary }, config, relay, node, nowMs).granted,
+        );
+        expect(new Set(granted.map(([, node]) => node)).size).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+});
+
+describe("when the last lease has surely ended", () => {
+  test("1.02 times its length and a second after it was revoked", () => {
+    expect(leaseEndMs(nowMs, config)).toBe(nowMs + 4060);
+    expect(leaseEndMs(nowMs, groupConfig({ leaseMs: 500 }))).toBe(nowMs + 1510);
+    expect(leaseEndMs(nowMs, groupConfig({ leaseMs: 60_000 }))).toBe(nowMs + 62_200);
+  });
+
+  test("whatever the relay's clock does within two percent, and however long the grant was on its way", () => {
+    const drawn = fc.record({
+      leaseMs: fc.integer({ min: 500, max: 60_000 }),
+      rate: fc.double({ min: 0.981, max: 1.02, noNaN: true }),
+      /** How long before the revocation the relay asked: a grant runs from then. */
+      askedBeforeMs: fc.integer({ min: 0, max: 60_000 }),
+    });
+    fc.assert(
+      fc.property(drawn, ({ leaseMs, rate, askedBeforeMs }) => {
+        const openUntilMs = nowMs - askedBeforeMs + leaseMs / rate;
+        expect(openUntilMs).toBeLessThan(leaseEndMs(nowMs, groupConfig({ leaseMs })));
+      }),
+    );
+  });
+});
+
+describe("fencing waits for the seal or for the end of the lease, never less, never longer than needed", () => {
+  /** Brings a world to its first epoch, and kills what `deed` kills. */
+  function failing(deed: (world: World) => void): World {
+    const world = createWorld({ fencing: "lease" });
+    world.run(3000);
+    deed(world);
+    return world;
+  }
+  const promotedAt = (world: World) => {
+    world.until("promoting", () => world.state.saved.phase.kind === "promoting");
+    return world.nowMs;
+  };
+  const begun = (world: World) => {
+    world.until("fencing", () => world.state.saved.phase.kind === "fencing");
+    return { atMs: world.nowMs, revokedAtMs: world.state.saved.revokedAtMs };
+  };
+
+  test("it is revoked in the same decision that begins, before anybody is fenced", () => {
+    const world = failing((each) => each.kill("a"));
+    const { atMs, revokedAtMs } = begun(world);
+    expect(revokedAtMs).toBe(atMs);
+    const [decision] = world.decisions.filter(({ actions }) =>
+      actions.some(({ kind }) => kind === "seal"),
+    );
+    expect(decision?.state.saved.revokedAtMs).toBe(atMs);
+  });
+
+  test("the seal is confirmed: at once", () => {
+    const world = failing((each) => {
+      // It answers its relay, and counts as down all the same.
+      each.node("a").life = "misconf";
+    });
+    const { atMs } = begun(world);
+    expect(promotedAt(world) - atMs).toBeLessThan(500);
+    expect(world.node("a").minReplicas).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ["dead, and its relay says so", (world: World) => world.kill("a")],
+    ["hung", (world: World) => world.hang("a")],
+    [
+      "its machine silent",
+      (world: World) => {
+        world.hang("a");
+        world.relay("a").reach = false;
+      },
+    ],
+  ] as const)("it is not confirmed, the node is %s: at the end of the lease", (_, deed) => {
+    const world = failing(deed);
+    const { atMs } = begun(world);
+    const endMs = leaseEndMs(atMs, world.config);
+    const at = promotedAt(world);
+    expect(at).toBeGreaterThanOrEqual(endMs);
+    expect(at - endMs).toBeLessThan(500);
+    const sealed = world.told("+failover-state-select-slave")[0]?.data;
+    expect(sealed).toMatchObject({ sealed: [], notSealed: ["a"], leaseRevokedAtMs: atMs });
+  });
+
+  test("a seal that comes late ends the wait", () => {
+    const world = failing((each) => each.hang("a"));
+    const { atMs } = begun(world);
+    world.run(1500);
+    expect(world.state.saved.phase.kind).toBe("fencing");
+    world.start("a");
+    const thawedMs = world.nowMs;
+    world.until("it goes on", () => world.state.saved.phase.kind !== "fencing");
+    expect(world.nowMs - thawedMs).toBeLessThan(500);
+    expect(world.nowMs).toBeLessThan(leaseEndMs(atMs, world.config));
+    // It answers again, so nobody is promoted, and it takes writes again.
+    world.run(2000);
+    expect(world.state.saved).toMatchObject({ primary: "a", phase: { kind: "watching" } });
+    expect(world.node("a").minReplicas).toBe(0);
+  });
+
+  test("the Group is evicted while it waits: what it wrote down counts, nothing begins anew", () => {
+    const world = failing((each) => each.hang("a"));
+    const { atMs } = begun(world);
+    for (let round = 0; round < 20; round += 1) {
+      world.run(100);
+      world.evict();
+    }
+    const at = promotedAt(world);
+    const endMs = leaseEndMs(atMs, world.config);
+    expect(at).toBeGreaterThanOrEqual(endMs);
+    expect(at - endMs).toBeLessThan(500);
+  });
+
+  test("granted again when the attempt is aborted", () => {
+    const world = failing((each) => each.hang("a"));
+    begun(world);
+    world.start("a");
+    world.until("over", () => world.state.saved.phase.kind === "watching");
+    expect(world.state.saved).toMatchObject({ primary: "a", revokedAtMs: null });
+    expect(grantLease(world.state.saved, world.config, "a", "a", world.nowMs).granted).toBe(true);
+  });
+
+  test("granted to the new primary, and not to the old one, when it was seen", () => {
+    const world = failing((each) => each.kill("a"));
+    const asks = (id: string) =>
+      grantLease(world.state.saved, world.config, id, id, world.nowMs).granted;
+    expect([asks("a"), asks("b")]).toEqual([true, false]);
+    begun(world);
+    expect([asks("a"), asks("b")]).toEqual([false, false]);
+    promotedAt(world);
+    expect([asks("a"), asks("b")]).toEqual([false, false]);
+    world.until("seen", () => world.state.saved.primary === "b");
+    expect([asks("a"), asks("b")]).toEqual([false, true]);
+  });
+
+  test("without a lease it is never waited past fence_wait", () => {
+    const world = createWorld({ fencing: "sealed" });
+    world.run(3000);
+    world.hang("a");
+    const { atMs, revokedAtMs } = begun(world);
+    expect(revokedAtMs).toBeNull();
+    expect(promotedAt(world) - atMs).toBeLessThan(world.config.fenceWaitMs + 200);
+  });
+});
