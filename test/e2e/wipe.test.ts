@@ -1,0 +1,99 @@
+/**
+ * Nodes that boot sealed, and a primary that comes back faster than anybody sees it gone: with its data, and without.
+ */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BOOT_SEALED, SEALED } from "../../worker/relay/protocol.ts";
+import { must, type Scene, startScene } from "../support/stack.ts";
+
+const bootSealed = BOOT_SEALED.flatMap(([setting, value]) => [`--${setting}`, String(value)]);
+const keys = Array.from({ length: 500 }, (_, n) => `key:${n}`);
+
+describe("three nodes that boot sealed", () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await startScene({
+      redisArgs: () => ["--appendonly", "yes", ...bootSealed],
+      settings: { fencing: "sealed", cooldown_ms: 0, grace_ms: 0 },
+    });
+  });
+  afterAll(() => scene?.stop());
+
+  const write = (id: string) => scene.data(id, "SET", "k", "v");
+  const held = async (id: string) => must(await scene.facts(id), `facts of ${id}`).keys;
+  /** It is killed, and a supervisor starts it at once. */
+  const restart = async (id: string) => {
+    await scene.server(id).kill();
+    await scene.server(id).start();
+  };
+
+  it("the primary in force is opened by its relay; a replica stays sealed and follows", async () => {
+    expect(await scene.facts("a")).toMatchObject({ role: "primary", minReplicasToWrite: 0 });
+    expect(await scene.facts("b")).toMatchObject({ role: "replica", minReplicasToWrite: SEALED });
+    const values = keys.flatMap((key) => [key, "v"]);
+    expect(await scene.data("a", "MSET", ...values)).toEqual({ result: "OK" });
+    for (const id of ["b", "c"])
+      await scene.eventually(`the keys at ${id}`, async () => (await held(id)) === keys.length);
+  });
+
+  it("G7 restarted with its data: no write before it was judged, then it is opened and stays the primary", async () => {
+    await scene.looks(2);
+    const mark = await scene.mark();
+    await restart("a");
+    expect((await write("a")).error).toMatch(/NOREPLICAS/);
+    await scene.event("+unseal", mark, "a");
+    await scene.eventually("a write", async () => (await write("a")).result === "OK");
+    await scene.steady("a");
+    const names = (await scene.events(mark)).map(({ name }) => name);
+    expect(names).toContain("+reboot");
+    expect(names).not.toContain("+try-failover");
+    expect((await scene.route()).epoch).toBe(1);
+  });
+
+  it("G7 restarted empty: nobody copies the emptiness, no write is taken, a replica takes over with every key", async () => {
+    const count = await held("a");
+    await scene.looks(2);
+    const mark = await scene.mark();
+    await scene.server("a").kill();
+    await rm(join(scene.server("a").dir, "appendonlydir"), { recursive: true });
+    await rm(join(scene.server("a").dir, "dump.rdb"), { force: true });
+    await scene.server("a").start();
+    expect((await write("a")).error).toMatch(/NOREPLICAS|READONLY/);
+    const now = await scene.eventually("another primary", async () => {
+      for (const id of ["b", "c"]) expect(await held(id)).toBe(count);
+      const { primary } = await scene.route();
+      return primary?.id !== "a" && primary?.id;
+    });
+    expect(await write(now)).toEqual({ result: "OK" });
+    const wiped = await scene.event("+wiped", mark, "a");
+    expect(wiped.data).toMatchObject({ keys: 0, keysBefore: count });
+    // A synchronisation begins five seconds after it was asked for.
+    await scene.eventually("the data at a", async () => (await held("a")) === count, {
+      withinMs: 20_000,
+    });
+    await scene.steady(now);
+  });
+
+  it("G6 the old primary restarts after a failover: not one write is taken by it", async () => {
+    const before = must((await scene.route()).primary, "primary").id;
+    await scene.server(before).kill();
+    await scene.eventually("another primary", async () => {
+      return (await scene.route()).primary?.id !== before;
+    });
+    const now = must((await scene.route()).primary, "primary").id;
+    await scene.server(before).start();
+    const refusals = new Set<string>();
+    await scene.eventually(
+      "the old primary to follow",
+      async () => {
+        const [reply] = await scene.ask(before, ["SET", "stayed", "1"]);
+        refusals.add(String(reply).split(" ")[0] ?? "");
+        return scene.follows(before, now);
+      },
+      { withinMs: 20_000 },
+    );
+    expect([...refusals]).not.toContain("OK");
+    await scene.steady(now);
+  });
+});
