@@ -13,7 +13,7 @@ describe("every one of three vantages is needed", () => {
   });
   afterAll(() => scene?.stop());
 
-  it("S00.12 the primary dies while one relay is away: too few votes, no failover", async () => {
+  it("S00.12 F9 the primary dies while one relay is away: too few votes, no failover", async () => {
     await scene.relay("c").kill();
     await scene.eventually("the relay to be missed", async () => {
       const { nodes } = await scene.view();
@@ -35,7 +35,7 @@ describe("every one of three vantages is needed", () => {
     expect(await scene.facts("b")).toMatchObject({ role: "replica" });
   });
 
-  it("S00.14 with all of them up the failover happens, and roles match", async () => {
+  it("S00.14 S11 the relay is started again, and no second observer: with all of them the failover happens, and roles match", async () => {
     await scene.relay("c").start();
     await scene.eventually(
       "another primary",
@@ -43,6 +43,8 @@ describe("every one of three vantages is needed", () => {
     );
     const primary = must((await scene.route()).primary, "primary").id;
     await scene.steady(primary, [primary === "b" ? "c" : "b"]);
+    for (const { vantages } of (await scene.view()).nodes)
+      expect(Object.keys(vantages)).toEqual(["relay:a", "relay:b", "relay:c"]);
   });
 });
 

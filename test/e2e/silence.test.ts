@@ -1,10 +1,13 @@
 /**
- * A primary, its relay, or both of a machine that hang (SIGSTOP), or a Redis that crashes: who believes what
- * and when, and what becomes of it.
+ * A primary that hangs (SIGSTOP), crashes, or answers what it should not; its relay, or the whole machine,
+ * that hangs: who believes what and when, and what becomes of it.
  *
  * The quorum is all three vantages, so that with one relay away "down for two" can be seen without a failover.
  */
+import { mkdir, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../scripts/redis-server.ts";
 import { must, type Scene, startScene } from "../support/stack.ts";
 
 describe("the quorum is all three vantages", () => {
@@ -73,6 +76,76 @@ describe("the quorum is all three vantages", () => {
     await scene.event("-sdown", mark, "b");
     await scene.steady("a");
   });
+
+  it("S07.3 a primary that was made a replica of nobody is +sdown, and fought by nobody; a primary again it is up", async () => {
+    const mark = await scene.mark();
+    await scene.ask("a", ["REPLICAOF", "127.0.0.1", String(await freePort())]);
+    const told = await scene.event("+sdown", mark, "a");
+    expect(told.text).toContain("it says that it is a replica");
+    await scene.looks(3, { by: 2 });
+    expect(await scene.facts("a")).toMatchObject({ role: "replica" });
+    await scene.ask("a", ["REPLICAOF", "NO", "ONE"]);
+    await scene.event("-sdown", mark, "a");
+    expect((await scene.steady("a")).epoch).toBe(1);
+    expect(await namesSince(mark)).not.toContain("+odown");
+  });
+
+  it("S07.4 a primary that answers MISCONF after a failed save is +sdown; it saves again: it is up", async () => {
+    const mark = await scene.mark();
+    const saves = async (status: string) => {
+      await scene.ask("a", ["BGSAVE"]);
+      await scene.eventually(`the save to be ${status}`, async () => {
+        const [info] = await scene.ask("a", ["INFO", "persistence"]);
+        const text = String(info);
+        return (
+          text.includes("rdb_bgsave_in_progress:0") &&
+          text.includes(`rdb_last_bgsave_status:${status}`)
+        );
+      });
+    };
+    const inTheWay = join(scene.server("a").dir, "dump.rdb");
+    await mkdir(inTheWay);
+    await scene.ask("a", ["CONFIG", "SET", "save", "3600 1"]);
+    await saves("err");
+    const told = await scene.event("+sdown", mark, "a");
+    expect(told.text).toContain("MISCONF");
+    await rmdir(inTheWay);
+    await saves("ok");
+    await scene.event("-sdown", mark, "a");
+    await scene.ask("a", ["CONFIG", "SET", "save", ""]);
+    expect((await scene.steady("a")).epoch).toBe(1);
+  });
+
+  const faults: readonly [string, string[], string[], RegExp][] = [
+    [
+      "S07.5 PING is withdrawn",
+      ["ACL", "SETUSER", "default", "-ping"],
+      ["ACL", "SETUSER", "default", "+ping"],
+      /auth: NOPERM/,
+    ],
+    [
+      "S03.2 G12 the password is changed",
+      ["CONFIG", "SET", "requirepass", "another"],
+      ["CONFIG", "SET", "requirepass", ""],
+      /auth: .*(NOAUTH|NODE_AUTH)/,
+    ],
+  ];
+  it.each(faults)(
+    "%s: a fault that is told by name, neither up nor down; taken back, it is over",
+    async (_, withdraw, give, named) => {
+      const mark = await scene.mark();
+      // What is connected stays admitted: so it is dropped.
+      await scene.ask("a", withdraw, ["CLIENT", "KILL", "TYPE", "normal"]);
+      const told = await scene.event("+fault", mark, "a");
+      expect(told.text).toMatch(named);
+      expect(await votes("a")).not.toContain("down");
+      expect(await scene.view()).toMatchObject({ phase: "watching", primary: "a" });
+      await scene.ask("a", give);
+      await scene.event("-fault", mark, "a");
+      expect((await scene.steady("a")).epoch).toBe(1);
+      expect(await namesSince(mark)).not.toContain("+sdown");
+    },
+  );
 
   it("S07.1 hung for long it is replaced; when it wakes it is sealed at first sight, and demoted", async () => {
     await scene.relay("c").start();

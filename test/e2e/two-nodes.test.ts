@@ -1,6 +1,7 @@
 /**
  * Two machines, each with a Redis and a relay, and no third one: the edge is the witness.
  */
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Scene, startScene } from "../support/stack.ts";
 
@@ -70,7 +71,7 @@ describe("two nodes", () => {
     expect((await scene.events(before)).map(({ name }) => name)).not.toContain("+switch-master");
   });
 
-  it("a whole machine dies, Redis and relay: the relay that is left carries the failover alone", async () => {
+  it("S01.1 a whole machine dies, Redis and relay: the relay that is left carries the failover alone", async () => {
     const mark = await scene.mark();
     const before = (await scene.route()).epoch;
     await machineDies("b");
@@ -80,11 +81,15 @@ describe("two nodes", () => {
     expect(await scene.data("a", "SET", "after", "1")).toEqual({ result: "OK" });
   });
 
-  it("S00.11 the machine returns, its Redis still a primary: sealed, demoted, then routed to", async () => {
+  it("S00.11 S01.2 the machine returns, its Redis still a primary: sealed, demoted, then routed to; its relay learns the epoch", async () => {
     const mark = await scene.mark();
     const before = (await scene.route()).epoch;
     await machineReturns("b");
     expect((await scene.steady("a")).epoch).toBe(before);
+    await scene.eventually(`relay b to hold epoch ${before}`, async () => {
+      const { groups } = JSON.parse(await readFile(scene.relay("b").stateFile, "utf8"));
+      return groups[0].epoch === before && groups[0].primary === "a";
+    });
     const names = (await scene.events(mark)).map(({ name }) => name);
     expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
     expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
