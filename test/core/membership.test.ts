@@ -176,7 +176,7 @@ describe("in the middle of a failover", () => {
     world.kill("a");
     world.until("promoting", () => world.state.saved.phase.kind === "promoting");
     world.hang("b");
-    world.run(5);
+    world.run(200);
     without(world, "b");
     world.mend("promote");
     world.until("c", () => world.state.saved.primary === "c");
