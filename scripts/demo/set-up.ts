@@ -18,11 +18,14 @@ export type Demo = { readonly stack: Stack; readonly kv: Kv; readonly writer: Wr
 /** The name that the edge app listens to; curl gives it in the Host header. */
 export const edgeHost = "edge.example.test";
 const ids = ["a", "b", "c"];
+/** Whoever tries it by hand kills more than one primary a minute; all else is as by default. */
+const settings = { cooldown_ms: 3000 };
 
 export async function setUp(screen: Screen, signal: AbortSignal): Promise<Demo> {
   const wait = (text: string) => screen.progress(screen.paint("dim", `setting up: ${text}`));
   await findRedisServer((line) => screen.line(line), signal);
-  const stack = await startStack({ ids, hostOf, workers: [edgeApp()], say: wait, signal });
+  const workers = [edgeApp()];
+  const stack = await startStack({ ids, hostOf, workers, settings, say: wait, signal });
   try {
     wait("the first cron");
     await stack.cron();

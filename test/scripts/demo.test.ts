@@ -100,11 +100,14 @@ test("Ctrl-C in the middle of the set-up leaves nothing behind", async () => {
   await nothingLeft(demo.place);
 }, 60_000);
 
-test("it stays up after its round, until Ctrl-C, and leaves nothing behind", async () => {
+test("it stays up after its round, and shows what a person does to it, until Ctrl-C; nothing is left behind", async () => {
   const demo = await start();
   await demo.says(/Ctrl-C/);
   expect(demo.out()).toContain("0 lost");
   expect(demo.out()).not.toContain("\x1b[");
+  // As its own hint says: kill -9 and the pid of the new primary.
+  process.kill(Number(/kill -9 (\d+)/.exec(demo.out())?.[1]), "SIGKILL");
+  await demo.says(/\+switch-master/);
   demo.child.kill("SIGINT");
   expect(await demo.ended, demo.err()).toBe(130);
   await nothingLeft(demo.place);
