@@ -80,12 +80,30 @@ export const analogues: Readonly<Record<string, Analogue>> = {
     here: "all settings at once: every complaint is told, and one wrong value changes none",
     tests: [["test/core/config.test.ts", "every complaint at once"], ...refusedWhole],
   },
+  F5: {
+    here: "stored truth decides, or an operator; a group without a primary has a way out (G14)",
+    tests: [
+      ["test/scenarios/g14-no-primary.txt", "G14"],
+      ["test/e2e/bootstrap.test.ts", "POST bootstrap settles it"],
+    ],
+  },
+  F9: {
+    here: "most vantages have to answer",
+    tests: [
+      ["test/scenarios/s00-13-noquorum.txt", "S00.13"],
+      ["test/e2e/operations.test.ts", "S06.3"],
+    ],
+  },
   F11: {
     here: "a failover by hand: with a target, without one, to nobody, to the primary itself",
     tests: [
       ["test/e2e/manual.test.ts", "a named replica is promoted"],
       ["test/e2e/manual.test.ts", "NOGOODSLAVE"],
     ],
+  },
+  F16: {
+    here: "looks that change nothing write no row, no event, no KV, no DNS",
+    tests: [["test/e2e/untouched.test.ts", "F4"]],
   },
   F17: {
     here: "every look and every verb has a deadline, whatever hangs",
@@ -94,9 +112,25 @@ export const analogues: Readonly<Record<string, Analogue>> = {
       ["test/relay/stuck.test.ts", "a disk that hangs"],
     ],
   },
+  R1: {
+    here: "several primaries at the first start: nothing is touched until an operator names one",
+    tests: [["test/e2e/bootstrap.test.ts", "F7 several primaries"]],
+  },
+  R2: {
+    here: "the primary of the highest epoch, in whatever order the nodes come",
+    tests: [["test/e2e/outage.test.ts", "G5 after a failover"]],
+  },
+  R3: {
+    here: "all replicas at the first start: nothing is touched until an operator names one",
+    tests: [["test/e2e/bootstrap.test.ts", "F7 no primary"]],
+  },
   R7: {
     here: "an app's commands through the relay, any byte",
     tests: [["test/relay/upstash.test.ts", "every byte survives"]],
+  },
+  R8: {
+    here: "facts are read from INFO of real servers",
+    tests: [["test/probe/relay.test.ts", "sees a primary and its replica"]],
   },
 };
 
