@@ -109,4 +109,21 @@ describe("the runtime dies during a failover", () => {
       await consistent();
     }
   });
+
+  it("G8 killed just after it accepted a switchover: it is carried out, or the primary stays; writes go on", async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const before = await scene.route();
+      const { status } = await scene.api("/v1/groups/cache/switchover", { body: {} });
+      expect(status).toBe(202);
+      await scene.crashWorker();
+      const primary = await scene.eventually("an end", async () => {
+        const { phase, state } = await scene.view();
+        return phase === "watching" && state === "up" && primaryNow();
+      });
+      const after = await scene.steady(primary);
+      expect(after.epoch).toBeGreaterThan(before.epoch);
+      expect(await scene.data(primary, "SET", "round", String(round))).toEqual({ result: "OK" });
+      await consistent();
+    }
+  });
 });
