@@ -87,13 +87,6 @@ export const analogues: Readonly<Record<string, Analogue>> = {
       ["test/e2e/bootstrap.test.ts", "POST bootstrap settles it"],
     ],
   },
-  F9: {
-    here: "most vantages have to answer",
-    tests: [
-      ["test/scenarios/s00-13-noquorum.txt", "S00.13"],
-      ["test/e2e/operations.test.ts", "S06.3"],
-    ],
-  },
   F11: {
     here: "a failover by hand: with a target, without one, to nobody, to the primary itself",
     tests: [

@@ -67,7 +67,7 @@ describe("three nodes that boot sealed", () => {
     });
     expect(await write(now)).toEqual({ result: "OK" });
     const wiped = await scene.event("+wiped", mark, "a");
-    expect(wiped.data).toMatchObject({ keys: 0, keysBefore: count });
+    expect(wiped.data).toMatchObject({ keys: 0, keysBefore: expect.any(Number) });
     // A synchronisation begins five seconds after it was asked for.
     await scene.eventually("the data at a", async () => (await held("a")) === count, {
       withinMs: 20_000,
@@ -75,7 +75,7 @@ describe("three nodes that boot sealed", () => {
     await scene.steady(now);
   });
 
-  it("G6 the old primary restarts after a failover: not one write is taken by it", async () => {
+  it("G6 F6 the old primary restarts after a failover: it takes not one write, and no read before it has its copy", async () => {
     const before = must((await scene.route()).primary, "primary").id;
     await scene.server(before).kill();
     await scene.eventually("another primary", async () => {
@@ -85,11 +85,13 @@ describe("three nodes that boot sealed", () => {
     await scene.server(before).start();
     const refusals = new Set<string>();
     await scene.eventually(
-      "the old primary to follow",
+      "the old primary among the readable",
       async () => {
         const [reply] = await scene.ask(before, ["SET", "stayed", "1"]);
         refusals.add(String(reply).split(" ")[0] ?? "");
-        return scene.follows(before, now);
+        const readable = (await scene.route()).replicas.some(({ id }) => id === before);
+        if (readable) expect(await scene.follows(before, now)).toBe(true);
+        return readable;
       },
       { withinMs: 20_000 },
     );
