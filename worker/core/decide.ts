@@ -21,7 +21,7 @@ import { stepElecting } from "./electing.ts";
 import { isSealed } from "./facts.ts";
 import { permitted, sealAnswered, stepFencing } from "./failover.ts";
 import { stuckForMs } from "./health.ts";
-import { followConfig } from "./membership.ts";
+import { followConfig, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { stepPromoting, stepPublishing } from "./promotion.ts";
@@ -29,6 +29,7 @@ import { publishDue, published, setRoute } from "./publishing.ts";
 import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
 import { answer } from "./requests.ts";
 import { see } from "./seeing.ts";
+import { oldestMs } from "./sight.ts";
 import { expireStandstills } from "./standstill.ts";
 import type { Decision, Input, Pending, Saved, State } from "./state.ts";
 import { stepSwitching, switchoverAnswered } from "./switchover.ts";
@@ -70,7 +71,8 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   else wakeBy(draft, nowMs + QUIET_MS);
   remember(draft, { lastDecisionAtMs: nowMs });
   return {
-    state: { saved: draft.saved, sight: draft.sight },
+    // Whom this decision named cannot be removed by the next deploy.
+    state: { saved: keepNodes(draft.saved, draft.config), sight: draft.sight },
     actions: draft.actions,
     events: draft.events,
     replies: draft.replies,
@@ -80,14 +82,9 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   };
 }
 
-/**
- * Counters of a sight that is too old say nothing of now: they restart from the fresh look. From one look's
- * question to the next one's answer at a hung node it takes two probe timeouts and an interval, and an
- * interval more is no reason yet: with less, silence would never add up where timeouts exceed intervals.
- */
+/** Counters of a sight that is too old say nothing of now: they restart from the fresh look. */
 function forget({ sight }: State, config: GroupConfig, nowMs: number): State["sight"] {
-  const oldest = 2 * (config.checkIntervalMs + config.probeTimeoutMs);
-  if (sight.lookAskedAtMs === null || nowMs - sight.lookAskedAtMs <= oldest) return sight;
+  if (sight.lookAskedAtMs === null || nowMs - sight.lookAskedAtMs <= oldestMs(config)) return sight;
   return { ...sight, nodes: {}, relays: {}, since: {} };
 }
 

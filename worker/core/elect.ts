@@ -67,8 +67,8 @@ export type ElectRules = Pick<
   /** Keys that the primary had when last seen; null: not known. */
   readonly knownKeys: number | null;
   /**
-   * What calls for it; null: an operator. Of a primary that was wiped, who waits for a synchronisation still
-   * holds what it had; of one that is a replica now, every link says the same: nothing.
+   * What calls for it; null: an operator. When the primary was wiped, or is a replica now, all links are down
+   * for that reason, and who waits for a synchronisation from a wiped one still holds what it had.
    */
   readonly cause: FailoverCause | null;
 };
@@ -119,7 +119,7 @@ function doubtOf(candidate: Candidate, rules: ElectRules): string | null {
     return `was bad, and was seen good only ${successes} times of ${rules.upAfter}`;
   if (cleanForMs !== null && cleanForMs < rules.graceMs)
     return `was bad, and is good for only ${cleanForMs} ms of the ${rules.graceMs} ms of grace`;
-  if (candidate.role === "replica" && !followed && rules.cause !== "no-primary") {
+  if (candidate.role === "replica" && !followed && !linksSayNothing(rules)) {
     if (linkDownMs === null) return "had no link to its primary since it started";
     const aloneMs = linkDownMs - (rules.primaryDownMs ?? 0);
     const longest = 10 * rules.downAfterMs;
@@ -135,6 +135,8 @@ function doubtOf(candidate: Candidate, rules: ElectRules): string | null {
   if (rules.crossZone === "refuse" && !candidate.sameZone) return "is in another zone";
   return null;
 }
+
+const linksSayNothing = ({ cause }: ElectRules) => cause === "wiped" || cause === "no-primary";
 
 function compare(a: Candidate, b: Candidate, { elect: first, crossZone }: ElectRules): number {
   if (a.lost !== b.lost) return a.lost ? 1 : -1;

@@ -9,10 +9,12 @@
  */
 import { act, amend, type Draft, enter, factsOf, isPending, save, tell, wakeBy } from "./draft.ts";
 import type { EventName } from "./events.ts";
+import { bootsSealed } from "./facts.ts";
 import { leaseEndMs, revoke } from "./lease.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, FailoverCause, Pending, Phase } from "./state.ts";
 import type { Outcome } from "./types.ts";
+import { mayTakeWrites } from "./unsealing.ts";
 
 const PERMIT_MS = 300;
 /** Attempts whose promotion was never seen follow each other more and more slowly. */
@@ -112,13 +114,15 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
   for (const id of open) sealAgain(draft, id);
   const pending = open.filter((id) => isPending(draft, "seal", id));
   const asked = isPending(draft, "permit", "fleet");
-  if ((pending.length > 0 || asked) && nowMs < phase.deadlineMs) {
+  const living = attempt.from !== null && isLiving(draft, attempt.from);
+  // Nothing is forced on a primary that lives: what became of its seal is heard, however long that takes.
+  const mustHear = living && isPlanned(attempt) && !attempt.force && pending.length > 0;
+  if (((pending.length > 0 || asked) && nowMs < phase.deadlineMs) || mustHear) {
     draft.because = asked
       ? "waiting for the Fleet"
       : `waiting for the seal of ${pending.join(", ")}`;
-    return wakeBy(draft, phase.deadlineMs);
+    return wakeBy(draft, Math.max(phase.deadlineMs, nowMs + Math.min(20, config.retryMs)));
   }
-  const living = attempt.from !== null && isLiving(draft, attempt.from);
   if (living && isPlanned(attempt) && !attempt.force && open.includes(attempt.from ?? "")) {
     const text = `${attempt.from} is up and could not be sealed: nothing is forced on it`;
     return abort(draft, attempt, "-failover-abort-not-sealed", text);
@@ -193,8 +197,7 @@ export function stopped(draft: Draft, attempt: Attempt): boolean {
 
 /**
  * Ends an attempt that promoted nobody. Its epoch now names the primary that stays, because relays may hold
- * it already; and whoever was sealed for it is unsealed. A primary that was restarted and not judged yet
- * stays sealed: that is the wipe guard's to end.
+ * it already; and whoever was sealed for it is unsealed, now or when it is seen.
  */
 export function abort(
   draft: Draft,
@@ -205,14 +208,13 @@ export function abort(
 ): void {
   tell(draft, name, attempt.from, text, evidence);
   const { saved, nowMs, config } = draft;
-  // Nobody is in force: the seals are taken back under the epoch that set them, which names nobody.
-  if (attempt.from === null) for (const node of attempt.fence) sendVerb(draft, "unseal", node);
   enter(draft, { kind: "watching" });
   save(draft, { aborted: saved.aborted + 1, revokedAtMs: null });
-  if (attempt.from !== null) {
-    save(draft, { epoch: attempt.epoch, rev: 0 });
-    if (attempt.cause !== "wiped") sendVerb(draft, "unseal", attempt.from);
-  }
+  if (attempt.from !== null) save(draft, { epoch: attempt.epoch, rev: 0 });
+  else if (!bootsSealed(config)) save(draft, { toUnseal: attempt.fence });
+  // Also where no look shows the seal yet: it may be on its way. One that comes later is seen.
+  for (const node of attempt.from === null ? attempt.fence : [attempt.from])
+    if (mayTakeWrites(draft, node)) sendVerb(draft, "unseal", node);
   draft.because = text;
   wakeBy(draft, nowMs + config.retryMs);
 }

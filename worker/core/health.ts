@@ -97,11 +97,11 @@ function voteOf(
   config: GroupConfig,
 ): Vote {
   if (belief === undefined) return "abstain";
-  const lastsMs = stuckForMs(belief);
-  if (belief.class === "loading")
-    return config.loadingLimitMs > 0 && lastsMs >= config.loadingLimitMs ? "down" : "up";
-  if (belief.class === "busy")
-    return config.busyLimitMs > 0 && lastsMs >= config.busyLimitMs ? "down" : "abstain";
+  if (blind.includes(belief.class)) return "abstain";
+  // However it answers in between: it loads, or runs a script, until it is up.
+  const limitMs = belief.stuck?.class === "busy" ? config.busyLimitMs : config.loadingLimitMs;
+  if (belief.stuck !== null && limitMs > 0 && stuckForMs(belief) >= limitMs) return "down";
+  if (belief.class === "busy") return "abstain";
   if (belief.class === "up" && wrongRole && belief.facts?.role === "replica") return "down";
   if (good.includes(belief.class)) return "up";
   if (!bad.includes(belief.class) || belief.failures < config.maxFailures) return "abstain";
@@ -140,17 +140,21 @@ export function relayBelief(sight: Sight, relay: string): RelayBelief | null {
   return places.sort((a, b) => a.failures - b.failures || b.atMs - a.atMs)[0] ?? null;
 }
 
-/** The best belief about a node: the newest good one, the local relay's where two are as new. */
+/**
+ * The best belief about a node: the newest good one, the local relay's where two are as new. One that answers
+ * only with MISCONF still says what it is.
+ */
 function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief | null {
-  const beliefs = sight.nodes[node.id] ?? {};
   let best: Belief | null = null;
-  let bestLocal = false;
-  for (const [vantage, belief] of Object.entries(beliefs)) {
-    if (!good.includes(belief.class)) continue;
-    const local = isLocal(vantage, node, config);
+  let bestRank = 0;
+  for (const [vantage, belief] of Object.entries(sight.nodes[node.id] ?? {})) {
+    const isGood = good.includes(belief.class);
+    if (!isGood && (belief.class !== "misconf" || belief.facts === null)) continue;
+    const rank = 2 * Number(isGood) + Number(isLocal(vantage, node, config));
+    const better = best === null || rank >= 2 !== bestRank >= 2 ? rank - bestRank : 0;
     const newer = best === null ? 1 : belief.askedAtMs - best.askedAtMs;
-    if (newer < 0 || (newer === 0 && (bestLocal || !local))) continue;
-    [best, bestLocal] = [belief, local];
+    if (better < 0 || (better === 0 && (newer < 0 || (newer === 0 && rank <= bestRank)))) continue;
+    [best, bestRank] = [belief, rank];
   }
   return best;
 }

@@ -19,26 +19,30 @@ export function effectiveConfig(saved: Saved, config: GroupConfig): GroupConfig 
 
 /** Takes over names and addresses of a new configuration as far as that can be done now. */
 export function followConfig(saved: Saved, config: GroupConfig): Saved {
-  const renamed = renamePrimary(saved, config);
-  const needed = [renamed.primary, ...renamed.maybePromoted];
-  const known = [...config.nodes, ...renamed.keptNodes];
+  return keepNodes(renamePrimary(saved, config), config);
+}
+
+/** Notes, as configured, whoever must not vanish. */
+export function keepNodes(saved: Saved, config: GroupConfig): Saved {
+  const needed = [saved.primary, ...saved.maybePromoted];
+  const known = [...config.nodes, ...saved.keptNodes];
   const keptNodes = [...new Set(needed)].flatMap(
     (id) => known.find((each) => each.id === id) ?? [],
   );
   const same =
-    keptNodes.length === renamed.keptNodes.length &&
-    keptNodes.every((node, at) => sameNode(node, renamed.keptNodes[at]));
-  return same ? renamed : { ...renamed, keptNodes };
+    keptNodes.length === saved.keptNodes.length &&
+    keptNodes.every((node, at) => sameNode(node, saved.keptNodes[at]));
+  return same ? saved : { ...saved, keptNodes };
 }
 
 /** Only while nothing is under way: an attempt ends under the names that it began with. */
 function renamePrimary(saved: Saved, config: GroupConfig): Saved {
   const { primary, phase } = saved;
   if (primary === null || phase.kind !== "watching" || saved.maybePromoted.length > 0) return saved;
-  if (config.nodes.some(({ id }) => id === primary)) return saved;
   const kept = saved.keptNodes.find(({ id }) => id === primary);
   const now = kept && config.nodes.find((node) => sameAddress(kept, node));
-  if (now === undefined) return saved;
+  // Its address tells who it is, also when another machine got its old name.
+  if (now === undefined || now.id === primary) return saved;
   const epoch = saved.highestEpoch + 1;
   const readable = saved.readable.filter((id) => id !== now.id);
   return { ...saved, epoch, highestEpoch: epoch, primary: now.id, rev: 0, readable };

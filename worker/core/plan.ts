@@ -25,8 +25,11 @@ export function authority(draft: Draft): { epoch: number; primary: string | null
     case "switching":
     case "promoting":
       return { epoch: phase.attempt.epoch, primary: phase.candidate };
-    default:
-      return { epoch: draft.saved.epoch, primary: draft.saved.primary };
+    default: {
+      // Before the first primary relays hold the epoch of whoever was not made one.
+      const { epoch, highestEpoch, primary } = draft.saved;
+      return { epoch: primary === null ? highestEpoch : epoch, primary };
+    }
   }
 }
 

@@ -4,7 +4,7 @@
  * Rules: a node that says it is a primary and is not the one in force is sealed at first sight, and demoted
  * once the one in force is seen as primary; one that somebody promoted at run time is demoted only when it
  * lasts, for that may be a person's first step; replicas of somebody else are repointed, `parallel_syncs` at
- * a time; the primary in force is never left sealed, unless its data is in doubt; one that came back from a
+ * a time; the primary in force, when it came back from a
  * restart as a replica is promoted again; what somebody else did to it on purpose is never fought.
  * Must never: act for a node that was not seen in the latest look, or that an operator wants left alone.
  */
@@ -43,7 +43,7 @@ export function sealStrangers(draft: Draft): void {
   const { config, saved } = draft;
   const { phase } = saved;
   if (saved.epoch === 0 || isForeign(draft)) return;
-  if (phase.kind === "watching" && (saved.paused !== null || config.observeOnly)) return;
+  if (config.observeOnly || (phase.kind === "watching" && saved.paused !== null)) return;
   const named = phase.kind === "promoting" || phase.kind === "switching" ? phase.candidate : null;
   const wanted = phase.kind === "watching" ? null : phase.attempt.target;
   for (const { id } of config.nodes) {
@@ -65,11 +65,10 @@ export function sealStrangers(draft: Draft): void {
   }
 }
 
-/** The primary in force: never sealed, never left a replica after a restart. */
+/** The primary in force is never left a replica after a restart. */
 export function repairPrimary(draft: Draft): void {
   const primary = nodeOf(draft.config, draft.saved.primary);
   if (primary === null || draft.saved.downtimes[primary.id] !== undefined) return;
-  const facts = factsOf(draft, primary.id);
   const stands = standing(draft);
   if (stands === "unseen" && isForeign(draft)) return;
   if (foreignPrimary(draft) !== null) return;
@@ -79,9 +78,6 @@ export function repairPrimary(draft: Draft): void {
       tell(draft, "+restore-primary", primary.id, text);
     }
   }
-  const judged = facts?.runId === draft.saved.primaryRunId;
-  if (stands === "primary" && isSealed(facts) && judged && repairBy(draft, "unseal", primary.id))
-    tell(draft, "+unseal", primary.id, `${primary.id} is the primary in force and was sealed`);
 }
 
 /** Brings every other node that answers under the primary. Returns those that are not there yet. */
@@ -94,7 +90,9 @@ export function repointFollowers(draft: Draft): readonly string[] {
   const others = config.nodes
     .filter((node) => node.id !== primary.id && saved.downtimes[node.id] === undefined)
     .map((node) => ({ node, facts: factsOf(draft, node.id) }))
-    .filter((each): each is { node: NodeConfig; facts: NodeFacts } => each.facts !== null);
+    .filter((each): each is { node: NodeConfig; facts: NodeFacts } => each.facts !== null)
+    // While it loads Redis lets nobody change its role.
+    .filter(({ facts }) => !facts.loading);
   const right = others.filter(({ facts }) => followsNode(facts, primary));
   for (const { node, facts } of right)
     tellEdge(draft, `reconf:${node.id}`, facts.linkUp && wasSent(draft, "demote", node.id), () => ({
@@ -113,9 +111,8 @@ export function repointFollowers(draft: Draft): readonly string[] {
     .filter(({ node }) => !isPending(draft, "seal", node.id) && isDue(draft, node.id));
   const busy = wrong.filter(({ node }) => isPending(draft, "demote", node.id));
   let free = config.parallelSyncs - syncing.length - busy.length;
-  // Those that only have to turn round come first, those that throw something away or are busy come last.
-  const cost = ({ facts }: { facts: NodeFacts }) =>
-    Number(facts.role === "primary") + 2 * Number(facts.loading);
+  // Those that only have to turn round come before those that throw something away.
+  const cost = ({ facts }: { facts: NodeFacts }) => Number(facts.role === "primary");
   for (const { node, facts } of [...wrong].sort((a, b) => cost(a) - cost(b)))
     if (free > 0 && repoint(draft, node, facts, primary)) free -= 1;
   return [...syncing, ...wrong].map(({ node }) => node.id);

@@ -48,6 +48,7 @@ export function initialState(group: string): State {
       lastAttemptAtMs: null,
       aborted: 0,
       maybePromoted: [],
+      toUnseal: [],
       outage: null,
       published: {},
       baseline: null,
@@ -96,7 +97,16 @@ const parts: Readonly<Record<PhaseKind, readonly [readonly string[], readonly st
   repointing: [["attempt", "deadlineMs"], []],
 };
 const added = [
-  ...["keptNodes", "routeDigest", "followed", "aborted", "baseline", "paused", "downtimes"],
+  ...[
+    "keptNodes",
+    "routeDigest",
+    "followed",
+    "toUnseal",
+    "aborted",
+    "baseline",
+    "paused",
+    "downtimes",
+  ],
   ...["failoversAtMs", "lastSwitch", "revokedAtMs", "drill"],
 ];
 

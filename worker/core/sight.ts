@@ -18,49 +18,59 @@ export const blind: readonly ObservationClass[] = ["relay-unreachable", "malform
 /** An epoch so far ahead of every other is no epoch. */
 const MOST_AHEAD = 1_000_000;
 
+/**
+ * A look that is older says nothing of now. From one look's question to the next one's answer at a hung node
+ * it takes two probe timeouts and an interval, and an interval more is no reason yet: with less, silence would
+ * never add up where timeouts exceed intervals.
+ */
+export const oldestMs = (config: GroupConfig): number =>
+  2 * (config.checkIntervalMs + config.probeTimeoutMs);
+
 export const vantageOf = (relay: string): string => `relay:${relay}`;
+
+type Epochs = { readonly inForce: number; readonly highest: number };
 
 export function absorb(
   sight: Sight,
   observations: readonly Observation[],
   config: GroupConfig,
-  epochs: { readonly inForce: number; readonly highest: number },
+  epochs: Epochs,
   nowMs: number,
 ): Sight {
   const nodes: Record<string, Record<string, Belief>> = {};
   for (const node of config.nodes) nodes[node.id] = { ...sight.nodes[node.id] };
   const relays = new Map(config.relays.map((relay) => [vantageOf(relay.id), relay.id]));
   const votes = new Map<string, Observation>();
-  const asked = new Map<string, Map<string, Observation[]>>();
+  const places = new Map<string, Map<string, Observation[]>>();
+  const answered = new Set<string>();
   let dropped = 0;
   let lookAskedAtMs: number | null = null;
   for (const seen of observations) {
     const beliefs = nodes[seen.node];
     const relay = relays.get(seen.vantage);
-    const askedAtMs = seen.atMs - seen.tookMs;
-    const before = beliefs?.[seen.vantage];
-    if (
-      beliefs === undefined ||
-      (relay === undefined && !config.vantages.includes(seen.vantage)) ||
-      seen.atMs > nowMs ||
-      seen.epoch < epochs.inForce ||
-      (seen.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD
-    ) {
+    const known = relay !== undefined || config.vantages.includes(seen.vantage);
+    if (beliefs === undefined || !known || !isOfNow(seen, config, epochs, nowMs)) {
       dropped += 1;
       continue;
     }
-    // One place's look may be older than another's newest, and still be the newest of that place.
-    const late = before !== undefined && askedAtMs < before.askedAtMs;
-    if (late) dropped += 1;
-    else lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
     const key = `${seen.node} ${seen.vantage}`;
+    const askedAtMs = askedAt(seen);
+    // One place's look may be older than another's newest, and still be the newest of that place.
+    const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
+    const lies = (seen.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD;
+    if (!late) {
+      answered.add(key);
+      lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
+    }
+    if (late || lies) dropped += 1;
+    if (lies) continue;
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;
     if (late && askedAtMs < (sight.relays[relay]?.[seen.from]?.atMs ?? 0)) continue;
-    const places = asked.get(relay) ?? new Map<string, Observation[]>();
-    asked.set(relay, places);
-    places.set(seen.from, [...(places.get(seen.from) ?? []), seen]);
+    const froms = places.get(relay) ?? new Map<string, Observation[]>();
+    places.set(relay, froms);
+    froms.set(seen.from, [...(froms.get(seen.from) ?? []), seen]);
   }
   for (const seen of votes.values()) {
     const beliefs = nodes[seen.node] ?? {};
@@ -68,13 +78,13 @@ export function absorb(
   }
   const known: Record<string, Record<string, RelayBelief>> = {};
   for (const { id } of config.relays) {
-    const places = { ...sight.relays[id] };
-    for (const [from, looks] of asked.get(id) ?? [])
-      places[from] = nextRelayBelief(places[from], looks);
-    known[id] = places;
+    const froms = { ...sight.relays[id] };
+    for (const [from, looks] of places.get(id) ?? [])
+      froms[from] = nextRelayBelief(froms[from], looks);
+    known[id] = froms;
   }
   // What one relay told by itself is no look at the group.
-  const complete = votes.size >= config.nodes.length * config.vantages.length;
+  const complete = answered.size >= config.nodes.length * config.vantages.length;
   return {
     ...sight,
     nodes,
@@ -82,6 +92,15 @@ export function absorb(
     lookAskedAtMs: complete ? lookAskedAtMs : sight.lookAskedAtMs,
     dropped: sight.dropped + dropped,
   };
+}
+
+const askedAt = ({ atMs, tookMs }: Observation) => atMs - tookMs;
+
+/** Not of the future, of before the clock went back, of long ago, or of an older epoch. */
+function isOfNow(seen: Observation, config: GroupConfig, epochs: Epochs, nowMs: number): boolean {
+  const { atMs, tookMs, epoch } = seen;
+  if (atMs > nowMs || tookMs < 0 || epoch < epochs.inForce) return false;
+  return nowMs - askedAt(seen) <= oldestMs(config);
 }
 
 /** Of two looks through the same relay: one that saw something, else the newer one. */
@@ -93,6 +112,7 @@ function saysMore(a: Observation, b: Observation): boolean {
 function nextBelief(before: Belief | undefined, seen: Observation): Belief {
   const isGood = good.includes(seen.class);
   const isBad = bad.includes(seen.class);
+  const isBlind = blind.includes(seen.class) || seen.class === "closed";
   const keep = { failures: before?.failures ?? 0, refusals: before?.refusals ?? 0 };
   const firstBadAtMs = before?.firstBadAtMs ?? (isBad ? seen.atMs : null);
   const cleanSinceMs = before?.cleanSinceMs ?? null;
@@ -100,10 +120,10 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
   return {
     class: seen.class,
     detail: seen.detail,
-    askedAtMs: seen.atMs - seen.tookMs,
+    askedAtMs: askedAt(seen),
     atMs: seen.atMs,
     failures: isGood ? 0 : keep.failures + (isBad ? 1 : 0),
-    refusals: seen.class === "refused" ? keep.refusals + 1 : isGood || isBad ? 0 : keep.refusals,
+    refusals: seen.class === "refused" ? keep.refusals + 1 : isBlind ? keep.refusals : 0,
     successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
     firstBadAtMs: isGood ? null : firstBadAtMs,
     cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,

@@ -24,6 +24,7 @@ import { repairPrimary, repointFollowers } from "./repair.ts";
 import type { FailoverCause, Phase } from "./state.ts";
 import { standing } from "./topology.ts";
 import type { NodeConfig } from "./types.ts";
+import { giveSealsBack } from "./unsealing.ts";
 import { noteRestart, wipeOf } from "./wipe.ts";
 
 /** Time between looks while the others are repointed: a synchronisation may take long. */
@@ -34,9 +35,13 @@ const NO_GOOD_SLAVE = "no-good-slave:";
 
 export function watch(draft: Draft): void {
   const { saved, config } = draft;
-  if (saved.primary === null) return adoptFirst(draft);
+  if (saved.primary === null) {
+    giveSealsBack(draft);
+    return adoptFirst(draft);
+  }
   if (adoptForeign(draft)) return;
   if (failOverIfDue(draft)) return;
+  giveSealsBack(draft);
   if (saved.paused === null && !config.observeOnly) {
     repairPrimary(draft);
     const wrong = repointFollowers(draft);
@@ -58,6 +63,7 @@ export function repoint(draft: Draft, phase: Extract<Phase, { kind: "repointing"
     return;
   }
   if (failOverIfDue(draft)) return;
+  giveSealsBack(draft);
   repairPrimary(draft);
   const { primary } = draft.saved;
   const waiting = standing(draft) !== "primary";

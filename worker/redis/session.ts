@@ -62,7 +62,7 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
       const answer = await Promise.race([attempt(commands, options, progress), silence]);
       if (answer !== null) return excused(answer);
       if (progress.line !== null) retire(progress.line);
-      const silent = `no answer in ${options.deadlineMs} ms`;
+      const silent = `no answer in ${Math.round(options.deadlineMs)} ms`;
       return excused(failure("timeout", progress.dispatched, silent));
     } finally {
       clearTimeout(timer);
