@@ -25,7 +25,7 @@ const picket = (fencing: Fencing) => (options: SideOptions) => startPicketSide(o
 
 const systems: readonly System[] = [
   { name: "Sentinel", cases: "abcd", start: startSentinelSide },
-  { name: "Picket", cases: "abd", start: picket("none") },
+  { name: "Picket", cases: "abcd", start: picket("none") },
   { name: "Picket, sealed", cases: "abc", start: picket("sealed") },
 ];
 
