@@ -15,7 +15,7 @@ const rules: ElectRules = {
   crossZone: "allow",
   primaryDownMs: 1000,
   knownKeys: null,
-  wiped: false,
+  cause: "odown",
 };
 /** Sentinel's link rule alone. */
 const sentinels = { maxLinkDownMs: 0 };
@@ -150,9 +150,9 @@ describe("filter: who is refused, and why; null: is not", () => {
     ["P13 avoid refuses nobody", { sameZone: false }, null, { crossZone: "avoid" }],
     ["P14 in its first synchronisation", { syncing: true }, /first synchronisation/],
     ["P14 … named: still not", { syncing: true, named: true }, /first synchronisation/],
-    ["P14 it waits to copy an emptied primary", { syncing: true }, null, { wiped: true }],
+    ["P14 it waits to copy an emptied primary", { syncing: true }, null, { cause: "wiped" }],
     ["loading", { loading: true }, /loading/],
-    ["… of an emptied primary's group too", { loading: true }, /loading/, { wiped: true }],
+    ["… of an emptied primary's group too", { loading: true }, /loading/, { cause: "wiped" }],
     ["no relay to promote it", { reachable: false }, /no relay/],
     ["… named: still not", { reachable: false, named: true }, /no relay/],
     ["downtime, with its reason", { downtime: "new disk" }, /^is in downtime: new disk$/],
@@ -167,7 +167,11 @@ describe("filter: who is refused, and why; null: is not", () => {
       /good for only 9999 ms/,
     ],
     ["G28 for long enough", { cleanForMs: 10_000 }, null],
-    ["G28 for long enough, but not often enough", { cleanForMs: 10_000, successes: 1 }, /was bad/],
+    [
+      "G28 for long enough, but not often enough",
+      { cleanForMs: 10_000, successes: 1 },
+      /^was bad, and was seen good only 1 times of 2$/,
+    ],
     ["G28 named: no grace", { cleanForMs: 0, successes: 0, named: true }, null],
     ["its link was down for 5 s while the primary was up", { linkDownMs: 6000 }, null],
     [
@@ -179,6 +183,13 @@ describe("filter: who is refused, and why; null: is not", () => {
     ["… though another rule would take it: named", { linkDownMs: 1e9, named: true }, null],
     ["… it followed when the primary was last seen", { linkDownMs: 6001, followed: true }, null],
     ["… down only as long as the primary is", { linkDownMs: 1e6 }, null, { primaryDownMs: 1e6 }],
+    [
+      "… of one that is a replica itself now: no link says anything",
+      { linkDownMs: null },
+      null,
+      { cause: "no-primary" },
+    ],
+    ["… nor how long it is down", { linkDownMs: 1e9 }, null, { cause: "no-primary" }],
     ["no link since it started", { linkDownMs: null }, /no link to its primary since/],
     ["… named", { linkDownMs: null, named: true }, null],
     ["emptied", { keys: 9 }, /holds 9 keys of the 100/, { knownKeys: 100 }],
@@ -211,6 +222,7 @@ describe("filter: who is refused, and why; null: is not", () => {
 /** Every rule of an election said once more, as one list of sentences that must all be true. */
 function isEligible(each: Candidate, its: ElectRules): boolean {
   const down = its.primaryDownMs ?? 0;
+  const linkIsNothing = each.role !== "replica" || each.followed || its.cause === "no-primary";
   const cannotBeHelped = [
     each.okAgeMs !== null && each.okAgeMs <= 5000,
     !each.sdown,
@@ -219,19 +231,14 @@ function isEligible(each: Candidate, its: ElectRules): boolean {
     each.priority > 0,
     each.factsAgeMs !== null && each.factsAgeMs <= (its.primaryDownMs === null ? 30_000 : 5000),
     !each.loading,
-    !each.syncing || its.wiped,
+    !each.syncing || its.cause === "wiped",
     each.role !== "primary" || each.mayBePrimary,
   ];
   const canBeOverruled = [
     each.cleanForMs === null || (each.cleanForMs >= its.graceMs && each.successes >= its.upAfter),
-    each.role === "primary" || each.role === null || each.followed || each.linkDownMs !== null,
-    each.role !== "replica" ||
-      each.followed ||
-      (each.linkDownMs ?? 0) <= down + 10 * its.downAfterMs,
-    each.role !== "replica" ||
-      each.followed ||
-      its.maxLinkDownMs === 0 ||
-      (each.linkDownMs ?? 0) <= down + its.maxLinkDownMs,
+    linkIsNothing || each.linkDownMs !== null,
+    linkIsNothing || (each.linkDownMs ?? 0) <= down + 10 * its.downAfterMs,
+    linkIsNothing || its.maxLinkDownMs === 0 || (each.linkDownMs ?? 0) <= down + its.maxLinkDownMs,
     its.maxLagBytes === 0 || each.lagBytes === null || each.lagBytes <= its.maxLagBytes,
     its.knownKeys === null || each.keys >= its.knownKeys * its.wipeKeepRatio,
     its.crossZone !== "refuse" || each.sameZone,
@@ -292,7 +299,7 @@ const someRules: fc.Arbitrary<ElectRules> = fc.record({
   crossZone: fc.constantFrom("allow" as const, "avoid" as const, "refuse" as const),
   primaryDownMs: fc.constantFrom(null, 0, 1000),
   knownKeys: fc.constantFrom(null, 0, 100),
-  wiped: fc.boolean(),
+  cause: fc.constantFrom(null, "odown" as const, "wiped" as const, "no-primary" as const),
 });
 
 describe("against the twin", () => {

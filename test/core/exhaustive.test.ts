@@ -5,6 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { decide } from "../../worker/core/decide.ts";
+import { SEALED } from "../../worker/core/facts.ts";
 import { leaseEndMs } from "../../worker/core/lease.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import { absorb } from "../../worker/core/sight.ts";
@@ -26,7 +27,7 @@ const open = groupConfig();
 const leased = groupConfig({ fencing: "lease" });
 const ids = open.nodes.map((node) => node.id);
 
-/** unreachable: nobody reaches its machine, its replicas may; unknown: nobody looked. */
+/** unreachable: nobody reaches its machine, its replicas may; unknown: it answers, and says nothing of itself. */
 const verdicts = ["up", "down", "unreachable", "unknown"] as const;
 type Seen = (typeof verdicts)[number];
 /** other: a replica of somebody who is no node of the group. */
@@ -122,7 +123,10 @@ function savedIn(phase: Phase, config: GroupConfig): State["saved"] {
 
 function factsAbout(id: string, said: Said, it: string): NodeFacts {
   const runId = `run-${id}`;
-  if (said === "primary") return facts({ runId, role: "primary", replicaOf: null });
+  // The primary that is replaced took the seal.
+  const minReplicasToWrite = id === it && it === "a" ? SEALED : 0;
+  if (said === "primary")
+    return facts({ runId, role: "primary", replicaOf: null, minReplicasToWrite });
   // One that would follow itself follows the next one: a hand-over that is done, or a cycle.
   const followed = it === id ? (id === "a" ? "b" : "a") : it;
   const host = said === "other" ? "10.9.9.9" : `10.0.0.${ids.indexOf(followed) + 1}`;
@@ -140,11 +144,12 @@ function lookAt(
   return ids.flatMap((node, at) =>
     ids.flatMap((through, from): readonly Observation[] => {
       const verdict = seen[at] ?? "unknown";
-      if (verdict === "unknown") return [];
       const blind = seen[from] === "unreachable";
       const kind: ObservationClass = blind
         ? "relay-unreachable"
-        : ({ up: "up", down: "refused", unreachable: "timeout" } as const)[verdict];
+        : ({ up: "up", down: "refused", unreachable: "timeout", unknown: "auth" } as const)[
+            verdict
+          ];
       return [
         observation(`relay:${through}`, node, {
           class: kind,
@@ -355,11 +360,8 @@ function violation(
       return "went on to elect under a lease";
   }
   if ((kind === "fencing" || kind === "electing") && phase.kind === "watching") {
-    const { cause } = before.phase.attempt;
-    const hands = seen[0] !== "unreachable" && seen.some((each) => each !== "unknown");
     const unseals = actions.some((each) => each.kind === "unseal" && each.node === "a");
-    if (hands && cause !== "wiped" && !unseals) return "an abort that does not unseal";
-    if (cause === "wiped" && unseals) return "unsealed a primary that may be wiped";
+    if (saw("a") === "primary" && !unseals) return "an abort that does not unseal";
     if (saved.revokedAtMs !== null) return "an abort that grants no lease any more";
     if (saved.epoch !== before.phase.attempt.epoch) return "an abort that leaves its epoch open";
   }

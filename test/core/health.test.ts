@@ -103,6 +103,12 @@ describe("thresholds: what each vantage votes", () => {
     ["G10 busy with a script: nobody's vote, for ever", times(60, "BBB"), 1000, "???"],
     ["… shorter than busy_limit", times(5, "BBB"), 1000, "???", limits({ busyLimitMs: 5000 })],
     ["… for as long", times(6, "BBB"), 1000, "ddd", limits({ busyLimitMs: 5000 })],
+    [
+      "G11 loading that answers only now and then is one loading",
+      Array.from({ length: 33 }, (_, at) => (at % 2 === 0 ? "LLL" : "TXC")),
+      1000,
+      "ddd",
+    ],
     ["a planned switch is alive", times(9, "SSS"), 1000, "uuu"],
     ["closed, however often", times(9, "CCC"), 1000, "???"],
     ["what is neither good nor bad does not end a row", ["RRR", "RCC", "RRR", "RRR"], 100, "ddd"],
@@ -421,9 +427,31 @@ describe("what does not belong is dropped and counted, and changes no belief", (
     ];
     expect(take(before, right, BEGIN + 100).dropped).toBe(0);
   });
-  test("a look is as old as its question: an answer that took long shows nothing newer", () => {
-    const slow = observation("relay:a", "a", { atMs: BEGIN + 500, tookMs: 400 });
-    expect(take(before, [slow], BEGIN + 500).lookAskedAtMs).toBe(BEGIN + 100);
+});
+
+describe("when the last complete look was asked for", () => {
+  const every = config.vantages.flatMap((vantage) =>
+    config.nodes.map(({ id }) => observation(vantage, id, { atMs: BEGIN + 500, tookMs: 100 })),
+  );
+  const asked = (seen: readonly Observation[]) => take(freshSight, seen, BEGIN + 500).lookAskedAtMs;
+
+  test("a look is as old as its oldest question: what took long shows nothing newer", () => {
+    expect(asked(every)).toBe(BEGIN + 400);
+    const slow = observation("relay:a", "a", { atMs: BEGIN + 500, tookMs: 450 });
+    expect(asked([...every.slice(1), slow])).toBe(BEGIN + 50);
+  });
+  test("what one relay told by itself is no look at the group", () => {
+    expect(asked(every.slice(0, 3))).toBeNull();
+    expect(asked(every.slice(1))).toBeNull();
+  });
+  test("one relay whose looks are not to be believed does not hold up the others", () => {
+    const lying = every.map((seen) =>
+      seen.vantage === "relay:b"
+        ? { ...seen, relay: { stamp: { boot: "1", ms: 1 }, epoch: 2_000_000 } }
+        : seen,
+    );
+    const sight = take(freshSight, lying, BEGIN + 500);
+    expect(sight).toMatchObject({ dropped: 3, lookAskedAtMs: BEGIN + 400 });
   });
 });
 
@@ -439,10 +467,13 @@ describe("the best belief", () => {
     expect(best(far, look("a", "local", BEGIN))).toBe("local");
     expect(best(look("a", "local", BEGIN - 1), far)).toBe("far");
   });
-  test("a bad one never, though it is newer", () => {
-    const bad = look("a", "bad", BEGIN, { class: "misconf" });
+  test("one that answers with MISCONF still says what it is, where nobody has better", () => {
+    const bad = look("a", "misconf", BEGIN, { class: "misconf" });
     expect(best(bad, look("b", "good", BEGIN - 10))).toBe("good");
-    expect(best(bad)).toBeUndefined();
+    expect(best(bad)).toBe("misconf");
+    expect(
+      best(look("a", "old", BEGIN - 10), look("a", "silent", BEGIN, { class: "timeout" })),
+    ).toBe(undefined);
   });
   test("by when it was asked for, not by when it came in", () => {
     expect(best(look("b", "slow", BEGIN, { tookMs: 50 }), look("c", "quick", BEGIN - 10))).toBe(
