@@ -63,21 +63,24 @@ function begun(ledger: Ledger, judged: Judged, attempt: Attempt): void {
 
 type Wrong = (rule: string, text: string) => void;
 
+/** What lies in the future was noted before the clock went back. */
+const within = (atMs: number, ms: number, nowMs: number) => atMs <= nowMs && nowMs < atMs + ms;
+
 /** Cooldown, hourly limit, and the gap after an attempt that was aborted. */
 function checkPace(ledger: Ledger, { nowMs, config, before, input }: Judged, wrong: Wrong): void {
   if (input.requests.some(({ kind }) => kind === "acknowledge" || kind === "reset")) return;
   const last = ledger.failoversAtMs.at(-1);
   const goesOn = before.phase.kind !== "watching";
-  if (!goesOn && last !== undefined && nowMs < last + config.cooldownMs)
+  if (!goesOn && last !== undefined && within(last, config.cooldownMs, nowMs))
     wrong(
       "cooldown",
       `began ${nowMs - last} ms after the last failover, cooldown ${config.cooldownMs} ms`,
     );
-  const lately = ledger.failoversAtMs.filter((atMs) => nowMs - atMs < HOUR_MS).length;
+  const lately = ledger.failoversAtMs.filter((atMs) => within(atMs, HOUR_MS, nowMs)).length;
   if (config.maxFailoversPerHour > 0 && lately >= config.maxFailoversPerHour)
     wrong("hourly-limit", `is number ${lately + 1} within an hour`);
   const aborted = ledger.lastAbortedAtMs;
-  if (aborted !== null && nowMs < aborted + config.failoverRetryMs)
+  if (aborted !== null && within(aborted, config.failoverRetryMs, nowMs))
     wrong("retry-gap", `began ${nowMs - aborted} ms after one that was aborted`);
 }
 
@@ -191,7 +194,7 @@ function checkFitness(
   if (facts.loading) wrong("unfit", "is of one that loads its data");
   if (facts.syncing) wrong("unfit", "is of one in its first synchronisation");
   if ((configured.priority ?? facts.priority) === 0) wrong("unfit", "is of one with priority 0");
-  const lastUpMs = ledger.seenPrimary.get(from.id);
+  const lastUpMs = ledger.lastUp.get(from.id);
   if (facts.role !== "replica" || facts.linkUp || lastUpMs === undefined) return;
   if (facts.linkDownMs === null || config.maxLinkDownMs === 0) return;
   const brokenMs = virtualMs - facts.linkDownMs;

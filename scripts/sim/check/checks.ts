@@ -43,8 +43,10 @@ export function createChecks(closely: boolean) {
     const { config: deployed, storage } = here();
     if (closely) checkTwice(group.state, input, decision, nowMs);
     const life = lifeOf(ledger, group.id);
-    if (life.lastNowMs !== null && nowMs < life.lastNowMs) {
-      life.tiltUntilMs = nowMs + TILT_MS;
+    const forgot = group.state.sight.lastDecisionAtMs === null;
+    const wentBack = life.lastNowMs !== null && nowMs < life.lastNowMs;
+    if (forgot || wentBack) {
+      life.tiltUntilMs = wentBack && !forgot ? nowMs + TILT_MS : null;
       life.streams.clear();
     }
     life.lastNowMs = nowMs;

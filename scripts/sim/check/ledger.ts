@@ -43,6 +43,8 @@ export type Ledger = {
   readonly lives: Map<number, Life>;
   /** Last sight of each node as a primary, and its last facts. */
   readonly seenPrimary: Map<string, number>;
+  /** The same, with nothing wrong with it. */
+  readonly lastUp: Map<string, number>;
   readonly lastFacts: Map<string, { readonly facts: NodeFacts; readonly virtualMs: number }>;
 
   highestSaved: number;
@@ -87,6 +89,7 @@ export function newLedger(): Ledger {
     nowMs: 0,
     lives: new Map(),
     seenPrimary: new Map(),
+    lastUp: new Map(),
     lastFacts: new Map(),
     highestSaved: 0,
     saved: { epoch: 0, rev: 0 },

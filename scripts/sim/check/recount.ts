@@ -15,6 +15,8 @@ const BLIND = ["relay-unreachable", "malformed"];
 /** Takes in what a life was shown. */
 export function note(ledger: Ledger, life: Life, observations: readonly Observation[]): void {
   for (const seen of observations as readonly Sighted[]) {
+    // The clock went back while it was under way: nobody can tell when it was asked for.
+    if (seen.tookMs < 0) continue;
     let ofNode = life.streams.get(seen.node);
     if (ofNode === undefined) {
       ofNode = new Map();
@@ -22,7 +24,7 @@ export function note(ledger: Ledger, life: Life, observations: readonly Observat
     }
     const key = `${seen.vantage} ${seen.from}`;
     const before = ofNode.get(key);
-    // A look that comes late once more counts for nothing.
+    // Nor does one count that comes late once more.
     if (before !== undefined && seen.atMs - seen.tookMs < before.last.atMs - before.last.tookMs)
       continue;
     ofNode.set(key, next(before, seen));
@@ -30,6 +32,8 @@ export function note(ledger: Ledger, life: Life, observations: readonly Observat
     if (facts === null) continue;
     ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
     if (facts.role === "primary") ledger.seenPrimary.set(seen.node, seen.virtualMs);
+    if (facts.role === "primary" && seen.class === "up")
+      ledger.lastUp.set(seen.node, seen.virtualMs);
     else ledger.sealedSince.delete(seen.node);
   }
 }
@@ -44,7 +48,13 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
     from: seen.from,
     last: seen,
     bad: good ? 0 : (before?.bad ?? 0) + (bad ? 1 : 0),
-    refused: seen.class === "refused" ? (before?.refused ?? 0) + 1 : 0,
+    // An answer that is neither good nor bad breaks no row.
+    refused:
+      seen.class === "refused"
+        ? (before?.refused ?? 0) + 1
+        : good || bad
+          ? 0
+          : (before?.refused ?? 0),
     blind: blind ? (before?.blind ?? 0) + 1 : 0,
     firstBadMs: good ? null : (before?.firstBadMs ?? (bad ? seen.atMs : null)),
     firstBlindMs: blind ? (before?.firstBlindMs ?? seen.atMs) : null,

@@ -78,7 +78,7 @@ function checkBeliefs(ledger: Ledger, { before, state, decision, input, nowMs }:
 }
 
 /** Every phase has a deadline and a way out, also when nobody answers. */
-function checkPhase(ledger: Ledger, { decision, config, tilt, life }: Judged): void {
+function checkPhase(ledger: Ledger, { decision, config, tilt, life, nowMs }: Judged): void {
   const { phase } = decision.state.saved;
   if (phase.kind === "watching") {
     ledger.phase = null;
@@ -88,7 +88,8 @@ function checkPhase(ledger: Ledger, { decision, config, tilt, life }: Judged): v
   const same = ledger.phase?.kind === phase.kind && ledger.phase.epoch === epoch;
   const gapMs = life.lastDecisionMs === null ? 0 : ledger.nowMs - life.lastDecisionMs;
   // Time counts while it looks: neither sleep nor a clock that cannot be trusted is the phase's fault.
-  const ran = tilt ? 0 : Math.min(gapMs, 2 * config.checkIntervalMs + 2000);
+  const passive = tilt || (decision.state.sight.tiltUntilMs ?? 0) > nowMs;
+  const ran = passive ? 0 : Math.min(gapMs, 2 * config.checkIntervalMs + 2000);
   const ranMs = same ? (ledger.phase?.ranMs ?? 0) + ran : 0;
   ledger.phase = { kind: phase.kind, epoch, ranMs };
   const spare =

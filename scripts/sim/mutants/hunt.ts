@@ -1,0 +1,83 @@
+/**
+ * Applies each deliberate defect to a copy of the code, and simulates until it is caught.
+ *
+ * Promises: the code itself is never touched; the copies are gone afterwards; a defect whose place is not found
+ * exactly once fails loudly.
+ */
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { runSeeds } from "../threads.ts";
+import { type Mutant, mutants } from "./list.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const copies = join(root, ".cache/sim-mutants");
+
+/** A defect that escapes so many seeds is not caught. */
+const MOST_SEEDS = 400;
+const MINUTES = 6;
+
+export type Caught = {
+  readonly name: string;
+  /** The rule that was broken first; null: it escaped. */
+  readonly by: string | null;
+  readonly text: string;
+  readonly seed: number;
+};
+
+export async function hunt(some: readonly Mutant[] = mutants): Promise<readonly Caught[]> {
+  const caught: Caught[] = [];
+  const left = [...some];
+  const next = async (): Promise<void> => {
+    for (let mutant = left.shift(); mutant !== undefined; mutant = left.shift())
+      caught.push(await huntOne(mutant));
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, next));
+  return caught.sort((a, b) => order(some, a) - order(some, b));
+}
+
+const order = (some: readonly Mutant[], { name }: Caught) =>
+  some.findIndex((mutant) => mutant.name === name);
+
+export async function huntOne(mutant: Mutant): Promise<Caught> {
+  const folder = join(copies, `${process.pid}-${mutant.name.replace(/\W+/g, "-")}`);
+  try {
+    const thread = breed(mutant, folder);
+    let found: Caught | null = null;
+    await runSeeds({
+      first: 1,
+      count: MOST_SEEDS,
+      minutes: MINUTES,
+      threads: 1,
+      thread,
+      onResult: ({ seed, violations }) => {
+        const [first] = violations;
+        if (first === undefined) return false;
+        found ??= { name: mutant.name, by: first.rule, text: first.text, seed };
+        return true;
+      },
+    });
+    return found ?? { name: mutant.name, by: null, text: "", seed: 0 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The copy with its defect; returns where its thread begins. */
+function breed(mutant: Mutant, folder: string): string {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const part of ["worker/core", "worker/relay", "scripts/sim"])
+    cpSync(join(root, part), join(folder, part), { recursive: true });
+  for (const change of [mutant, ...(mutant.also ?? [])]) {
+    const path = join(folder, change.file);
+    const text = readFileSync(path, "utf8");
+    const parts = text.split(change.find);
+    if (parts.length !== 2)
+      throw new Error(
+        `${mutant.name}: its place is ${parts.length - 1} times in ${change.file}, it must be there once`,
+      );
+    writeFileSync(path, parts.join(change.replace));
+  }
+  return join(folder, "scripts/sim/thread.ts");
+}
