@@ -196,7 +196,8 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
   try {
     wake();
     if (settled) {
-      await eventually("an answer from every relay", everyRelayAnswered, { everyMs: 50 });
+      const first = { everyMs: 50, withinMs: 30_000 };
+      await eventually("an answer from every relay", everyRelayAnswered, first);
       await steady(must(ids[0], "a node"));
     }
   } catch (error) {
