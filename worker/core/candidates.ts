@@ -5,7 +5,7 @@
  */
 
 import type { Baseline, Belief } from "./believed.ts";
-import { type Draft, nodeOf } from "./draft.ts";
+import { type Draft, factsOf, nodeOf } from "./draft.ts";
 import { type Candidate, type Election, elect } from "./elect.ts";
 import { handsFor } from "./plan.ts";
 import type { FailoverCause } from "./state.ts";
@@ -29,8 +29,12 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
     : down?.odown === true
       ? down.firstBadAtMs
       : null;
-  // One that answers, and says that it is a replica, may be made what it was.
-  const orStored = cause === "no-primary";
+  // One that says that it is a replica may be made what it was, unless it copies somebody already.
+  const stored = factsOf(draft, saved.primary);
+  const orStored =
+    (cause === "no-primary" || cause === "promotion-lost") &&
+    stored?.role === "replica" &&
+    !stored.linkUp;
   const nodes = config.nodes.filter((node) =>
     target === null ? orStored || node.id !== saved.primary : node.id === target,
   );
@@ -69,6 +73,8 @@ function candidateOf(
   for (const { lastOkAtMs } of Object.values(sight.nodes[node.id] ?? {}))
     if (lastOkAtMs !== null && (okAtMs === null || lastOkAtMs > okAtMs)) okAtMs = lastOkAtMs;
   const lost = saved.maybePromoted.includes(node.id);
+  // Its votes for down say that it is no primary, not that it does not answer.
+  const isReplaced = node.id === saved.primary && facts?.role === "replica";
   const zones = [node.zone, primary?.zone ?? null];
   return {
     id: node.id,
@@ -76,7 +82,7 @@ function candidateOf(
     priority: node.priority ?? facts?.priority ?? 100,
     offset: facts?.offset ?? 0,
     keys: facts?.keys ?? 0,
-    sdown: verdict !== undefined && verdict.down > 0 && verdict.down >= verdict.up,
+    sdown: !isReplaced && verdict !== undefined && verdict.down > 0 && verdict.down >= verdict.up,
     reachable: handsFor(draft, node.id) !== null,
     okAgeMs: okAtMs === null ? null : nowMs - okAtMs,
     factsAgeMs: best === null || best.factsAtMs === null ? null : nowMs - best.factsAtMs,

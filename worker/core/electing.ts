@@ -7,15 +7,17 @@
  * Must never: promote whom the epoch does not name.
  */
 import { bytesBehind, electFor, lastKnown } from "./candidates.ts";
-import { type Draft, enter, factsOf, nodeOf, save, tell, wakeBy } from "./draft.ts";
+import { type Draft, enter, factsAfter, factsOf, nodeOf, save, tell, wakeBy } from "./draft.ts";
 import type { Candidate, Election } from "./elect.ts";
 import type { EventName } from "./events.ts";
 import { isSealed } from "./facts.ts";
-import { abort, isLiving, stopped } from "./failover.ts";
-import { witnessesOf } from "./health.ts";
+import { abort, isLiving, isStrict, stopped } from "./failover.ts";
+import { isLocal, witnessesOf } from "./health.ts";
 import { sendVerb } from "./plan.ts";
+import { bad, blind } from "./sight.ts";
 import type { Attempt, Cost, Phase, Refusal } from "./state.ts";
 import { primariesSeen } from "./topology.ts";
+import type { NodeConfig } from "./types.ts";
 import { wipeOf } from "./wipe.ts";
 
 type Electing = Extract<Phase, { kind: "electing" }>;
@@ -40,11 +42,11 @@ export function stepElecting(draft: Draft, phase: Electing): void {
   const chosen = election.order[0];
   if (chosen === undefined)
     return abortElection(draft, attempt, election.refused, "no good replica");
-  const behind = behindLiving(draft, chosen, attempt.from);
+  const behind = behindLiving(draft, chosen, attempt, sinceMs);
   if (behind !== 0) {
     const text = `${chosen.id} is ${behind ?? "an unknown number of"} bytes behind the sealed ${attempt.from}`;
     if (!late) return wait(draft, text);
-    if (attempt.cause === "switchover")
+    if (isStrict(attempt))
       return abort(draft, attempt, "-switchover-aborted", `${text}: nothing was switched`);
   }
   promote(draft, attempt, chosen, election);
@@ -62,9 +64,16 @@ type Over = {
 function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
   const { config, known } = draft;
   const from = nodeOf(config, attempt.from);
-  if (from === null || attempt.cause === "operator" || attempt.cause === "switchover") return null;
+  if (from === null || attempt.cause === "operator") return null;
   const verdict = known[from.id]?.verdict;
   if (verdict === undefined) return null;
+  if (attempt.cause === "switchover") {
+    if (!isStrict(attempt) || !verdict.odown) return null;
+    return {
+      name: "-switchover-aborted",
+      text: `${from.id} went down: it cannot hand over any more`,
+    };
+  }
   const { votes, up, down } = verdict;
   const evidence = { votes, up, down };
   if (!verdict.authorised)
@@ -87,6 +96,13 @@ function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
   // takes no more than that enough vantages answer and nobody sees it up.
   if (!verdict.odown && up > 0 && nobodyWasPromoted(draft, sinceMs))
     return { name: "-failover-abort-primary-up", text: `${from.id} is no longer down`, evidence };
+  if (!verdict.odown && up === 0 && seenBad(draft, from, sinceMs) < config.quorum)
+    return {
+      name: "-failover-abort-primary-up",
+      text: `too few vantages see ${from.id} down now`,
+      waits: true,
+      evidence,
+    };
   const witnesses = witnessesOf(from, known, config);
   if (witnesses.length > 0 && primariesSeen(draft).length === 0)
     return {
@@ -95,6 +111,17 @@ function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
       evidence: { ...evidence, witnesses },
     };
   return null;
+}
+
+/** How many vantages see it bad now, or are the silent relay of its own machine. */
+function seenBad({ sight, config }: Draft, node: NodeConfig, sinceMs: number): number {
+  return config.vantages.filter((vantage) => {
+    const belief = sight.nodes[node.id]?.[vantage];
+    if (belief === undefined || belief.askedAtMs < sinceMs) return false;
+    return (
+      bad.includes(belief.class) || (blind.includes(belief.class) && isLocal(vantage, node, config))
+    );
+  }).length;
 }
 
 /** True when every node that was sent a promotion in vain is seen as a replica: no command is left to act. */
@@ -111,13 +138,23 @@ function wait(draft: Draft, because: string): void {
   wakeBy(draft, draft.nowMs + Math.min(20, draft.config.retryMs));
 }
 
-/** What a sealed primary that answers still has for its replica; 0: nothing, or it feeds nobody. */
-function behindLiving(draft: Draft, chosen: Candidate, from: string | null): number | null {
-  if (from === null || from === chosen.id) return 0;
-  const ahead = factsOf(draft, from);
-  const facts = factsOf(draft, chosen.id);
-  if (ahead === null || facts === null || ahead.role !== "primary" || !isSealed(ahead)) return 0;
-  return bytesBehind(ahead, facts) ?? 0;
+/**
+ * What a sealed primary that answers still has for its replica; null: nobody can tell. 0: nothing, or it feeds
+ * nobody, and there is nothing to wait for. A planned switch has to see that it is nothing.
+ */
+function behindLiving(
+  draft: Draft,
+  chosen: Candidate,
+  attempt: Attempt,
+  sinceMs: number,
+): number | null {
+  const { from, cause } = attempt;
+  if (from === null || from === chosen.id || cause === "wiped" || cause === "no-primary") return 0;
+  const ahead = factsAfter(draft, from, sinceMs);
+  const facts = factsAfter(draft, chosen.id, sinceMs);
+  const feeds = ahead?.role === "primary" && isSealed(ahead);
+  if (!feeds || facts === null) return isStrict(attempt) ? null : 0;
+  return bytesBehind(ahead, facts);
 }
 
 function promote(draft: Draft, attempt: Attempt, chosen: Candidate, election: Election): void {

@@ -10,7 +10,7 @@
 import { act, amend, type Draft, enter, factsOf, isPending, save, tell, wakeBy } from "./draft.ts";
 import type { EventName } from "./events.ts";
 import { bootsSealed } from "./facts.ts";
-import { leaseEndMs, revoke } from "./lease.ts";
+import { leaseEndMs } from "./lease.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, FailoverCause, Pending, Phase } from "./state.ts";
 import type { Outcome } from "./types.ts";
@@ -59,8 +59,9 @@ export function begin(draft: Draft, start: Start): void {
   };
   save(draft, {
     highestEpoch: epoch,
-    lastAttemptAtMs: nowMs,
-    revokedAtMs: saved.primary === null ? null : revoke(config, nowMs),
+    // What an operator tried and gave up holds no failover up.
+    lastAttemptAtMs: isPlanned({ cause }) ? saved.lastAttemptAtMs : nowMs,
+    revokedAtMs: saved.leases.longestMs > 0 ? nowMs : null,
   });
   const deadlineMs = nowMs + config.fenceWaitMs;
   enter(draft, { kind: "fencing", attempt, sealed: [], deadlineMs });
@@ -123,8 +124,9 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
       : `waiting for the seal of ${pending.join(", ")}`;
     return wakeBy(draft, Math.max(phase.deadlineMs, nowMs + Math.min(20, config.retryMs)));
   }
-  if (living && isPlanned(attempt) && !attempt.force && open.includes(attempt.from ?? "")) {
-    const text = `${attempt.from} is up and could not be sealed: nothing is forced on it`;
+  const mustSeal = isStrict(attempt) || (living && isPlanned(attempt) && !attempt.force);
+  if (mustSeal && open.includes(attempt.from ?? "")) {
+    const text = `${attempt.from} ${living ? "is up and " : ""}could not be sealed: nothing is forced on it`;
     return abort(draft, attempt, "-failover-abort-not-sealed", text);
   }
   const notBeforeMs = Math.max(leaseWaitMs(draft, open), lostWaitMs(draft, attempt));
@@ -157,9 +159,9 @@ function sealAgain(draft: Draft, id: string): void {
 }
 
 /** Until when a lease may still be held by somebody who did not confirm a seal. */
-function leaseWaitMs({ saved, config }: Draft, open: readonly string[]): number {
-  if (config.fencing !== "lease" || saved.revokedAtMs === null || open.length === 0) return 0;
-  return leaseEndMs(saved.revokedAtMs, config);
+function leaseWaitMs({ saved }: Draft, open: readonly string[]): number {
+  if (saved.revokedAtMs === null || open.length === 0) return 0;
+  return leaseEndMs(saved.revokedAtMs, { leaseMs: saved.leases.longestMs });
 }
 
 function lostWaitMs({ saved }: Draft, attempt: Attempt): number {
@@ -168,7 +170,11 @@ function lostWaitMs({ saved }: Draft, attempt: Attempt): number {
   return attempt.startedAtMs + gapMs;
 }
 
-const isPlanned = ({ cause }: Attempt) => cause === "operator" || cause === "switchover";
+/** A planned switch without FAILOVER: it loses nothing, or does not happen. */
+export const isStrict = ({ cause, force }: Attempt): boolean => cause === "switchover" && !force;
+
+const isPlanned = ({ cause }: Pick<Attempt, "cause">) =>
+  cause === "operator" || cause === "switchover";
 
 /** Answers as a primary, and is not objectively down. */
 export function isLiving(draft: Draft, id: string): boolean {

@@ -43,9 +43,23 @@ export function grantLease(
 }
 
 /** When the last lease that was granted before `revokedAtMs` has ended, whatever the relay's clock does. */
-export const leaseEndMs = (revokedAtMs: number, config: GroupConfig): number =>
-  Math.ceil(revokedAtMs + DRIFT * config.leaseMs + MARGIN_MS);
+export const leaseEndMs = (
+  revokedAtMs: number,
+  { leaseMs }: Pick<GroupConfig, "leaseMs">,
+): number => Math.ceil(revokedAtMs + DRIFT * leaseMs + MARGIN_MS);
 
-/** What an attempt writes down before it fences: from here on nothing is granted. */
-export const revoke = (config: GroupConfig, nowMs: number): number | null =>
-  config.fencing === "lease" ? nowMs : null;
+/**
+ * The longest lease that may run: a deploy that makes leases shorter, or does without them, does not end those
+ * that were granted before.
+ */
+export function longestLease(saved: Saved, config: GroupConfig, nowMs: number): Saved["leases"] {
+  const { leases } = saved;
+  const inForceMs = config.fencing === "lease" ? config.leaseMs : 0;
+  if (inForceMs >= leases.longestMs)
+    return inForceMs === leases.longestMs && leases.untilMs === null
+      ? leases
+      : { longestMs: inForceMs, untilMs: null };
+  if (leases.untilMs === null)
+    return { ...leases, untilMs: leaseEndMs(nowMs, { leaseMs: leases.longestMs }) };
+  return nowMs < leases.untilMs ? leases : { longestMs: inForceMs, untilMs: null };
+}

@@ -19,7 +19,16 @@ export function effectiveConfig(saved: Saved, config: GroupConfig): GroupConfig 
 
 /** Takes over names and addresses of a new configuration as far as that can be done now. */
 export function followConfig(saved: Saved, config: GroupConfig): Saved {
-  return keepNodes(renamePrimary(saved, config), config);
+  return keepNodes(forgetRemoved(renamePrimary(saved, config), config), config);
+}
+
+/** Whoever may have been promoted, and is configured no more: another one is in force, and its epoch is over. */
+function forgetRemoved(saved: Saved, config: GroupConfig): Saved {
+  if (saved.phase.kind !== "watching" || saved.primary === null) return saved;
+  const maybePromoted = saved.maybePromoted.filter((id) =>
+    config.nodes.some((node) => node.id === id),
+  );
+  return maybePromoted.length === saved.maybePromoted.length ? saved : { ...saved, maybePromoted };
 }
 
 /** Notes, as configured, whoever must not vanish. */
@@ -38,11 +47,11 @@ export function keepNodes(saved: Saved, config: GroupConfig): Saved {
 /** Only while nothing is under way: an attempt ends under the names that it began with. */
 function renamePrimary(saved: Saved, config: GroupConfig): Saved {
   const { primary, phase } = saved;
-  if (primary === null || phase.kind !== "watching" || saved.maybePromoted.length > 0) return saved;
+  if (primary === null || phase.kind !== "watching") return saved;
   const kept = saved.keptNodes.find(({ id }) => id === primary);
   const now = kept && config.nodes.find((node) => sameAddress(kept, node));
   // Its address tells who it is, also when another machine got its old name.
-  if (now === undefined || now.id === primary) return saved;
+  if (now === undefined || now.id === primary || saved.maybePromoted.includes(now.id)) return saved;
   const epoch = saved.highestEpoch + 1;
   const readable = saved.readable.filter((id) => id !== now.id);
   return { ...saved, epoch, highestEpoch: epoch, primary: now.id, rev: 0, readable };

@@ -48,8 +48,10 @@ export function sealStrangers(draft: Draft): void {
   const wanted = phase.kind === "watching" ? null : phase.attempt.target;
   for (const { id } of config.nodes) {
     const facts = factsOf(draft, id);
-    const stranger =
-      facts?.role === "primary" && id !== saved.primary && id !== named && id !== wanted;
+    // Once another one was told to be primary the old one is a stranger too.
+    const replaced = phase.kind === "promoting" && phase.attempt.from === id;
+    const inForce = id === saved.primary && !replaced;
+    const stranger = facts?.role === "primary" && !inForce && id !== named && id !== wanted;
     const mark = `stranger:${id}`;
     // A seal that was sent before, while it was away, says nothing of what it is now.
     const firstSight = !draft.sight.told.includes(mark);

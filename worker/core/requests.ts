@@ -6,7 +6,7 @@
  */
 import { electFor } from "./candidates.ts";
 import { attemptOf, type Draft, enter, factsOf, nodeOf, save, tell } from "./draft.ts";
-import { abort, begin, isLiving } from "./failover.ts";
+import { abort, begin, isLiving, isStrict } from "./failover.ts";
 import { freshSight } from "./saved.ts";
 import { expire } from "./standstill.ts";
 import type { OperatorRequest, Refusal, RefusalCode, Reply } from "./state.ts";
@@ -73,15 +73,22 @@ function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
       "INPROG",
       `failover already in progress: ${saved.phase.kind} at epoch ${attempt.epoch}; ask again when it is over`,
     );
+  const named = request.kind === "bootstrap" ? request.primary : request.to;
+  if (named !== null && nodeOf(config, named) === null) return unknown(draft, named);
   if (request.kind === "bootstrap") return bootstrap(draft, request.primary);
   if (saved.primary === null)
     return no(
       "NOTREADY",
       "the group has no primary yet: POST /v1/groups/:group/bootstrap names one",
     );
-  if (request.to === saved.primary) return no("ISPRIMARY", `${request.to} is the primary already`);
+  const isReplica = factsOf(draft, saved.primary)?.role === "replica";
+  if (request.to === saved.primary && !isReplica)
+    return no("ISPRIMARY", `${request.to} is the primary already`);
   return request.kind === "failover" ? failover(draft, request.to) : switchover(draft, request);
 }
+
+const unknown = ({ config }: Draft, node: string): Answer =>
+  no("NOTREADY", `no node ${node} in this group: ${config.nodes.map(({ id }) => id).join(", ")}`);
 
 function bootstrap(draft: Draft, primary: string): Answer {
   const { saved } = draft;
@@ -119,7 +126,10 @@ function switchover(draft: Draft, request: Extract<Change, { kind: "switchover" 
       `${from} does not answer as a primary: POST failover promotes without it`,
     );
   if (factsOf(draft, from)?.switching === true)
-    return no("INPROG", `${from} is handing over already, at somebody else's word`);
+    return no(
+      "INPROG",
+      `${from} is handing over already, at somebody else's word; ask again when it is over`,
+    );
   const { order, refused } = electFor(draft, { target: request.to, cause: null });
   const linked = order.filter(({ id }) => factsOf(draft, id)?.linkUp === true);
   const alone = order
@@ -140,6 +150,10 @@ function switchover(draft: Draft, request: Extract<Change, { kind: "switchover" 
 
 function abortSwitchover(draft: Draft): Answer {
   const { phase } = draft.saved;
+  if ((phase.kind === "fencing" || phase.kind === "electing") && isStrict(phase.attempt)) {
+    abort(draft, phase.attempt, "-switchover-aborted", "an operator ended it");
+    return yes("the switchover is ended: the primary is unsealed");
+  }
   if (phase.kind !== "switching") return no("NOTHING", "no switchover is under way");
   if (phase.calledOff !== null)
     return no("NOTHING", `it is called off already: ${phase.calledOff}`);
@@ -170,11 +184,7 @@ function downtime(
   draft: Draft,
   { node, reason, forMs }: Extract<OperatorRequest, { kind: "downtime" }>,
 ): Answer {
-  if (nodeOf(draft.config, node) === null)
-    return no(
-      "NOTREADY",
-      `no node ${node} in this group: ${draft.config.nodes.map(({ id }) => id).join(", ")}`,
-    );
+  if (nodeOf(draft.config, node) === null) return unknown(draft, node);
   const untilMs = draft.nowMs + forMs;
   save(draft, { downtimes: { ...draft.saved.downtimes, [node]: { reason, untilMs } } });
   const text = `${node} is left alone for ${forMs} ms: ${reason}`;
@@ -213,6 +223,14 @@ function reset(draft: Draft): Answer {
     return no(
       "INPROG",
       `${phase.candidate} was told to become primary: that is gone through with; ask again when it is over`,
+    );
+  if (
+    (phase.kind === "fencing" || phase.kind === "electing") &&
+    phase.attempt.cause === "promotion-lost"
+  )
+    return no(
+      "INPROG",
+      "a promotion was sent and not seen: that is gone through with; ask again when it is over",
     );
   if (phase.kind === "fencing" || phase.kind === "electing")
     abort(

@@ -56,6 +56,7 @@ export function initialState(group: string): State {
       downtimes: {},
       failoversAtMs: [],
       lastSwitch: null,
+      leases: { longestMs: 0, untilMs: null },
       revokedAtMs: null,
       drill: null,
     },
@@ -107,7 +108,7 @@ const added = [
     "paused",
     "downtimes",
   ],
-  ...["failoversAtMs", "lastSwitch", "revokedAtMs", "drill"],
+  ...["failoversAtMs", "lastSwitch", "leases", "revokedAtMs", "drill"],
 ];
 
 type Raw = Readonly<Record<string, unknown>>;

@@ -219,7 +219,9 @@ function seeOutage(draft: Draft): void {
   if (sight.lookAskedAtMs === null || saved.primary === null) return;
   const verdicts = config.nodes.map((node) => known[node.id]?.verdict);
   const primary = known[saved.primary]?.verdict;
-  const allDown = verdicts.every((verdict) => verdict?.odown === true);
+  // One that answers is not away, whatever its role.
+  const answers = config.nodes.some((node) => factsOf(draft, node.id) !== null);
+  const allDown = !answers && verdicts.every((verdict) => verdict?.odown === true);
   if (saved.outage === null) {
     if (!allDown) return;
     save(draft, { outage: { sinceMs: nowMs, endedMs: null } });
@@ -230,7 +232,7 @@ function seeOutage(draft: Draft): void {
   } else if (saved.outage.endedMs !== null) {
     // All down once more: the stored primary has its time again.
     if (allDown) save(draft, { outage: { ...saved.outage, endedMs: null } });
-  } else if (verdicts.some((verdict) => (verdict?.up ?? 0) > 0 && !verdict?.odown)) {
+  } else if (answers) {
     save(draft, { outage: { ...saved.outage, endedMs: nowMs } });
   }
 }

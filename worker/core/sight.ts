@@ -38,18 +38,25 @@ export function absorb(
   nowMs: number,
 ): Sight {
   const nodes: Record<string, Record<string, Belief>> = {};
-  for (const node of config.nodes) nodes[node.id] = { ...sight.nodes[node.id] };
   const relays = new Map(config.relays.map((relay) => [vantageOf(relay.id), relay.id]));
+  const isKnown = (vantage: string) => relays.has(vantage) || config.vantages.includes(vantage);
+  for (const { id } of config.nodes) {
+    const before = Object.entries(sight.nodes[id] ?? {});
+    // What a vantage saw that is one no more would stay the newest for ever.
+    nodes[id] = Object.fromEntries(before.filter(([vantage]) => isKnown(vantage)));
+  }
   const votes = new Map<string, Observation>();
   const places = new Map<string, Map<string, Observation[]>>();
   const answered = new Set<string>();
   let dropped = 0;
   let lookAskedAtMs: number | null = null;
-  for (const seen of observations) {
+  for (const told of observations) {
+    // A relay that names an epoch beyond all reason is not obeyed, but it sees what it sees.
+    const lies = (told.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD;
+    const seen = lies ? { ...told, relay: null } : told;
     const beliefs = nodes[seen.node];
     const relay = relays.get(seen.vantage);
-    const known = relay !== undefined || config.vantages.includes(seen.vantage);
-    if (beliefs === undefined || !known || !isOfNow(seen, config, epochs, nowMs)) {
+    if (beliefs === undefined || !isKnown(seen.vantage) || !isOfNow(seen, config, epochs, nowMs)) {
       dropped += 1;
       continue;
     }
@@ -57,13 +64,11 @@ export function absorb(
     const askedAtMs = askedAt(seen);
     // One place's look may be older than another's newest, and still be the newest of that place.
     const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
-    const lies = (seen.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD;
     if (!late) {
       answered.add(key);
       lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
     }
     if (late || lies) dropped += 1;
-    if (lies) continue;
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;

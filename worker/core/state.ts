@@ -186,6 +186,8 @@ export type Saved = {
   /** Automatic failovers since the last acknowledgement, within the last hour. */
   readonly failoversAtMs: readonly number[];
   readonly lastSwitch: Switch | null;
+  /** The longest lease that may run, and until when, if no longer one is granted now. */
+  readonly leases: { readonly longestMs: number; readonly untilMs: number | null };
   /** With fencing "lease": nothing was granted since; null while leases are granted. */
   readonly revokedAtMs: number | null;
   readonly drill: DrillPoint | null;

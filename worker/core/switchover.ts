@@ -88,6 +88,9 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
   }
   if (attempt.from !== null && draft.known[attempt.from]?.verdict.odown === true)
     return lost(draft, attempt, `${attempt.from} went down while it handed over`);
+  const gone = draft.known[candidate]?.verdict.odown === true;
+  if (gone && factsAfter(draft, attempt.from, sinceMs)?.role === "replica")
+    return lost(draft, attempt, `${candidate} went down when it had taken over`);
   if (nowMs >= giveUpAtMs)
     return lost(draft, attempt, `nobody can tell what became of the switch to ${candidate}`);
   if (phase.calledOff !== null) return takeBack(draft, phase);
