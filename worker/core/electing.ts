@@ -11,7 +11,7 @@ import { type Draft, enter, factsAfter, factsOf, nodeOf, save, tell, wakeBy } fr
 import type { Candidate, Election } from "./elect.ts";
 import type { EventName } from "./events.ts";
 import { isSealed } from "./facts.ts";
-import { abort, isLiving, isStrict, stopped } from "./failover.ts";
+import { abort, isAutomatic, isLiving, isStrict, stopped } from "./failover.ts";
 import { isLocal, witnessesOf } from "./health.ts";
 import { sendVerb } from "./plan.ts";
 import { bad, blind } from "./sight.ts";
@@ -154,7 +154,8 @@ function behindLiving(
   const facts = factsAfter(draft, chosen.id, sinceMs);
   const feeds = ahead?.role === "primary" && isSealed(ahead);
   if (!feeds || facts === null) return isStrict(attempt) ? null : 0;
-  return bytesBehind(ahead, facts);
+  // One that tells another history feeds nobody; whoever asked for it may wait for that to end.
+  return bytesBehind(ahead, facts) ?? (isAutomatic(cause) ? 0 : null);
 }
 
 function promote(draft: Draft, attempt: Attempt, chosen: Candidate, election: Election): void {
