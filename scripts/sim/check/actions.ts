@@ -70,7 +70,9 @@ function demoted(ledger: Ledger, judged: Judged, action: Extract<RelayAction, { 
   const primary = saved.primary ?? "";
   const seen = ledger.lastFacts.get(action.node)?.facts;
   const open = seen?.role === "primary" && (seen.minReplicasToWrite ?? 0) < SEALED;
-  if (open && !ledger.sealedSince.has(action.node))
+  // After a hand-over the old primary is a replica already, and only told to write it down.
+  const handedOver = judged.before.phase.kind === "switching";
+  if (open && !handedOver && !ledger.sealedSince.has(action.node))
     violate(
       ledger,
       "quarantine",

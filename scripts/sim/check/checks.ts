@@ -52,7 +52,7 @@ export function createChecks(closely: boolean) {
     life.lastNowMs = nowMs;
     const tiltMs = life.tiltUntilMs;
     const tilt = tiltMs !== null && nowMs < tiltMs && tiltMs - nowMs <= TILT_MS;
-    note(ledger, life, input.observations);
+    note(ledger, life, input.observations, nowMs);
     // Of what is decided on an old state nothing is written, and so nothing is done.
     if (group.version !== storage.version) return;
     const before = group.state.saved;
@@ -134,9 +134,9 @@ export function createChecks(closely: boolean) {
       at();
       checkExecuted(ledger, action);
     },
-    opened: (node: RedisNode, action: RelayAction) => {
+    opened: (node: RedisNode, epoch: number) => {
       at();
-      checkOpened(ledger, node, action.epoch);
+      checkOpened(ledger, node, epoch);
     },
     acknowledged: (node: RedisNode, id: number) => checkAcknowledged(ledger, here(), node, id),
     wipedBy: (source: RedisNode, node: RedisNode) => checkWipe(ledger, here(), source, node),
@@ -149,7 +149,6 @@ export function createChecks(closely: boolean) {
           `relay ${relay.id} is granted a lease for ${node} after it was revoked`,
         );
     },
-    handedOver: (_: RedisNode, __: RedisNode) => {},
     asked: (_: OperatorRequest) => {},
   };
 }

@@ -21,7 +21,7 @@ export type Stream = {
   blind: number;
   firstBadMs: number | null;
   firstBlindMs: number | null;
-  classSinceMs: number;
+  stuckSinceMs: number | null;
   /** Since when every look with facts said that it is a replica. */
   replicaSinceMs: number | null;
 };

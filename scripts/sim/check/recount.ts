@@ -10,13 +10,20 @@ import type { Ledger, Life, Sighted, Stream } from "./ledger.ts";
 
 const GOOD = ["up", "loading", "switching"];
 const BAD = ["refused", "timeout", "misconf"];
+/** It loads, or runs a script: until it is up, however it answers in between. */
+const STUCK = ["loading", "busy"];
 const BLIND = ["relay-unreachable", "malformed"];
 
 /** Takes in what a life was shown. */
-export function note(ledger: Ledger, life: Life, observations: readonly Observation[]): void {
+export function note(
+  ledger: Ledger,
+  life: Life,
+  observations: readonly Observation[],
+  nowMs: number,
+): void {
   for (const seen of observations as readonly Sighted[]) {
     // The clock went back while it was under way: nobody can tell when it was asked for.
-    if (seen.tookMs < 0) continue;
+    if (seen.tookMs < 0 || seen.atMs > nowMs) continue;
     let ofNode = life.streams.get(seen.node);
     if (ofNode === undefined) {
       ofNode = new Map();
@@ -58,7 +65,11 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
     blind: blind ? (before?.blind ?? 0) + 1 : 0,
     firstBadMs: good ? null : (before?.firstBadMs ?? (bad ? seen.atMs : null)),
     firstBlindMs: blind ? (before?.firstBlindMs ?? seen.atMs) : null,
-    classSinceMs: before?.last.class === seen.class ? before.classSinceMs : seen.atMs,
+    stuckSinceMs: STUCK.includes(seen.class)
+      ? (before?.stuckSinceMs ?? seen.atMs)
+      : seen.class === "up"
+        ? null
+        : (before?.stuckSinceMs ?? null),
     replicaSinceMs:
       seen.facts === null
         ? (before?.replicaSinceMs ?? null)
@@ -102,11 +113,12 @@ const answered = (stream: Stream, local: boolean, config: GroupConfig, nowMs: nu
   (local && isSilent(stream, config, nowMs));
 
 function couldBeDown(stream: Stream, config: GroupConfig, local: boolean, nowMs: number): boolean {
-  const { last, bad, refused, firstBadMs, classSinceMs, replicaSinceMs } = stream;
+  const { last, bad, refused, firstBadMs, stuckSinceMs, replicaSinceMs } = stream;
   if (local && isSilent(stream, config, nowMs)) return true;
-  const lasts = last.atMs - classSinceMs;
-  if (last.class === "loading") return config.loadingLimitMs > 0 && lasts >= config.loadingLimitMs;
-  if (last.class === "busy") return config.busyLimitMs > 0 && lasts >= config.busyLimitMs;
+  if (stuckSinceMs !== null) {
+    const limits = [config.loadingLimitMs, config.busyLimitMs].filter((ms) => ms > 0);
+    if (limits.some((ms) => last.atMs - stuckSinceMs >= ms)) return true;
+  }
   if (replicaSinceMs !== null && last.facts?.role === "replica")
     return nowMs - replicaSinceMs >= config.downAfterMs;
   if (GOOD.includes(last.class) || bad < config.maxFailures) return false;

@@ -19,6 +19,7 @@ export function startHandover(
   node: RedisNode,
   target: string,
   timeoutMs: number,
+  epoch: number,
 ): string | null {
   const to = world.byAddress.get(target);
   if (!isPrimary(node)) return "ERR FAILOVER is not valid when server is a replica.";
@@ -27,7 +28,7 @@ export function startHandover(
     return "ERR FAILOVER target HOST and PORT is not a replica.";
   const endMs = world.queue.nowMs + timeoutMs;
   node.turn += 1;
-  node.handover = { target, phase: "sync", endMs, turn: node.turn };
+  node.handover = { target, phase: "sync", endMs, epoch, turn: node.turn };
   tell(world, () => `${node.name} holds writes and hands over to ${to.name}`);
   after(world.queue, 1, () => waitForReplica(world, node, node.turn));
   return null;
@@ -68,7 +69,8 @@ function askTarget(world: World, node: RedisNode, turn: number): void {
     return abortHandover(world, node);
   tell(world, () => `${to.name} takes over from ${node.name}`);
   promote(world, to);
-  world.checks.handedOver(node, to);
+  to.namedEpoch = Math.max(to.namedEpoch, handover.epoch);
+  world.checks.opened(to, handover.epoch);
   if (isCut(world, to.spot, node.spot)) return again(RETRY_MS);
   node.replId2 = node.replId;
   node.secondOffset = offsetOf(node) + 1;

@@ -216,7 +216,13 @@ function effect(world: World, relay: Relay, node: RedisNode, action: NodeAction)
   switch (action.kind) {
     case "switchover":
       if (!node.knowsFailover) return `${UNSUPPORTED} ERR unknown command`;
-      return startHandover(world, node, `${action.to.host}:${action.to.port}`, action.timeoutMs);
+      return startHandover(
+        world,
+        node,
+        `${action.to.host}:${action.to.port}`,
+        action.timeoutMs,
+        action.epoch,
+      );
     case "abort-switchover":
       // In its last phase the target may be a primary already: the node comes back sealed.
       if (node.handover?.phase === "handover") setMinReplicas(node, SEALED);
@@ -245,7 +251,7 @@ function opened(world: World, relay: Relay, node: RedisNode, action: NodeAction)
     node.namedEpoch = Math.max(node.namedEpoch, action.epoch);
     if (relay.local === node) leaseFromVerb(world, relay, action.stamp.ms);
   }
-  world.checks.opened(node, action);
+  world.checks.opened(node, action.epoch);
 }
 
 /** A relay is configured with addresses: a renamed node is the same one. */

@@ -47,6 +47,8 @@ export type Handover = {
   readonly target: string;
   phase: "sync" | "handover";
   readonly endMs: number;
+  /** The epoch that names the target. */
+  readonly epoch: number;
   readonly turn: number;
 };
 
