@@ -44,7 +44,9 @@ export function begin(draft: Draft, start: Start): void {
     .filter((id) => {
       const isReplica = factsOf(draft, id)?.role === "replica";
       if (saved.maybePromoted.includes(id)) return true;
-      return id === saved.primary ? !isReplica : factsOf(draft, id)?.role === "primary";
+      // While it may hold a lease, one relay's word that it is a replica is not enough.
+      if (id === saved.primary) return !isReplica || saved.leases.longestMs > 0;
+      return factsOf(draft, id)?.role === "primary";
     });
   const attempt: Attempt = {
     epoch,
