@@ -74,7 +74,7 @@ function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
       `failover already in progress: ${saved.phase.kind} at epoch ${attempt.epoch}; ask again when it is over`,
     );
   const named = request.kind === "bootstrap" ? request.primary : request.to;
-  if (named !== null && nodeOf(config, named) === null) return unknown(draft, named);
+  if (named !== null && nodeOf(config, named) === null) return unknown(draft, named, "NOGOODSLAVE");
   if (request.kind === "bootstrap") return bootstrap(draft, request.primary);
   if (saved.primary === null)
     return no(
@@ -87,8 +87,8 @@ function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
   return request.kind === "failover" ? failover(draft, request.to) : switchover(draft, request);
 }
 
-const unknown = ({ config }: Draft, node: string): Answer =>
-  no("NOTREADY", `no node ${node} in this group: ${config.nodes.map(({ id }) => id).join(", ")}`);
+const unknown = ({ config }: Draft, node: string, code: RefusalCode): Answer =>
+  no(code, `no node ${node} in this group: ${config.nodes.map(({ id }) => id).join(", ")}`);
 
 function bootstrap(draft: Draft, primary: string): Answer {
   const { saved } = draft;
@@ -184,7 +184,7 @@ function downtime(
   draft: Draft,
   { node, reason, forMs }: Extract<OperatorRequest, { kind: "downtime" }>,
 ): Answer {
-  if (nodeOf(draft.config, node) === null) return unknown(draft, node);
+  if (nodeOf(draft.config, node) === null) return unknown(draft, node, "NOTREADY");
   const untilMs = draft.nowMs + forMs;
   save(draft, { downtimes: { ...draft.saved.downtimes, [node]: { reason, untilMs } } });
   const text = `${node} is left alone for ${forMs} ms: ${reason}`;
