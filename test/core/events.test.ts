@@ -206,3 +206,18 @@ describe.each(Object.keys(begun) as readonly Begun["kind"][])(
     });
   },
 );
+
+test("fencing: a failover by hand whose seal nobody hears of, while the primary lives", () => {
+  const world = createWorld();
+  world.run(3000);
+  world.fail("seal", "unknown");
+  world.ask({ id: "x", kind: "failover", to: "b" });
+  const endMs = deadlineOf(world) + 3 * world.config.commandTimeoutMs;
+  world.until("left", () => world.state.saved.phase.kind !== "fencing", 60_000);
+  expect(world.nowMs).toBeLessThanOrEqual(endMs);
+  world.run(10_000);
+  // One alone takes writes, whoever it is.
+  const { primary } = world.state.saved;
+  expect(world.primaries()).toEqual([primary]);
+  expect(world.write(primary ?? "", 1)).toBe(true);
+});
