@@ -199,7 +199,7 @@ export function createWorld(
       syncing: each.syncing,
       loading: each.life === "loading",
       lastIoMs:
-        each.role === "primary" || each.heardAtMs === null
+        each.role === "primary" || each.heardAtMs === null || each.brokenAtMs !== null
           ? null
           : Math.floor((nowMs - each.heardAtMs) / 1000) * 1000,
       offset: each.offset,

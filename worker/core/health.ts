@@ -14,6 +14,9 @@ import { followsNode } from "./facts.ts";
 import { bad, blind, good, vantageOf } from "./sight.ts";
 import type { GroupConfig, NodeConfig } from "./types.ts";
 
+/** A primary pings its replicas so often (repl-ping-replica-period). */
+const PING_PERIOD_MS = 10_000;
+
 export type Vote = "up" | "down" | "abstain";
 
 export type Verdict = {
@@ -161,7 +164,8 @@ function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief
 
 /**
  * Replicas that heard from the primary after the first bad look: it is alive, and only out of reach. INFO
- * counts whole seconds, so hearing has to be a second newer. A link that is up proves nothing: behind a
+ * counts whole seconds, so hearing has to be a second newer; and whoever heard nothing for longer than a
+ * primary is silent when it has nothing to say is no witness any more. A link that is up proves nothing: behind a
  * stopped primary it stays up for a minute.
  */
 export function witnessesOf(
@@ -178,7 +182,9 @@ export function witnessesOf(
       if (node.id === primary.id || best == null || facts == null) return false;
       if (!followsNode(facts, primary)) return false;
       if (facts.syncing) return true;
-      return facts.lastIoMs !== null && best.atMs - facts.lastIoMs > firstBadAtMs + 1000;
+      if (facts.lastIoMs === null || facts.lastIoMs > config.downAfterMs + PING_PERIOD_MS)
+        return false;
+      return best.atMs - facts.lastIoMs > firstBadAtMs + 1000;
     })
     .map((node) => node.id);
 }
