@@ -36,6 +36,8 @@ export type CloudflareStandIn = {
   readonly records: () => Records;
   /** How many requests came in, by method, faults included. */
   readonly requests: () => Readonly<Record<string, number>>;
+  /** When each of them came in, oldest first. */
+  readonly arrivedAtMs: () => readonly number[];
   readonly faults: {
     readonly failNext: (count: number, fault: Fault) => void;
     /** Every answer waits; 0 ends it. */
@@ -51,11 +53,13 @@ export async function startCloudflare(options: CloudflareOptions): Promise<Cloud
   const zoneId = randomBytes(16).toString("hex");
   const { zone, token, now = Date.now } = options;
   const requests: Record<string, number> = {};
+  const arrivedAtMs: number[] = [];
   const closing = new AbortController();
 
   const app = new Hono();
   app.use(async (c, next) => {
     requests[c.req.method] = (requests[c.req.method] ?? 0) + 1;
+    arrivedAtMs.push(now());
     await next();
   });
   const faults = withFaults(app, closing.signal);
@@ -70,6 +74,7 @@ export async function startCloudflare(options: CloudflareOptions): Promise<Cloud
     dnsPort: dns.port,
     records: () => store.records,
     requests: () => ({ ...requests }),
+    arrivedAtMs: () => [...arrivedAtMs],
     faults,
     close: async () => {
       closing.abort();
