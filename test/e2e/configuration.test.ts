@@ -1,6 +1,7 @@
 /**
  * A wrong configuration is deployed: it is refused whole, every complaint is told, and the last good one
- * goes on watching. One that was never right runs nothing, and says why.
+ * goes on watching. One that was never right runs nothing, and says why. A right one is in force at once:
+ * published where it says something new, and without moving the primary.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { must, type Scene, startScene, tokens } from "../support/stack.ts";
@@ -135,6 +136,126 @@ describe("a wrong configuration after a good one", () => {
       return status === 200 && (body as { because: string }).because.includes("b did not answer");
     });
     expect(await scene.version()).toBe(version);
+  });
+});
+
+describe("another right configuration", () => {
+  let scene: Scene;
+  let good: Group;
+  beforeAll(async () => {
+    scene = await startScene();
+    await scene.published();
+    good = must(scene.variables.GROUPS[0], "group");
+  });
+  afterAll(() => scene?.stop());
+
+  const redeploy = (changed: Record<string, unknown>) =>
+    deploy(scene, { GROUPS: [{ ...good, ...changed }] });
+  const nodesWith = (id: string, changed: object) =>
+    good.nodes.map((node) => (node.id === id ? { ...node, ...changed } : node));
+  const failover = (body: object = {}) => scene.api("/v1/groups/cache/failover", { body });
+  /** Nothing was moved, and no redis-server was told anything. */
+  const unmoved = async (mark: number) => {
+    expect((await scene.view()).epoch).toBe(1);
+    const names = (await scene.events(mark)).map(({ name }) => name);
+    expect(names.filter((name) => !["+route", "+published"].includes(name))).toEqual([]);
+  };
+
+  it("a name, a port, a TTL: route, KV and DNS say it, at the same epoch and without a failover", async () => {
+    const [mark, before] = [await scene.mark(), await scene.route()];
+    const changed = { hostname: "cache.moved.example.test", dns: { ...good.dns, ttl_s: 120 } };
+    const port = scene.server("a").port;
+    const nodes = nodesWith("a", { port: port === 7001 ? 7002 : 7001, replication_port: port });
+    await redeploy({ ...changed, nodes });
+    const after = await scene.eventually("the new name", async () => {
+      const route = await scene.route();
+      return route.hostname === changed.hostname && route;
+    });
+    expect(after).toMatchObject({
+      epoch: before.epoch,
+      primary: { id: "a", port: nodes[0]?.port },
+    });
+    expect(after.rev).toBeGreaterThan(before.rev);
+    await scene.eventually("KV", async () => (await scene.kvRoute())?.rev === after.rev);
+    expect(await scene.kvRoute()).toEqual(after);
+    await scene.published();
+    expect(await scene.resolved(changed.hostname)).toEqual(["127.0.0.1"]);
+    const record = scene.cloudflare.records().find(({ name }) => name === changed.hostname);
+    expect(record).toMatchObject({ ttl: 120 });
+    await scene.looks(2);
+    await unmoved(mark);
+  });
+
+  it("a relay of another address: the route says it", async () => {
+    const moved = "http://localhost";
+    const relays = good.relays.map((relay) =>
+      relay.id === "c" ? { ...relay, url: relay.url.replace("http://127.0.0.1", moved) } : relay,
+    );
+    const mark = await scene.mark();
+    await redeploy({ relays });
+    await scene.eventually("the new address", async () => {
+      const c = (await scene.kvRoute())?.replicas.find(({ id }) => id === "c");
+      return c?.rest?.startsWith(moved);
+    });
+    await unmoved(mark);
+  });
+
+  it("P5 nobody may be promoted any more: an operator is refused, with the reason of each", async () => {
+    const nodes = good.nodes.map((node) => ({ ...node, priority: node.id === "a" ? 1 : 0 }));
+    await redeploy({ nodes });
+    await scene.steady("a");
+    await scene.published();
+    const version = await scene.version();
+    const { status, body } = await failover();
+    expect({ status, body }).toMatchObject({
+      status: 409,
+      body: {
+        code: "NOGOODSLAVE",
+        reasons: ["b", "c"].map((node) => ({ node, reason: "has priority 0" })),
+      },
+    });
+    expect(await failover({ to: "b" })).toMatchObject({
+      status: 409,
+      body: { code: "NOGOODSLAVE", reasons: [{ node: "b", reason: "has priority 0" }] },
+    });
+    expect(await scene.version()).toBe(version);
+  });
+
+  it("only observing: an operator is refused, and told what would make it possible", async () => {
+    await redeploy({ observe_only: true });
+    await scene.steady("a");
+    const { status, body } = await failover();
+    expect({ status, body }).toMatchObject({ status: 409, body: { code: "OBSERVING" } });
+    expect((body as { detail: string }).detail).toMatch(/deploy it without observe_only/);
+  });
+
+  it("the primary is left out: it is kept, and told, until another one is primary", async () => {
+    const mark = await scene.mark();
+    await redeploy({
+      nodes: good.nodes.filter(({ id }) => id !== "a"),
+      relays: good.relays.map((relay) => (relay.id === "a" ? { ...relay, local: [] } : relay)),
+    });
+    const kept = await scene.event("+node-kept", mark, "a");
+    expect(kept.text).toMatch(/move the primary first/);
+    expect(await scene.steady("a")).toMatchObject({ epoch: 1, primary: { id: "a" } });
+    const { nodes } = await scene.view();
+    expect(nodes.find(({ id }) => id === "a")).toMatchObject({ verdict: "up", primary: true });
+    expect(await scene.data("a", "SET", "kept", "1")).toEqual({ result: "OK" });
+
+    expect(await failover({ to: "b" })).toMatchObject({ status: 202 });
+    await scene.steady("b", ["c"]);
+    expect((await scene.view()).nodes.map(({ id }) => id).sort()).toEqual(["b", "c"]);
+    expect(await scene.data("b", "GET", "kept")).toEqual({ result: "1" });
+    // Nobody watches it any more, and it takes no writes.
+    expect(await scene.data("a", "SET", "kept", "2")).toMatchObject({
+      error: expect.stringMatching(/^(NOREPLICAS|READONLY)/),
+    });
+    expect(await failover({ to: "a" })).toMatchObject({ status: 404 });
+  });
+
+  it("it is configured again: it follows, and takes reads", async () => {
+    await redeploy({});
+    await scene.steady("b");
   });
 });
 
