@@ -65,7 +65,9 @@ export function begin(draft: Draft, start: Start): void {
     lastAttemptAtMs: isPlanned({ cause }) ? saved.lastAttemptAtMs : nowMs,
     revokedAtMs: saved.leases.longestMs > 0 ? nowMs : null,
   });
-  const deadlineMs = nowMs + config.fenceWaitMs;
+  // Nothing is forced on a primary that lives: what became of its seal is heard, however long that takes.
+  const hears = isPlanned(attempt) && !force && isLiving(draft, saved.primary);
+  const deadlineMs = nowMs + Math.max(config.fenceWaitMs, hears ? 2 * config.commandTimeoutMs : 0);
   enter(draft, { kind: "fencing", attempt, sealed: [], deadlineMs });
   tell(draft, "+new-epoch", null, `epoch ${epoch} begins`);
   tell(draft, "+try-failover", saved.primary, why, { cause, target, ...evidence });
@@ -117,14 +119,12 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
   for (const id of open) sealAgain(draft, id);
   const pending = open.filter((id) => isPending(draft, "seal", id));
   const asked = isPending(draft, "permit", "fleet");
-  const living = attempt.from !== null && isLiving(draft, attempt.from);
-  // Nothing is forced on a primary that lives: what became of its seal is heard, however long that takes.
-  const mustHear = living && isPlanned(attempt) && !attempt.force && pending.length > 0;
-  if (((pending.length > 0 || asked) && nowMs < phase.deadlineMs) || mustHear) {
+  const living = isLiving(draft, attempt.from);
+  if ((pending.length > 0 || asked) && nowMs < phase.deadlineMs) {
     draft.because = asked
       ? "waiting for the Fleet"
       : `waiting for the seal of ${pending.join(", ")}`;
-    return wakeBy(draft, Math.max(phase.deadlineMs, nowMs + Math.min(20, config.retryMs)));
+    return wakeBy(draft, phase.deadlineMs);
   }
   const mustSeal = isStrict(attempt) || (living && isPlanned(attempt) && !attempt.force);
   if (mustSeal && open.includes(attempt.from ?? "")) {
@@ -179,7 +179,8 @@ const isPlanned = ({ cause }: Pick<Attempt, "cause">) =>
   cause === "operator" || cause === "switchover";
 
 /** Answers as a primary, and is not objectively down. */
-export function isLiving(draft: Draft, id: string): boolean {
+export function isLiving(draft: Draft, id: string | null): boolean {
+  if (id === null) return false;
   const verdict = draft.known[id]?.verdict;
   const facts = factsOf(draft, id);
   return facts?.role === "primary" && verdict !== undefined && !verdict.odown && verdict.up > 0;
