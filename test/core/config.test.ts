@@ -2,7 +2,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../worker/core/config.ts";
-import { dnsSettings, groupSettings, nodeSettings } from "../../worker/core/settings.ts";
+import {
+  brakeSettings,
+  dnsSettings,
+  groupSettings,
+  nodeSettings,
+  type Setting,
+} from "../../worker/core/settings.ts";
 
 type Raw = Record<string, unknown>;
 
@@ -246,19 +252,250 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
   });
 });
 
+/** Values that are not what `setting` takes. */
+const wrongFor = ({ min, max, fraction }: Setting): readonly unknown[] => [
+  min - 1,
+  max + 1,
+  ...(fraction ? [] : [min + 0.5]),
+  ...["1", null, true, [], {}, Number.NaN],
+];
+
 test("every number is refused outside its range and taken at both ends", () => {
-  for (const [key, { min, max }] of Object.entries(groupSettings)) {
+  for (const [key, setting] of Object.entries<Setting>(groupSettings)) {
     if (key === "quorum" || key === "promote_timeout_ms") continue;
     // The longest of these would not fit in front of the default promote_timeout_ms.
     const roomy = { promote_timeout_ms: groupSettings.promote_timeout_ms.max };
-    for (const right of [min, max])
+    for (const right of [setting.min, setting.max])
       expect(complaints({ GROUPS: [group({ ...roomy, [key]: right })] }), key).toEqual([]);
-    for (const wrong of [min - 1, max + 1, min + 0.5, "1", null])
-      expect(complaints({ GROUPS: [group({ ...roomy, [key]: wrong })] })[0]?.path).toBe(
+    for (const wrong of wrongFor(setting))
+      expect(complaints({ GROUPS: [group({ ...roomy, [key]: wrong })] })[0]?.path, key).toBe(
         `GROUPS[0].${key}`,
       );
   }
-  expect(Object.keys(nodeSettings).concat(Object.keys(dnsSettings))).toContain("ttl_s");
+  for (const [key, setting] of Object.entries<Setting>(nodeSettings))
+    for (const wrong of wrongFor(setting))
+      expect(
+        complaints({ GROUPS: [group({ nodes: [node("a", { [key]: wrong })] })] })[0]?.path,
+      ).toBe(`GROUPS[0].nodes[0].${key}`);
+  for (const [key, setting] of Object.entries<Setting>(dnsSettings))
+    for (const wrong of wrongFor(setting))
+      expect(complaints({ GROUPS: [group({ dns: dns({ [key]: wrong }) })] })[0]?.path).toBe(
+        `GROUPS[0].dns.${key}`,
+      );
+});
+
+test("a part of the keys may be a fraction, and nothing else", () => {
+  const parsed = parse({ GROUPS: [group({ wipe_keep_ratio: 0.25 })] });
+  expect(parsed).toMatchObject({ ok: true, groups: [{ wipeKeepRatio: 0.25 }] });
+  const fractions = Object.entries<Setting>(groupSettings).filter(([, { fraction }]) => fraction);
+  expect(fractions.map(([key]) => key)).toEqual(["wipe_keep_ratio"]);
+});
+
+describe("BRAKE, over all groups", () => {
+  const brake = (value: unknown) => ({ GROUPS: [group()], BRAKE: value });
+  const defaults = {
+    maxFailovers: brakeSettings.max_failovers.fallback,
+    windowMs: brakeSettings.window_ms.fallback,
+  };
+  const right: readonly [string, Raw, Raw][] = [
+    ["not written", { GROUPS: [group()] }, defaults],
+    ["empty", brake({}), defaults],
+    ["one of the two", brake({ max_failovers: 3 }), { ...defaults, maxFailovers: 3 }],
+    ["both", brake({ max_failovers: 1, window_ms: 1000 }), { maxFailovers: 1, windowMs: 1000 }],
+  ];
+  test.each(right)("%s", (_, variables, expected) => {
+    expect(parse(variables)).toMatchObject({ ok: true, brake: expected });
+  });
+
+  const wrong: readonly [string, unknown, string, string][] = [
+    ["no failovers at all", { max_failovers: 0 }, "BRAKE.max_failovers", "from 1 to 10000"],
+    ["too many", { max_failovers: 10_001 }, "BRAKE.max_failovers", "from 1 to 10000"],
+    ["a window that is too short", { window_ms: 999 }, "BRAKE.window_ms", "from 1000 to 3600000"],
+    ["a window in words", { window_ms: "1m" }, "BRAKE.window_ms", "from 1000 to 3600000"],
+    ["an unknown key", { max_failover: 3 }, "BRAKE.max_failover", "docs/settings.md"],
+    ["no table", 3, "BRAKE", "Object"],
+    ["a list, as of [[vars.BRAKE]]", [{ max_failovers: 3 }], "BRAKE.0", "docs/settings.md"],
+  ];
+  test.each(wrong)("%s: refused, and with it everything", (_, value, path, allowed) => {
+    const parsed = parse(brake(value));
+    expect(parsed.ok).toBe(false);
+    expect("groups" in parsed).toBe(false);
+    const found = complaints(brake(value));
+    expect(found.map((each) => each.path)).toEqual([path]);
+    expect(found[0]?.allowed).toContain(allowed);
+  });
+});
+
+test('fencing "lease" is refused by name, and why', () => {
+  const [found] = complaints({ GROUPS: [group({ fencing: "lease" })] });
+  expect(found).toMatchObject({ path: "GROUPS[0].fencing", given: '"lease"' });
+  expect(found?.allowed).toMatch(/^none, sealed .*relays that renew it/);
+});
+
+// ------------------------------------------------------------------ generated
+
+const camel = (key: string) => key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+const numberOf = ({ min, max, fraction }: Setting) =>
+  fraction ? fc.double({ min, max, noNaN: true }) : fc.integer({ min, max });
+const optional = (table: Readonly<Record<string, Setting>>) =>
+  fc.record(
+    Object.fromEntries(Object.entries(table).map(([key, setting]) => [key, numberOf(setting)])),
+    { requiredKeys: [] },
+  );
+const maybe = <T>(key: string, value: fc.Arbitrary<T>) =>
+  fc.record({ [key]: value }, { requiredKeys: [] }) as fc.Arbitrary<Raw>;
+const merged = (...parts: readonly fc.Arbitrary<Raw>[]): fc.Arbitrary<Raw> =>
+  fc.tuple(...parts).map((all) => Object.assign({}, ...all) as Raw);
+
+/** Any group that is right: between one and four nodes, each with its relay, every setting written or not. */
+const someGroup: fc.Arbitrary<Raw> = fc
+  .tuple(
+    fc.integer({ min: 1, max: 4 }),
+    merged(
+      optional(groupSettings),
+      maybe("elect", fc.constantFrom("priority", "data")),
+      maybe("cross_zone", fc.constantFrom("allow", "avoid", "refuse")),
+      maybe("fencing", fc.constantFrom("none", "sealed")),
+      maybe("observe_only", fc.boolean()),
+      maybe("quiet", fc.boolean()),
+      maybe("location", fc.constantFrom("weur", "enam")),
+      maybe("dns", optional(dnsSettings).map(dns)),
+    ),
+    fc.array(
+      merged(
+        optional(nodeSettings),
+        maybe("priority", fc.integer({ min: 0, max: 1_000_000 })),
+        maybe("zone", fc.constantFrom("z1", "z2")),
+        maybe("tls", fc.boolean()),
+        maybe("replication_host", fc.constantFrom("10.1.0.1", "db.internal", "fd00::1")),
+      ),
+      { minLength: 4, maxLength: 4 },
+    ),
+  )
+  .map(([count, settings, nodes]) => {
+    const ids = ["a", "b", "c", "d"].slice(0, count);
+    const ttl = Number(settings.command_ttl_ms ?? groupSettings.command_ttl_ms.fallback);
+    const command = Number(
+      settings.command_timeout_ms ?? groupSettings.command_timeout_ms.fallback,
+    );
+    const promote = Number(
+      settings.promote_timeout_ms ?? groupSettings.promote_timeout_ms.fallback,
+    );
+    return group({
+      ...settings,
+      quorum: Number(settings.quorum ?? 0) % (count + 1),
+      promote_timeout_ms: Math.max(promote, ttl + command),
+      relays: ids.map((id) => relay(id)),
+      nodes: ids.map((id, at) => node(id, nodes[at])),
+    });
+  });
+
+describe("generated", () => {
+  test("what is right is taken as it is written, number by number; what is not written has its default", () => {
+    fc.assert(
+      fc.property(someGroup, (raw) => {
+        const parsed = parse({ GROUPS: [raw] });
+        if (!parsed.ok) return expect.fail(JSON.stringify(parsed.complaints));
+        const [found] = parsed.groups as unknown as readonly Raw[];
+        for (const [key, { fallback }] of Object.entries(groupSettings)) {
+          const written = raw[key] ?? fallback;
+          const half = Math.floor((raw.nodes as Raw[]).length / 2) + 1;
+          const expected = key === "quorum" && written === 0 ? half : written;
+          expect(found?.[camel(key)], key).toBe(expected);
+        }
+        for (const key of ["elect", "cross_zone", "fencing", "observe_only", "quiet", "location"])
+          if (raw[key] !== undefined) expect(found?.[camel(key)], key).toBe(raw[key]);
+        const nodes = found?.nodes as readonly Raw[];
+        (raw.nodes as Raw[]).forEach((each, at) => {
+          expect(nodes[at]).toEqual({
+            id: each.id,
+            host: each.host,
+            port: each.port,
+            replicationHost: each.replication_host ?? each.host,
+            replicationPort: each.replication_port || each.port,
+            tls: each.tls ?? false,
+            priority: each.priority ?? null,
+            readWeight: each.read_weight ?? nodeSettings.read_weight.fallback,
+            zone: each.zone ?? null,
+          });
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  /** What no key of that name takes. */
+  const broken: Readonly<Record<string, readonly unknown[]>> = {
+    ...Object.fromEntries(
+      [groupSettings, nodeSettings, dnsSettings].flatMap((table) =>
+        Object.entries<Setting>(table).map(([key, setting]) => [key, wrongFor(setting)]),
+      ),
+    ),
+    name: ["", "Cache", "a b", "a".repeat(64), 1, null],
+    id: ["", "A", "a_b", 1, null],
+    hostname: ["localhost", "10.0.0.1", "a b.example.com", 1],
+    host: ["", "10.0.0.256", "http://a", 1, null],
+    replication_host: ["", "a b", 1],
+    url: ["relay", "ftp://relay", "https://u@relay", "https://relay?x=1", 1, null],
+    control_token_secret: ["", "lower", "A-B", 1, null],
+    data_token_secret: ["", "lower", "A-B", 1, null],
+    token_secret: ["", "lower", 1, null],
+    provider: ["route53", "", null],
+    zone_id: ["", "xyz", "0123456789ABCDEF0123456789ABCDEF", 1],
+    elect: ["both", "", null, 1],
+    cross_zone: ["no", null],
+    fencing: ["lease", "yes", null],
+    observe_only: ["true", 1, null],
+    quiet: ["false", 0, null],
+    location: ["europe", "", 1],
+    tls: ["yes", 1],
+    zone: ["", "Z 1", 1],
+    priority: [-1, 1.5, 1_000_001, "1"],
+    local: ["a", [1], {}],
+    relays: [[], "a", {}, null],
+    nodes: [[], "a", {}, null],
+    dns: ["cloudflare", 1, []],
+  };
+
+  type Place = { readonly path: string; readonly key: string; readonly within: Raw };
+  /** Every key that is written, with its path. */
+  function placesIn(value: unknown, path: string): readonly Place[] {
+    if (Array.isArray(value)) return value.flatMap((each, at) => placesIn(each, `${path}[${at}]`));
+    if (typeof value !== "object" || value === null) return [];
+    return Object.entries(value).flatMap(([key, each]) => [
+      { path: `${path}.${key}`, key, within: value as Raw },
+      ...placesIn(each, `${path}.${key}`),
+    ]);
+  }
+
+  test("one thing wrong anywhere: refused whole, with its path", () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(someGroup, fc.nat(), fc.nat(), fc.boolean(), (right, at, which, unknown) => {
+        const raw = structuredClone(right);
+        const places = placesIn(raw, "GROUPS[0]");
+        const place = places[at % places.length];
+        if (place === undefined) return;
+        const values = broken[place.key] ?? expect.fail(`how is ${place.key} wrong?`);
+        let { path } = place;
+        if (unknown) {
+          path = `${path}x`;
+          place.within[`${place.key}x`] = 1;
+        } else place.within[place.key] = values[which % values.length];
+        seen.add(unknown ? "unknown" : place.key);
+        const parsed = parse({
+          GROUPS: [group({ name: "first", hostname: "first.example.com" }), raw],
+        });
+        if (parsed.ok) return expect.fail(`taken: ${path} = ${JSON.stringify(place.within)}`);
+        expect("groups" in parsed).toBe(false);
+        const paths = parsed.complaints.map((each) => each.path);
+        // What is wrong inside a list is told at its place in it.
+        expect(paths.some((each) => each.startsWith(path.replace("[0]", "[1]")))).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+    expect([...seen].sort()).toEqual([...Object.keys(broken), "unknown"].sort());
+  });
 });
 
 test("whatever comes, it is an answer, and a complaint always has its three parts", () => {
