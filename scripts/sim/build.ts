@@ -61,7 +61,7 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     cron: "good",
     death: null,
     replay: null,
-    late: [],
+    late: null,
     regionLie: null,
     regionBlind: new Set(),
     clients: [],

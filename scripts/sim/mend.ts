@@ -30,6 +30,7 @@ export function mend(world: World): void {
       misconf: false,
       policy: false,
       auth: false,
+      deaf: false,
       refusesSync: false,
       lagMs: 2,
     });
@@ -55,6 +56,7 @@ export function mend(world: World): void {
     cron: "good",
     death: null,
     replay: null,
+    late: null,
     regionLie: null,
   });
   world.regionBlind.clear();

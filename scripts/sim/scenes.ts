@@ -18,7 +18,7 @@ import { jump } from "./world/clock.ts";
 import { crash, hang, isSealed, start, thaw } from "./world/redis.ts";
 import { stopRelay } from "./world/relay.ts";
 import { breakLink, isPrimary } from "./world/replication.ts";
-import { type RedisNode, tell, type World } from "./world/types.ts";
+import { type PathFault, type RedisNode, tell, type World } from "./world/types.ts";
 
 export type Scene = {
   readonly name: string;
@@ -81,6 +81,15 @@ const lost = (name: string, how: (world: World, node: RedisNode) => void): Scene
   },
 });
 
+const switchoverWish = { kind: "switchover", to: null, timeoutMs: 1000, force: false } as const;
+
+const cutOnce = (path: PathFault): void => {
+  path.cuts += 1;
+};
+const mendOnce = (path: PathFault): void => {
+  path.cuts -= 1;
+};
+
 const machineOf = (world: World, node: RedisNode) => {
   for (const relay of world.relays.values()) if (relay.local === node) return relay;
   throw new Error(`${node.name} has no relay`);
@@ -92,12 +101,8 @@ const around = (world: World, node: RedisNode, but: (name: string) => boolean = 
     world.spots
       .filter((spot) => spot !== node.spot && !but(spot.name))
       .flatMap((spot) => [[spot, node.spot] as const, [node.spot, spot] as const]),
-    (path) => {
-      path.cuts += 1;
-    },
-    (path) => {
-      path.cuts -= 1;
-    },
+    cutOnce,
+    mendOnce,
   );
 
 /** Something forbids it: the primary dies, and nobody is promoted. */
@@ -161,8 +166,10 @@ function switchIsTakenBack(world: World, random: Random, primary: RedisNode): vo
   const first = world.writes.length;
   const target = random.pick(others(world, primary));
   // Some writes stand still on their way to it, or it stands still itself.
-  if (random.chance(0.5)) hang(world, target);
-  else target.lagMs = 3000;
+  const way = random.int(0, 2);
+  if (way === 0) hang(world, target);
+  else if (way === 1) target.lagMs = 3000;
+  else target.deaf = true;
   goOn(world, random.int(0, 500));
   wish(world, { kind: "switchover", to: idIn(world, target), timeoutMs: 1000, force: false });
   const { config } = world;
@@ -185,6 +192,7 @@ function switchIsTakenBack(world: World, random: Random, primary: RedisNode): vo
       `nobody takes writes ${ms} ms after a switch that could not be done`,
     );
   thaw(world, target);
+  target.deaf = false;
   goOn(world, 2000);
   const gone = lostWrites(world, first);
   if (gone > 0 && nodeNamed(world, nameOf(world) ?? "") === primary)
@@ -314,6 +322,71 @@ export const scenes: readonly Scene[] = [
       crash(world, next);
       goOn(world, Math.min(4000, world.config.cooldownMs / 3) + random.int(0, 500));
       end();
+    },
+  },
+  {
+    name: "one vantage of many answers, then the primary dies",
+    fits: ({ vantages, nodes }) => vantages.length >= 3 && nodes.length >= 3,
+    play: (world, random, primary) => {
+      acknowledged(world);
+      deploy(world, random, "quorum 1", { ...world.config, quorum: 1 });
+      for (const { name } of world.regions) world.regionBlind.add(name);
+      for (const node of others(world, primary))
+        upon(world, [[world.edge, node.spot]], cutOnce, mendOnce);
+      goOn(world, 2 * world.config.probeTimeoutMs + world.config.checkIntervalMs);
+      const end = noAttempt(world, "only one vantage of many answers");
+      crash(world, primary);
+      goOn(world, failoverWithinMs(world.config));
+      end();
+    },
+  },
+  {
+    name: "one failover an hour",
+    fits: ({ nodes }) => nodes.length >= 3,
+    play: (world, random, primary) => {
+      acknowledged(world);
+      const most = { maxFailoversPerHour: 1, cooldownMs: 0, failoverRetryMs: 0 };
+      deploy(world, random, "one failover an hour", { ...world.config, ...most });
+      crash(world, primary);
+      mustBeReplaced(world, primary);
+      goOnUntil(world, 8000, () => world.storage.saved?.phase.kind === "watching");
+      const next = nodeNamed(world, nameOf(world) ?? "");
+      if (next === null || world.storage.saved?.phase.kind !== "watching") return;
+      const end = noAttempt(world, "there was one within the hour");
+      crash(world, next);
+      goOn(world, failoverWithinMs(world.config));
+      end();
+    },
+  },
+  {
+    name: "orders overtake each other",
+    play: (world, random) => {
+      acknowledged(world);
+      for (const { spot } of world.nodes)
+        upon(
+          world,
+          [[world.edge, spot]],
+          (path) => {
+            path.delayMs = random.pick([600, 1500, 4000]);
+          },
+          () => {},
+        );
+      for (let times = 6; times > 0; times -= 1) {
+        wish(world, random.chance(0.5) ? { kind: "failover", to: null } : switchoverWish);
+        goOn(world, random.int(200, 3000));
+        if (random.chance(0.3)) wish(world, { kind: "reset" });
+      }
+    },
+  },
+  {
+    name: "looks come late in a failover",
+    play: (world, random) => {
+      acknowledged(world);
+      world.late = { vantage: random.pick(world.config.vantages), owed: [] };
+      for (let times = 3; times > 0; times -= 1) {
+        wish(world, { kind: "failover", to: null });
+        goOn(world, random.int(1000, 5000));
+      }
     },
   },
   {

@@ -164,15 +164,16 @@ function checkLease(ledger: Ledger, judged: Judged, from: string | null, wrong: 
   if (ledger.sealsConfirmed.get(epoch)?.has(from)) return;
   if (before.primary !== from || phase.kind !== "promoting" || phase.candidate === from) return;
   const since = ledger.revokedSince.get(epoch);
-  const waitedMs = since === undefined ? 0 : ledger.nowMs - since;
+  const waitedMs = since === undefined ? 0 : ledger.nowMs - since.atMs;
   const facts = ledger.lastFacts.get(from);
   // One that is a replica, or was never opened, holds no lease.
-  if (facts !== undefined && facts.facts.role === "replica" && facts.virtualMs > (since ?? 0))
+  if (facts !== undefined && facts.facts.role === "replica" && facts.virtualMs > (since?.atMs ?? 0))
     return;
-  if (waitedMs < config.leaseMs)
+  const leaseMs = since?.leaseMs ?? config.leaseMs;
+  if (waitedMs < leaseMs)
     wrong(
       "lease",
-      `was ordered ${waitedMs} ms after leases were revoked (lease ${config.leaseMs} ms), and ${from} did not confirm its seal`,
+      `was ordered ${waitedMs} ms after leases were revoked (lease ${leaseMs} ms), and ${from} did not confirm its seal`,
     );
 }
 

@@ -112,7 +112,7 @@ export function createChecks(closely: boolean) {
     },
     decided,
     saved: (decision: Decision, before: Saved | null) => {
-      checkSaved(ledger, before, decision);
+      checkSaved(ledger, before, decision, here().config.leaseMs);
       for (const event of decision.events) checkNumbers(ledger, here(), event);
     },
     sent: (action: Action) => {

@@ -1,7 +1,7 @@
 /**
  * What a group has to be once nothing is wrong any more, and for how long it may take to become so.
  */
-import { routeOf } from "../../../worker/core/route.ts";
+import { type Route, routeOf } from "../../../worker/core/route.ts";
 import type { GroupConfig } from "../../../worker/core/types.ts";
 import { groupNow } from "../world/clock.ts";
 import { currentInstance } from "../world/group.ts";
@@ -37,6 +37,8 @@ export function missing(world: World): string | null {
   const { kv, dns } = world;
   if (kv.route?.epoch !== route.epoch || kv.route.rev !== route.rev)
     return `kv holds ${kv.route?.epoch}.${kv.route?.rev}, not ${route.epoch}.${route.rev}`;
+  const said = (told: Route) => JSON.stringify([told.state, told.primary, told.replicas]);
+  if (said(kv.route) !== said(route)) return "kv holds another route under the same revision";
   if (world.config.dns !== null && dns.route?.primary?.host !== route.primary?.host)
     return `dns points to ${dns.route?.primary?.host}`;
   const group = currentInstance(world);

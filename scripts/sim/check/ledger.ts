@@ -61,7 +61,8 @@ export type Ledger = {
   /** When the order to take over was decided, by epoch. */
   readonly ordered: Map<number, number>;
   readonly electingSince: Map<number, number>;
-  readonly revokedSince: Map<number, number>;
+  /** When leases were revoked for an attempt, and how long they were then. */
+  readonly revokedSince: Map<number, { readonly atMs: number; readonly leaseMs: number }>;
   readonly sealsConfirmed: Map<number, Set<string>>;
   readonly sealsOf: Map<string, { readonly node: string; readonly epoch: number }>;
   readonly permits: Map<string, number>;

@@ -21,6 +21,7 @@ export function note(
   observations: readonly Observation[],
   nowMs: number,
 ): void {
+  const [primaries, replicas] = [new Set<string>(), new Set<string>()];
   for (const seen of observations as readonly Sighted[]) {
     // The clock went back while it was under way: nobody can tell when it was asked for.
     if (seen.tookMs < 0 || seen.atMs > nowMs) continue;
@@ -41,8 +42,11 @@ export function note(
     if (facts.role === "primary") ledger.seenPrimary.set(seen.node, seen.virtualMs);
     if (facts.role === "primary" && seen.class === "up")
       ledger.lastUp.set(seen.node, seen.virtualMs);
-    else ledger.sealedSince.delete(seen.node);
+    if (facts.role === "primary") primaries.add(seen.node);
+    else replicas.add(seen.node);
   }
+  // One relay may lie: a replica is what nobody calls a primary.
+  for (const node of replicas) if (!primaries.has(node)) ledger.sealedSince.delete(node);
 }
 
 function next(before: Stream | undefined, seen: Sighted): Stream {

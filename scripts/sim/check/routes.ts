@@ -13,7 +13,8 @@ export function checkSaved(
   ledger: Ledger,
   before: Saved | null,
   { state, actions, events }: Decision,
-) {
+  leaseMs: number,
+): void {
   const { saved } = state;
   const was = ledger.saved;
   if (saved.epoch < was.epoch || (saved.epoch === was.epoch && saved.rev < was.rev))
@@ -37,7 +38,7 @@ export function checkSaved(
   for (const { name, data } of events)
     if (name === "+raise-epoch" && typeof data.from === "string")
       renamed(ledger, data.from, saved.primary ?? "");
-  follow(ledger, before, saved);
+  follow(ledger, before, saved, leaseMs);
   seen(ledger, before, saved);
   for (const event of events) count(ledger, event.name, event.atMs, event.data);
 }
@@ -49,7 +50,7 @@ function renamed(ledger: Ledger, from: string, to: string): void {
 }
 
 /** Notes when each part of an attempt began. */
-function follow(ledger: Ledger, before: Saved | null, saved: Saved): void {
+function follow(ledger: Ledger, before: Saved | null, saved: Saved, leaseMs: number): void {
   const { phase } = saved;
   const was = before?.phase;
   if (
@@ -63,14 +64,13 @@ function follow(ledger: Ledger, before: Saved | null, saved: Saved): void {
   ledger.causes.set(epoch, cause);
   if (phase.kind === "electing" && !ledger.electingSince.has(epoch))
     ledger.electingSince.set(epoch, ledger.nowMs);
-  if (phase.kind === "fencing" && saved.revokedAtMs !== null && !ledger.revokedSince.has(epoch))
-    // What was revoked for the attempt before stays revoked.
-    ledger.revokedSince.set(
-      epoch,
-      before?.revokedAtMs === saved.revokedAtMs && before.phase.kind !== "watching"
-        ? (ledger.revokedSince.get(before.phase.attempt.epoch) ?? ledger.nowMs)
-        : ledger.nowMs,
-    );
+  if (phase.kind !== "fencing" || saved.revokedAtMs === null || ledger.revokedSince.has(epoch))
+    return;
+  // What was revoked for the attempt before stays revoked.
+  const goesOn =
+    was !== undefined && was.kind !== "watching" && before?.revokedAtMs === saved.revokedAtMs;
+  const earlier = goesOn ? ledger.revokedSince.get(was.attempt.epoch) : undefined;
+  ledger.revokedSince.set(epoch, earlier ?? { atMs: ledger.nowMs, leaseMs });
 }
 
 /** Another primary in force: it answered as one after it was ordered to be, or was found so. */

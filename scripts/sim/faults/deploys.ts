@@ -89,6 +89,10 @@ export const deployFaults: readonly Fault[] = [
     maxFailures: random.int(1, 5),
     graceMs: random.pick([0, 3000]),
   })),
+  changing("deploy-leases", (config, random) => ({
+    ...config,
+    leaseMs: random.pick([1500, 3000, 6000]),
+  })),
   changing("deploy-observe-only", (config) => ({ ...config, observeOnly: true })),
   changing("deploy-fewer-vantages", (config) => ({
     ...config,

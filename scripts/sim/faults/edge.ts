@@ -154,6 +154,15 @@ export const edgeFaults: readonly Fault[] = [
     },
   },
   {
+    name: "looks-come-late",
+    begin: (world, random) => {
+      world.late = { vantage: random.pick(world.config.vantages), owed: [] };
+      return () => {
+        world.late = null;
+      };
+    },
+  },
+  {
     name: "old-looks-again",
     begin: (world, random, ms) => {
       const vantage = random.pick(world.config.vantages);

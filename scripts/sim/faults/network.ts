@@ -114,7 +114,7 @@ export const networkFaults: readonly Fault[] = [
   worse(
     "slow",
     (path, random) => {
-      path.delayMs = random.pick([100, 400, 2000]);
+      path.delayMs = random.pick([100, 400, 2000, 6000]);
     },
     (path) => {
       path.delayMs = 0;

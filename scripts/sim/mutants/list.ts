@@ -45,14 +45,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a look of an older epoch is believed",
     file: core("sight"),
-    find: "      seen.epoch < epochs.inForce ||\n",
-    replace: "",
+    find: "tookMs < 0 || epoch < epochs.inForce) return false;",
+    replace: "tookMs < 0 || epoch < 0) return false;",
   },
   {
     name: "a look that comes late is believed",
     file: core("sight"),
-    find: "const late = before !== undefined && askedAtMs < before.askedAtMs;",
-    replace: "const late = false;",
+    find: "const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);",
+    replace: "const late = askedAtMs < 0;",
   },
   {
     name: "TILT is ignored",
@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
     file: core("promotion"),
     find: "    return lost(draft, attempt, text);",
     replace:
-      '    save(draft, { epoch: attempt.epoch, rev: 0 });\n    return enter(draft, { kind: "watching" });',
+      '    save(draft, { epoch: attempt.epoch, rev: 0 });\n    draft.because = text;\n    return enter(draft, { kind: "watching" });',
   },
   {
     name: "a renamed primary keeps its epoch",
@@ -186,7 +186,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a revoked lease is not waited for",
     file: core("failover"),
-    find: "  return leaseEndMs(saved.revokedAtMs, config);",
+    find: "  return leaseEndMs(saved.revokedAtMs, { leaseMs: saved.leases.longestMs });",
     replace: "  return saved.revokedAtMs;",
   },
   {
@@ -204,13 +204,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a seal stays on after an abort",
     file: core("failover"),
-    find: 'sendVerb(draft, "unseal", attempt.from);',
-    replace: "",
+    find: 'if (mayTakeWrites(draft, node)) sendVerb(draft, "unseal", node);',
+    replace: "if (mayTakeWrites(draft, node)) continue;",
     also: [
       {
-        file: core("repair"),
-        find: 'isSealed(facts) && judged && repairBy(draft, "unseal", primary.id)',
-        replace: "draft.nowMs < 0",
+        file: core("unsealing"),
+        find: 'if (repairBy(draft, "unseal", primary))',
+        replace: 'if (primary === "")',
       },
     ],
   },
@@ -290,8 +290,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a person's switch is fought",
     file: core("topology"),
-    find: "  return clean ? other : null;",
-    replace: "  return clean && seen.length > 9 ? other : null;",
+    find: "return clean && followsNode(facts, other) ? other : null;",
+    replace: "return clean && seen.length > 9 ? other : null;",
     also: [
       {
         file: core("topology"),

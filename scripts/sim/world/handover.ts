@@ -63,7 +63,8 @@ function askTarget(world: World, node: RedisNode, turn: number): void {
   const again = (ms: number) => after(world.queue, ms, () => askTarget(world, node, turn));
   const to = world.byAddress.get(handover.target);
   if (!reads(node) || to === undefined) return again(RETRY_MS);
-  if (isCut(world, node.spot, to.spot) || to.life !== "up" || !reads(to)) return again(RETRY_MS);
+  if (isCut(world, node.spot, to.spot) || to.life !== "up" || !reads(to) || to.deaf)
+    return again(RETRY_MS);
   // It refuses: promoted already, because its answer was lost, or begun anew with other data.
   if (isPrimary(to) || to.replId !== node.replId || offsetOf(to) !== offsetOf(node))
     return abortHandover(world, node);

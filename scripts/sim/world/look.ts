@@ -53,7 +53,7 @@ export function look(
   let over = false;
   const finish = () => {
     over = true;
-    done([...distorted(world, observations), ...world.late.splice(0)]);
+    done(distorted(world, observations));
   };
   const note = (
     { vantage, from }: Question,
@@ -232,7 +232,7 @@ function addressOf(address: string, node: RedisNode | undefined) {
 
 /** A region that lies, and a place that says an old look once more. */
 function distorted(world: World, observations: Observation[]): Observation[] {
-  const { replay, regionLie } = world;
+  const { replay, regionLie, late } = world;
   let told = observations;
   if (regionLie !== null && regionLie.left > 0) {
     regionLie.left -= 1;
@@ -241,6 +241,11 @@ function distorted(world: World, observations: Observation[]): Observation[] {
         ? { ...seen, class: regionLie.kind, facts: null }
         : seen,
     );
+  }
+  if (late !== null) {
+    const owed = told.filter((seen) => seen.vantage === late.vantage);
+    told = [...told.filter((seen) => seen.vantage !== late.vantage), ...late.owed];
+    late.owed = owed;
   }
   if (replay === null) return told;
   replay.kept ??= told.filter((seen) => seen.vantage === replay.vantage);

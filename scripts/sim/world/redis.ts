@@ -59,6 +59,7 @@ export function newNode(name: string, host: string, spot: Spot): RedisNode {
     refusesSync: false,
     lagMs: 2,
     handover: null,
+    deaf: false,
     knowsFailover: true,
     turn: 0,
     backlog: [],

@@ -86,6 +86,8 @@ export type RedisNode = Place & {
   refusesSync: boolean;
   lagMs: number;
   handover: Handover | null;
+  /** Does not answer a primary that hands over to it. */
+  deaf: boolean;
   /** Redis 6.2 and later. */
   knowsFailover: boolean;
   turn: number;
@@ -225,8 +227,8 @@ export type World = {
     left: number;
     readonly fromMs: number;
   } | null;
-  /** A look that comes with the next one. */
-  late: Observation[];
+  /** A vantage whose answers come one look late, and what it owes. */
+  late: { readonly vantage: string; owed: readonly Observation[] } | null;
   regionLie: {
     readonly vantage: string;
     readonly node: string;
