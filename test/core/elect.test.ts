@@ -190,6 +190,7 @@ describe("filter: who is refused, and why; null: is not", () => {
       { cause: "no-primary" },
     ],
     ["… nor how long it is down", { linkDownMs: 1e9 }, null, { cause: "no-primary" }],
+    ["… nor of one that was emptied", { linkDownMs: null }, null, { cause: "wiped" }],
     ["no link since it started", { linkDownMs: null }, /no link to its primary since/],
     ["… named", { linkDownMs: null, named: true }, null],
     ["emptied", { keys: 9 }, /holds 9 keys of the 100/, { knownKeys: 100 }],
@@ -222,7 +223,8 @@ describe("filter: who is refused, and why; null: is not", () => {
 /** Every rule of an election said once more, as one list of sentences that must all be true. */
 function isEligible(each: Candidate, its: ElectRules): boolean {
   const down = its.primaryDownMs ?? 0;
-  const linkIsNothing = each.role !== "replica" || each.followed || its.cause === "no-primary";
+  const linkIsNothing =
+    each.role !== "replica" || each.followed || /wiped|no-primary/.test(its.cause ?? "");
   const cannotBeHelped = [
     each.okAgeMs !== null && each.okAgeMs <= 5000,
     !each.sdown,

@@ -117,6 +117,7 @@ function savedIn(phase: Phase, config: GroupConfig): State["saved"] {
     nextAction: 2,
     maybePromoted: sent ? ["b"] : [],
     published: { kv: { key: "1.3", atMs: 0, failures: 0, nextAtMs: 0, problem: null } },
+    leases: { longestMs: config.fencing === "lease" ? config.leaseMs : 0, untilMs: null },
     revokedAtMs: revoked ? nowMs - 1 : null,
   });
 }
