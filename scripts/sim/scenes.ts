@@ -330,7 +330,7 @@ export const scenes: readonly Scene[] = [
     play: (world, random, primary) => {
       acknowledged(world);
       deploy(world, random, "quorum 1", { ...world.config, quorum: 1 });
-      for (const { name } of world.regions) world.regionBlind.add(name);
+      for (const { name } of [...world.regions, ...world.places]) world.regionBlind.add(name);
       for (const node of others(world, primary))
         upon(world, [[world.edge, node.spot]], cutOnce, mendOnce);
       goOn(world, 2 * world.config.probeTimeoutMs + world.config.checkIntervalMs);

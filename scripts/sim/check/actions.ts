@@ -87,8 +87,8 @@ function demoted(ledger: Ledger, judged: Judged, action: Extract<RelayAction, { 
       `${action.node} is told to follow ${follow}, and ${primary} is in force`,
     );
   const orderedMs = ledger.ordered.get(saved.epoch) ?? 0;
-  const head = ledger.lastFacts.get(primary);
-  if ((ledger.seenPrimary.get(primary) ?? -1) < orderedMs || head?.facts.role !== "primary")
+  const longAgoMs = ledger.nowMs - 4 * (config.checkIntervalMs + config.probeTimeoutMs) - 2000;
+  if ((ledger.seenPrimary.get(primary) ?? -1) < Math.max(orderedMs, longAgoMs))
     violate(
       ledger,
       "demote-early",

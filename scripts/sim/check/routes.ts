@@ -58,7 +58,7 @@ function follow(ledger: Ledger, before: Saved | null, saved: Saved, leaseMs: num
     phase.kind === "watching" &&
     (was.kind === "fencing" || was.kind === "electing")
   )
-    ledger.lastAbortedAtMs = was.attempt.startedAtMs;
+    ledger.lastAbortedAtMs = isAutomatic(was.attempt.cause) ? was.attempt.startedAtMs : null;
   if (phase.kind === "watching") return;
   const { epoch, cause } = phase.attempt;
   ledger.causes.set(epoch, cause);

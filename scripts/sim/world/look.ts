@@ -83,10 +83,14 @@ export function look(
     const silent = { class: "relay-unreachable", detail: "no answer", facts: null } as const;
     for (const question of questions)
       for (const node of nodes)
-        note(question, node, question.relay === null ? timedOut : silent, null);
+        note(question, node, seesItself(world, question) ? timedOut : silent, null);
     if (!over) finish();
   });
 }
+
+/** A region that the Group reaches, and that got no answer from the node itself. */
+const seesItself = (world: World, { relay, from }: Question): boolean =>
+  relay === null && !world.regionBlind.has(from);
 
 const timedOut: Seen = { class: "timeout", detail: "NODE_TIMEOUT", facts: null };
 
