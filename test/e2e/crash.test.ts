@@ -15,7 +15,10 @@ const phases: readonly PhaseKind[] = [
   "repointing",
 ];
 
-describe("the runtime dies during a failover", () => {
+/** Every restart of the runtime takes a second on a busy machine; what does not come is told by the wait for it. */
+const patient = { timeout: 90_000 };
+
+describe("the runtime dies during a failover", patient, () => {
   let scene: Scene;
   beforeAll(async () => {
     // Rounds of half a second while a relay hangs, so that every phase can be met.
