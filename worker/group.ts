@@ -9,6 +9,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { decide } from "./core/decide.ts";
 import { effectiveConfig } from "./core/membership.ts";
+import { routeStands } from "./core/publishing.ts";
 import { ckquorum, type Quorum } from "./core/quorum.ts";
 import { type Route, routeOf } from "./core/route.ts";
 import type { OperatorRequest, Reply, State } from "./core/state.ts";
@@ -102,9 +103,13 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     );
   }
 
-  /** Served from memory. */
+  /** Served from memory, once a deploy that changes it was counted as a new rev. */
   async route(name: string): Promise<Answer<Route>> {
-    const ready = await this.#ready(name);
+    let ready = await this.#ready(name);
+    if (ready.kind === "ready" && !routeStands(ready.state.saved, ready.config)) {
+      await this.#nextLook();
+      ready = await this.#ready(name);
+    }
     return ready.kind === "ready" ? told(routeOf(ready.state.saved, ready.config)) : ready;
   }
 

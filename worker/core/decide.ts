@@ -261,9 +261,10 @@ function routeState(draft: Draft): Saved["routeState"] {
   if (verdict?.odown === true) return "down";
   const stands = standing(draft);
   if (stands === "unseen") {
-    // Everyone who answers says that nothing listens there: no route to it is up, whatever the quorum.
-    const gone =
-      verdict !== undefined && verdict.up === 0 && verdict.down > 0 && attemptOf(saved) === null;
+    // Everyone who answers says that nothing listens there: no route to it is up, whatever the quorum. That
+    // its machine is silent says no such thing.
+    const { up, down, silent } = verdict ?? { up: 0, down: 0, silent: [] };
+    const gone = up === 0 && down > silent.length && attemptOf(saved) === null;
     return saved.routeState === "up" && !gone ? "up" : "down";
   }
   return stands === "primary" && factsOf(draft, primary.id) !== null ? "up" : "down";

@@ -219,7 +219,8 @@ export function abort(
   const { saved, nowMs, config } = draft;
   enter(draft, { kind: "watching" });
   save(draft, { aborted: saved.aborted + 1, revokedAtMs: null });
-  if (attempt.from !== null) save(draft, { epoch: attempt.epoch, rev: 0 });
+  if (attempt.from !== null)
+    save(draft, { epoch: attempt.epoch, rev: 0, toUnseal: [attempt.from] });
   else if (!bootsSealed(config)) save(draft, { toUnseal: attempt.fence });
   // Also where no look shows the seal yet: it may be on its way. One that comes later is seen.
   for (const node of attempt.from === null ? attempt.fence : [attempt.from])

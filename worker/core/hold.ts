@@ -9,7 +9,6 @@
 import { attemptOf, type Draft } from "./draft.ts";
 import { witnessesOf } from "./health.ts";
 import type { FailoverCause } from "./state.ts";
-import { foreignPrimary } from "./topology.ts";
 import type { NodeConfig } from "./types.ts";
 
 export type Hold = {
@@ -37,9 +36,6 @@ export function whyHeld(draft: Draft, primary: NodeConfig, cause: FailoverCause)
   const downtime = saved.downtimes[primary.id];
   if (downtime !== undefined)
     return hold("downtime", `${primary.id} is in downtime: ${downtime.reason}`, "end the downtime");
-  const foreign = foreignPrimary(draft);
-  if (foreign !== null)
-    return hold("foreign", `somebody else made ${foreign.id} the primary: it is adopted soon`);
   if (cause === "odown") {
     const witnesses = witnessesOf(primary, known, config);
     if (witnesses.length > 0)

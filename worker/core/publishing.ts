@@ -9,7 +9,7 @@
  */
 import { act, type Draft, isPending, save, tell, tellEdge, wakeBy } from "./draft.ts";
 import { type Route, routeOf } from "./route.ts";
-import type { Pending, Published } from "./state.ts";
+import type { Pending, Published, Saved } from "./state.ts";
 import type { GroupConfig, Outcome } from "./types.ts";
 
 const KV_GAP_MS = 1000;
@@ -42,12 +42,20 @@ export function publishersOf(config: GroupConfig): readonly PublisherRule[] {
   return [kv, dns];
 }
 
+const digestOf = (saved: Saved, config: GroupConfig): string => {
+  const { state, hostname, primary, replicas } = routeOf(saved, config);
+  return JSON.stringify([state, hostname, primary, replicas]);
+};
+
+/** False after a deploy that changes what the route says, until the next decision counts that as a new rev. */
+export const routeStands = (saved: Saved, config: GroupConfig): boolean =>
+  saved.rev === 0 || digestOf(saved, config) === saved.routeDigest;
+
 /** Changes the route, and counts the change: rev grows with every change within an epoch, from 1. */
 export function setRoute(draft: Draft, state: Route["state"], readable: readonly string[]): void {
   const { saved, config, nowMs } = draft;
   const next = { ...saved, routeState: state, readable };
-  const { hostname, primary, replicas } = routeOf(next, config);
-  const routeDigest = JSON.stringify([state, hostname, primary, replicas]);
+  const routeDigest = digestOf(next, config);
   if (routeDigest === saved.routeDigest && saved.rev > 0) return;
   save(draft, { ...next, routeDigest, rev: saved.rev + 1, routeAtMs: nowMs });
   const { epoch, rev } = draft.saved;

@@ -110,7 +110,8 @@ export function repointFollowers(draft: Draft): readonly string[] {
   const keepsSeal = bootsSealed(config);
   const wrong = others
     .filter(({ facts }) => !followsNode(facts, primary) || (isSealed(facts) && !keepsSeal))
-    .filter(({ node }) => !isPending(draft, "seal", node.id) && isDue(draft, node.id));
+    .filter(({ node }) => !isPending(draft, "seal", node.id) && isDue(draft, node.id))
+    .filter(({ node, facts }) => facts.role === "replica" || isStill(draft, node.id, facts));
   const busy = wrong.filter(({ node }) => isPending(draft, "demote", node.id));
   let free = config.parallelSyncs - syncing.length - busy.length;
   // Those that only have to turn round come before those that throw something away.
@@ -119,6 +120,10 @@ export function repointFollowers(draft: Draft): readonly string[] {
     if (free > 0 && repoint(draft, node, facts, primary)) free -= 1;
   return [...syncing, ...wrong].map(({ node }) => node.id);
 }
+
+/** Seen sealed, so that what it holds is all that it will ever hold; or it cannot be sealed. */
+const isStill = (draft: Draft, id: string, facts: NodeFacts) =>
+  isSealed(facts) || (draft.sight.failed[`seal:${id}`] ?? 0) > 0;
 
 /** What somebody promoted at run time is let be for a while: it may be a switch that is not finished. */
 function isDue(draft: Draft, id: string): boolean {
@@ -151,7 +156,7 @@ function noteLostBytes(draft: Draft, id: string, old: NodeFacts): void {
   const now = factsOf(draft, draft.saved.primary);
   if (lastSwitch === null || lastSwitch.from !== id || lastSwitch.lostBytes !== null) return;
   if (old.role !== "primary" || now === null) return;
-  const one = old.replicationId !== "" && old.replicationId === now.replicationId2;
+  const one = isSealed(old) && old.replicationId !== "" && old.replicationId === now.replicationId2;
   const lostBytes =
     one && now.secondOffset !== null ? Math.max(0, old.offset - (now.secondOffset - 1)) : "unknown";
   save(draft, { lastSwitch: { ...lastSwitch, lostBytes } });

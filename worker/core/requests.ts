@@ -5,7 +5,7 @@
  * Promises: a refused request changes nothing.
  */
 import { electFor } from "./candidates.ts";
-import { attemptOf, type Draft, enter, factsOf, nodeOf, save, tell } from "./draft.ts";
+import { attemptOf, type Draft, enter, factsOf, nodeOf, remember, save, tell } from "./draft.ts";
 import { abort, begin, isLiving, isStrict } from "./failover.ts";
 import { freshSight } from "./saved.ts";
 import { expire } from "./standstill.ts";
@@ -210,7 +210,10 @@ function acknowledge(draft: Draft): Answer {
     failovers > 0 ? `${failovers} failovers` : "",
     unjudged ? "the data of the primary" : "",
   ];
-  if (unjudged && facts !== null) save(draft, { primaryRunId: facts.runId, baseline: null });
+  if (unjudged && facts !== null) {
+    save(draft, { primaryRunId: facts.runId, baseline: null });
+    remember(draft, { lastSeen: null });
+  }
   const text = `acknowledged: ${done.filter((each) => each !== "").join(" and ")}`;
   tell(draft, "+acknowledge", saved.primary, text, { failovers, restartAccepted: unjudged });
   return yes(text);

@@ -53,11 +53,13 @@ function seeNode(draft: Draft, node: NodeConfig): void {
   for (const vantage of config.vantages) {
     const belief = beliefs[vantage];
     const down = votes[vantage] === "down";
-    tellEdge(draft, `sdown:${vantage}:${id}`, down, () => ({
-      names: ["+sdown", "-sdown"],
-      node: id,
-      text: `${vantage} sees ${id} ${down ? `down: ${wordsOf(belief)}` : "no longer down"}`,
-    }));
+    // Neither up nor down ends nothing: only a good look does.
+    if (down || votes[vantage] === "up")
+      tellEdge(draft, `sdown:${vantage}:${id}`, down, () => ({
+        names: ["+sdown", "-sdown"],
+        node: id,
+        text: `${vantage} sees ${id} ${down ? `down: ${wordsOf(belief)}` : "no longer down"}`,
+      }));
     const fault = belief !== undefined && faults.includes(belief.class);
     // Through an observer that failed nothing is known to have ended.
     if (!fault && belief !== undefined && blind.includes(belief.class)) continue;
@@ -153,12 +155,13 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
   const verdict = draft.known[primary.id]?.verdict;
   if (verdict === undefined) return;
   const { odown, down, up, votes } = verdict;
-  tellEdge(draft, `odown:${primary.id}`, odown, () => ({
-    names: ["+odown", "-odown"],
-    node: primary.id,
-    text: `${primary.id} ${odown ? "is" : "is not"} objectively down #quorum ${down}/${config.quorum}`,
-    data: { votes, up, down },
-  }));
+  if (odown || up > 0)
+    tellEdge(draft, `odown:${primary.id}`, odown, () => ({
+      names: ["+odown", "-odown"],
+      node: primary.id,
+      text: `${primary.id} ${odown ? "is" : "is not"} objectively down #quorum ${down}/${config.quorum}`,
+      data: { votes, up, down },
+    }));
   const witnesses = odown ? witnessesOf(primary, draft.known, config) : [];
   tellEdge(draft, "unreachable", witnesses.length > 0, () => ({
     names: ["+unreachable", "-unreachable"],

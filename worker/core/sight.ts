@@ -15,16 +15,19 @@ export const bad: readonly ObservationClass[] = ["refused", "timeout", "misconf"
 /** The observer failed: it saw nothing of the node. */
 export const blind: readonly ObservationClass[] = ["relay-unreachable", "malformed"];
 
+/** A host may be so late (Sentinel's own trigger for TILT). */
+const LATE_MS = 2000;
+
 /** An epoch so far ahead of every other is no epoch. */
 const MOST_AHEAD = 1_000_000;
 
 /**
  * A look that is older says nothing of now. From one look's question to the next one's answer at a hung node
- * it takes two probe timeouts and an interval, and an interval more is no reason yet: with less, silence would
- * never add up where timeouts exceed intervals.
+ * it takes two probe timeouts and an interval, and an interval and some seconds more are no reason yet: with
+ * less, silence would never add up where timeouts exceed intervals, or the host is a little late.
  */
 export const oldestMs = (config: GroupConfig): number =>
-  2 * (config.checkIntervalMs + config.probeTimeoutMs);
+  2 * (config.checkIntervalMs + config.probeTimeoutMs) + LATE_MS;
 
 export const vantageOf = (relay: string): string => `relay:${relay}`;
 

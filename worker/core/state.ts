@@ -174,7 +174,7 @@ export type Saved = {
   readonly aborted: number;
   /** Nodes that were sent a promotion which was never seen: fenced before another is promoted. */
   readonly maybePromoted: readonly string[];
-  /** Nodes that were sealed for a first primary that was not made, until they are seen open. */
+  /** Nodes that were sealed for an attempt that was given up, until they are seen open. */
   readonly toUnseal: readonly string[];
   /** No node at all was up since; null when one is, or was never seen down. */
   readonly outage: { readonly sinceMs: number; readonly endedMs: number | null } | null;

@@ -8,36 +8,35 @@
 import { type Draft, factsOf, save, tell } from "./draft.ts";
 import { isSealed } from "./facts.ts";
 import { repairBy } from "./plan.ts";
+import type { Pending } from "./state.ts";
 
 export function giveSealsBack(draft: Draft): void {
   const { saved, config } = draft;
-  if (config.observeOnly) return;
-  const { primary } = saved;
-  if (primary !== null && mayTakeWrites(draft, primary) && isSealed(factsOf(draft, primary))) {
-    if (repairBy(draft, "unseal", primary))
-      tell(
-        draft,
-        "+unseal",
-        saved.primary,
-        `${saved.primary} is the primary in force and was sealed`,
-      );
-  }
-  if (saved.primary === null) for (const id of saved.toUnseal) giveBack(draft, id);
-  else if (saved.toUnseal.length > 0) save(draft, { toUnseal: [] });
+  const { primary, toUnseal } = saved;
+  // While only observing, what an attempt of ours left behind is all that is touched.
+  const ids =
+    primary === null || config.observeOnly ? toUnseal : [...new Set([primary, ...toUnseal])];
+  for (const id of ids) giveBack(draft, id);
 }
+
+function giveBack(draft: Draft, id: string): void {
+  const { primary, pending, toUnseal } = draft.saved;
+  const facts = factsOf(draft, id);
+  const done = facts !== null && !isSealed(facts) && !pending.some((each) => isSealOf(each, id));
+  // Another one is in force: a seal on this one is right.
+  if (toUnseal.includes(id) && (done || (primary !== null && primary !== id)))
+    save(draft, { toUnseal: toUnseal.filter((each) => each !== id) });
+  if (primary !== null && primary !== id) return;
+  if (!isSealed(facts) || !mayTakeWrites(draft, id)) return;
+  if (repairBy(draft, "unseal", id) && primary !== null)
+    tell(draft, "+unseal", id, `${id} is the primary in force and was sealed`);
+}
+
+const isSealOf = ({ kind, about }: Pending, id: string) => kind === "seal" && about === id;
 
 /** It was seen as a primary, and is not one that was restarted and not judged. */
 export function mayTakeWrites(draft: Draft, id: string): boolean {
   const facts = factsOf(draft, id);
   const { primary, primaryRunId } = draft.saved;
   return facts?.role === "primary" && (primary === null || facts.runId === primaryRunId);
-}
-
-/** No primary is in force: who was sealed for a first one that was not made is opened, until it is seen open. */
-function giveBack(draft: Draft, id: string): void {
-  const facts = factsOf(draft, id);
-  if (facts === null) return;
-  if (isSealed(facts)) repairBy(draft, "unseal", id);
-  else if (!draft.saved.pending.some(({ kind, about }) => kind === "seal" && about === id))
-    save(draft, { toUnseal: draft.saved.toUnseal.filter((each) => each !== id) });
 }

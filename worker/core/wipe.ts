@@ -8,6 +8,7 @@
  */
 
 import type { Baseline } from "./believed.ts";
+import { lastKnown } from "./candidates.ts";
 import { type Draft, factsOf, onlySince, save } from "./draft.ts";
 
 const BASELINE_MS = 60_000;
@@ -27,7 +28,7 @@ export function wipeOf(draft: Draft): Wipe {
     evidence,
   });
   const facts = factsOf(draft, saved.primary);
-  const { baseline } = saved;
+  const baseline = lastKnown(draft);
   if (facts === null) return wipe("waiting", "it was not seen");
   if (facts.runId === saved.primaryRunId) return wipe("kept", "it was not restarted");
   if (facts.loading) return wipe("waiting", "it is loading its data");
@@ -71,5 +72,7 @@ export function noteBaseline(draft: Draft): void {
   const { baseline } = saved;
   const changed = baseline?.runId !== runId || baseline.replicationId !== replicationId;
   const grown = baseline !== null && baseline.keys !== keys && nowMs - baseline.atMs >= BASELINE_MS;
-  if (changed || grown) save(draft, { baseline: seen });
+  // One that would call a wiped node whole is no guard, however young it is.
+  const useless = baseline !== null && baseline.keys < keys * draft.config.wipeKeepRatio;
+  if (changed || grown || useless) save(draft, { baseline: seen });
 }
