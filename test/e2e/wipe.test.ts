@@ -50,7 +50,7 @@ describe("three nodes that boot sealed", () => {
     const wiped = await scene.event("+wiped", mark, "a");
     expect(wiped.data).toMatchObject({ keys: 0, keysBefore: count });
     // A synchronisation begins five seconds after it was asked for.
-    await scene.eventually("the data at a", async () => (await held("a")) === count, {
+    await scene.eventually("the data at a", async () => (await held("a")) === count + 1, {
       withinMs: 20_000,
     });
     await scene.steady(now);
