@@ -9,10 +9,10 @@ import { faultsByKind } from "./faults/list.ts";
 import { attend, mend } from "./mend.ts";
 import { after, runUntil } from "./queue.ts";
 import type { Random } from "./random.ts";
-import { scenes } from "./scenes.ts";
+import { scenes } from "./scenes/list.ts";
+import { clean, goOn, POLL_MS } from "./time.ts";
 import { tell, type World } from "./world/types.ts";
 
-const POLL_MS = 500;
 /** An episode needs so much time at least. */
 const LEAST_MS = 40_000;
 
@@ -30,8 +30,6 @@ export function live(world: World, random: Random, untilMs: number): void {
   }
   if (clean(world)) runUntil(world.queue, untilMs);
 }
-
-const clean = (world: World): boolean => world.checks.ledger.violations.length === 0;
 
 function playScene(world: World, random: Random): void {
   const primary = primaryOf(world);
@@ -60,25 +58,6 @@ function disturb(world: World, random: Random): void {
     });
   }
   goOn(world, windowMs + 1);
-}
-
-/** Lets time pass, and stops at the first breach. */
-export function goOn(world: World, ms: number): void {
-  const endMs = world.queue.nowMs + ms;
-  while (world.queue.nowMs < endMs && clean(world))
-    runUntil(world.queue, Math.min(endMs, world.queue.nowMs + POLL_MS));
-}
-
-/** The same, and stops when it holds; false when it did not. */
-export function goOnUntil(world: World, ms: number, holds: () => boolean): boolean {
-  const endMs = world.queue.nowMs + ms;
-  while (!holds()) {
-    // A breach ends the seed anyway: nothing more is said about it.
-    if (!clean(world)) return true;
-    if (world.queue.nowMs >= endMs) return false;
-    runUntil(world.queue, Math.min(endMs, world.queue.nowMs + 50));
-  }
-  return true;
 }
 
 /** True when the group is whole again; false when it is not, or the time of the seed is over. */
@@ -110,7 +89,7 @@ function heals(world: World, untilMs: number): boolean {
     if (nowMs >= untilMs) return false;
     if (nowMs < nextVisitMs) continue;
     nextVisitMs = nowMs + 10_000;
-    attend(world);
+    attend(world, nowMs - startMs);
   }
 }
 

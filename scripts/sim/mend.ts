@@ -5,16 +5,21 @@
  * acknowledged, a group without a primary is told which node has the most.
  */
 
+import { nodeNamed } from "./check/healed.ts";
 import { deploy } from "./faults/deploys.ts";
 import { wish } from "./faults/people.ts";
 import { thawRelay } from "./faults/relays.ts";
-import { drift } from "./world/clock.ts";
+import { drift, groupNow } from "./world/clock.ts";
 import { currentInstance, newInstance, wake } from "./world/group.ts";
 import { faultOn, forgetSound } from "./world/network.ts";
-import { drain, start, thaw } from "./world/redis.ts";
+import { drain, isSealed, start, thaw } from "./world/redis.ts";
 import { startRelay } from "./world/relay.ts";
 import { isPrimary, resumeStreams, seekPrimary } from "./world/replication.ts";
 import { tell, type World } from "./world/types.ts";
+
+/** An operator who waited so long names the primary, where the group asks for a name. */
+const NAMES_AFTER_MS = 40_000;
+const HOUR_MS = 3_600_000;
 
 export function mend(world: World): void {
   tell(world, () => "---- all faults end");
@@ -70,16 +75,34 @@ export function mend(world: World): void {
 }
 
 /** What an operator does who comes back now and then, while the group heals. */
-export function attend(world: World): void {
+export function attend(world: World, sinceMs: number): void {
   const { saved } = world.storage;
   if (saved === null) return;
   if (saved.paused !== null) wish(world, { kind: "resume" });
   for (const node of Object.keys(saved.downtimes)) wish(world, { kind: "end-downtime", node });
   const emptied = world.nodes.some((node) => node.wiped && isPrimary(node));
   if (saved.failoversAtMs.length > 0 && !emptied) wish(world, { kind: "acknowledge" });
-  if (saved.primary === null) {
-    const [most] = [...world.nodes].sort((a, b) => b.length - a.length);
-    const id = world.config.nodes.find(({ host }) => host === most?.host)?.id;
-    if (id !== undefined) wish(world, { kind: "bootstrap", primary: id });
-  }
+  const [most] = [...world.nodes].sort((a, b) => b.length - a.length);
+  const id = world.config.nodes.find(({ host }) => host === most?.host)?.id;
+  if (id === undefined) return;
+  if (saved.primary === null) wish(world, { kind: "bootstrap", primary: id });
+  else if (sinceMs > NAMES_AFTER_MS && nobodyOpen(world) && id !== saved.primary)
+    wish(world, { kind: "failover", to: id });
 }
+
+/** Somebody made primaries by hand, or who has the data says that it is one: the group waits for a name. */
+const nobodyOpen = (world: World): boolean => {
+  const { saved } = world.storage;
+  const node = nodeNamed(world, saved?.primary ?? "");
+  const waits = world.events.some(
+    ({ name, text, atMs }) =>
+      name === "-failover-abort-no-good-slave" &&
+      text.includes("promote it only by naming it") &&
+      atMs > groupNow(world) - HOUR_MS,
+  );
+  return (
+    waits &&
+    saved?.phase.kind === "watching" &&
+    (node === null || !isPrimary(node) || isSealed(node))
+  );
+};

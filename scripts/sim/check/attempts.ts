@@ -44,7 +44,9 @@ function begun(ledger: Ledger, judged: Judged, attempt: Attempt): void {
     violate(ledger, rule, `attempt ${epoch} (${cause}) ${text}`);
   if (epoch <= before.highestEpoch || epoch <= ledger.highestSaved)
     wrong("epochs-rise", `is not above ${Math.max(before.highestEpoch, ledger.highestSaved)}`);
-  if (config.observeOnly) wrong("observing", "began while the group is only observed");
+  // What was under way when it was deployed is brought to an end.
+  if (config.observeOnly && before.phase.kind === "watching")
+    wrong("observing", "began while the group is only observed");
   const goesOn = cause === "promotion-lost" || cause === "switchover";
   if (tilt && !goesOn) wrong("tilt", "began while the clock cannot be trusted");
   if (!isAutomatic(cause)) return;

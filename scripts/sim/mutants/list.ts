@@ -39,8 +39,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a stale witness is believed",
     file: core("health"),
-    find: "return facts.lastIoMs !== null && best.atMs - facts.lastIoMs > firstBadAtMs + 1000;",
+    find: "return best.atMs - facts.lastIoMs > firstBadAtMs + 1000;",
     replace: "return facts.linkUp;",
+    also: [
+      {
+        file: core("health"),
+        find: "if (facts.lastIoMs === null || facts.lastIoMs > config.downAfterMs + PING_PERIOD_MS)",
+        replace: "if (facts.lastIoMs === null)",
+      },
+    ],
   },
   {
     name: "a look of an older epoch is believed",
@@ -209,8 +216,8 @@ export const mutants: readonly Mutant[] = [
     also: [
       {
         file: core("unsealing"),
-        find: 'if (repairBy(draft, "unseal", primary))',
-        replace: 'if (primary === "")',
+        find: "if (!isSealed(facts) || !mayTakeWrites(draft, id)) return;",
+        replace: "return;",
       },
     ],
   },

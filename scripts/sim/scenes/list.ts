@@ -1,0 +1,9 @@
+/**
+ * Every scene there is. A new one is one entry in one of these lists.
+ */
+import { heldScenes } from "./held.ts";
+import { lostScenes } from "./lost.ts";
+import type { Scene } from "./scene.ts";
+import { switchScenes } from "./switches.ts";
+
+export const scenes: readonly Scene[] = [...lostScenes, ...heldScenes, ...switchScenes];
