@@ -166,9 +166,10 @@ function decided(world: World, group: Instance, observations: readonly Observati
   group.outcomes = [];
   world.replies.push(...decision.replies);
   if (decision.crash) return die(world, group, "a drill");
-  if (strikes(world, group, "after-save")) return;
   const { actions } = decision;
-  const acting = strikes(world, group, "acting");
+  // Between saving and acting it matters only when there is something to do.
+  if (actions.length > 0 && strikes(world, group, "after-save")) return;
+  const acting = actions.length > 0 && strikes(world, group, "acting");
   // Dying while it acts, it has sent some of them.
   const sent = acting ? actions.slice(0, world.random.int(0, actions.length)) : actions;
   if (sent.length > 0)
