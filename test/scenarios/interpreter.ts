@@ -18,6 +18,7 @@
  *   ahead relay x n               a relay holds a higher epoch
  *   cut relay x from y · mend relay x from y
  *   fail <verb or publisher> <outcome> · mend <verb or publisher>
+ *   stranger x n                  a deploy adds a primary with n keys of its own
  *   remove x · rename x y · zone x z · set key value      a new deploy
  *   failover [to x] · bootstrap x · switchover [to x] [for 3s] [force] · abort · pause [for 3s] · resume
  *   downtime x 3s · end-downtime x · acknowledge · reset · drill after-election      operators
@@ -165,6 +166,8 @@ function obey(world: World, line: string): void {
           local: relay.local.map((id) => (id === x ? y : id)),
         })),
       });
+    case "stranger":
+      return world.join(x, Number(y));
     case "zone":
       return world.configure({ nodes: changed(world, x, { zone: y }) });
     case "host":

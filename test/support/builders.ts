@@ -135,6 +135,7 @@ export function candidate(id: string, change: Partial<Candidate> = {}): Candidat
     linkDownMs: 0,
     followed: false,
     lagBytes: 0,
+    stranger: null,
     syncing: false,
     loading: false,
     role: "replica",

@@ -73,7 +73,7 @@ export function createWorld(
   let config = groupConfig(change);
   const ids = config.nodes.map((node) => node.id);
   /** Every node that there ever was: what is taken out of the configuration goes on running. */
-  const everyone = config.nodes;
+  let everyone = config.nodes;
   let nowMs = 1_000_000;
   let state: State = initialState(config.name);
   let due = nowMs;
@@ -89,12 +89,12 @@ export function createWorld(
   const broken = new Map<string, OutcomeKind | typeof UNSUPPORTED>();
   const nodes = new Map<string, Instance>();
   const relays = new Map<string, RelayProcess>();
-  ids.forEach((id, index) => {
+  const addNode = (id: string, isPrimary: boolean) =>
     nodes.set(id, {
       life: "up",
       runId: `run-${id}-0`,
-      role: index === 0 ? "primary" : "replica",
-      follows: index === 0 ? null : (ids[0] ?? null),
+      role: isPrimary ? "primary" : "replica",
+      follows: isPrimary ? null : (ids[0] ?? null),
       offset: 1000,
       priority: 100,
       minReplicas: 0,
@@ -111,9 +111,9 @@ export function createWorld(
       backlog: [],
       brokenAtMs: null,
     });
-  });
-  for (const relay of config.relays)
-    relays.set(relay.id, {
+  for (const [index, id] of ids.entries()) addNode(id, index === 0);
+  const addRelay = (id: string) =>
+    relays.set(id, {
       reach: true,
       cut: new Set(),
       boot: 1,
@@ -121,6 +121,7 @@ export function createWorld(
       primary: null,
       done: new Map(),
     });
+  for (const { id } of config.relays) addRelay(id);
 
   const node = (id: string): Instance => {
     // A renamed node is still the same process.
@@ -359,6 +360,19 @@ export function createWorld(
     /** A new deploy. */
     configure(next: Partial<GroupConfig>) {
       config = { ...config, ...next };
+    },
+    /** A deploy adds a node with its relay: a primary with so many keys of its own. */
+    join(id: string, keys: number) {
+      const {
+        nodes: [added],
+        relays: [relay],
+      } = groupConfig({ ids: [id] });
+      if (added === undefined || relay === undefined) throw new Error(`no node ${id}`);
+      addNode(id, true);
+      addRelay(id);
+      Object.assign(node(id), { keys, offset: 10 * keys, replicationId: `own-${id}` });
+      everyone = [...everyone, added];
+      config = { ...config, nodes: [...config.nodes, added], relays: [...config.relays, relay] };
     },
     connected,
     events,

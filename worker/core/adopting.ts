@@ -7,6 +7,7 @@
  */
 import { type Draft, factsOf, nodeOf, onlySince, save, tell, untell, wakeBy } from "./draft.ts";
 import { followsNode } from "./facts.ts";
+import { leaseEndMs } from "./lease.ts";
 import { addressOf } from "./promotion.ts";
 import { foreignPrimary, ROLE_CHANGE } from "./topology.ts";
 
@@ -54,6 +55,7 @@ export function adoptFirst(draft: Draft): void {
     rev: 0,
     readable: followers,
     followed: followers,
+    members: config.nodes.map((node) => node.id),
   });
   const text = `${only.node.id} was found as primary, everyone else follows it`;
   tell(draft, "+monitor", only.node.id, text);
@@ -69,10 +71,13 @@ export function adoptForeign(draft: Draft): boolean {
   if (other === null) return false;
   // Where the old one is dead nobody is left to wait for.
   const dead = draft.known[from]?.verdict.odown === true && factsOf(draft, from) === null;
-  const dueAtMs = dead ? sinceMs : sinceMs + config.adoptAfterMs;
-  if (nowMs < dueAtMs || saved.paused !== null) {
+  const { longestMs } = saved.leases;
+  const leaseMs = longestMs > 0 ? leaseEndMs(sinceMs, { leaseMs: longestMs }) : sinceMs;
+  const dueAtMs = dead ? leaseMs : sinceMs + config.adoptAfterMs;
+  const twice = (draft.sight.lookAskedAtMs ?? 0) > sinceMs;
+  if (nowMs < dueAtMs || !twice || saved.paused !== null) {
     draft.because = `somebody else made ${other.id} the primary: adopted in ${Math.max(0, dueAtMs - nowMs)} ms if it lasts`;
-    if (saved.paused === null) wakeBy(draft, dueAtMs);
+    if (saved.paused === null) wakeBy(draft, Math.max(dueAtMs, nowMs + config.retryMs));
     return true;
   }
   const epoch = saved.highestEpoch + 1;

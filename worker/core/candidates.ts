@@ -7,6 +7,7 @@
 import type { Baseline, Belief } from "./believed.ts";
 import { type Draft, factsOf, nodeOf } from "./draft.ts";
 import { type Candidate, type Election, elect } from "./elect.ts";
+import { followsNode } from "./facts.ts";
 import { handsFor } from "./plan.ts";
 import type { FailoverCause } from "./state.ts";
 import { promotedAtRunTime } from "./topology.ts";
@@ -43,10 +44,14 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
   return elect(candidates, {
     ...config,
     primaryDownMs: sinceMs === null ? null : nowMs - sinceMs,
-    knownKeys: last?.keys ?? null,
+    knownKeys: last !== null && someoneHolds(draft, last.keys) ? last.keys : null,
     cause,
   });
 }
+
+/** When all were emptied, that one is empty says nothing against it. */
+const someoneHolds = ({ known, config }: Draft, keys: number): boolean =>
+  Object.values(known).some(({ best }) => (best?.facts?.keys ?? 0) >= keys * config.wipeKeepRatio);
 
 /** The primary as it was last seen; after an eviction as it was last noted. */
 export const lastKnown = (draft: Draft): Baseline | null =>
@@ -56,6 +61,13 @@ export const lastKnown = (draft: Draft): Baseline | null =>
 export function bytesBehind(ahead: Pick<NodeFacts, "offset" | "replicationId">, facts: NodeFacts) {
   const one = ahead.replicationId !== "" && ahead.replicationId === facts.replicationId;
   return one ? Math.max(0, ahead.offset - facts.offset) : null;
+}
+
+/** Whom a replica follows that is no node of the group; what the stored primary was told later is another matter. */
+function strangerOf({ config, saved }: Draft, node: NodeConfig, facts: NodeFacts | null) {
+  if (facts === null || facts.replicaOf === null || node.id === saved.primary) return null;
+  const known = config.nodes.some((other) => followsNode(facts, other));
+  return known ? null : `${facts.replicaOf.host}:${facts.replicaOf.port}`;
 }
 
 function candidateOf(
@@ -92,6 +104,7 @@ function candidateOf(
     linkDownMs: facts?.linkDownMs ?? null,
     followed: saved.followed.includes(node.id),
     lagBytes: facts === null || last === null ? null : bytesBehind(last, facts),
+    stranger: strangerOf(draft, node, facts),
     syncing: facts?.syncing ?? false,
     loading: facts?.loading ?? false,
     role: facts?.role ?? null,

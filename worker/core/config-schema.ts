@@ -21,6 +21,7 @@ const id = v.pipe(
     /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
     "lower-case letters, digits and hyphens, at most 63",
   ),
+  v.check((text) => !(text in {}), "a name that is no word of the language itself"),
 );
 const HOSTNAME =
   /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;

@@ -94,9 +94,15 @@ function forget({ sight }: State, config: GroupConfig, nowMs: number): State["si
 function tellMembership(draft: Draft, before: Saved, deployed: GroupConfig): void {
   const { saved } = draft;
   if (before.primary !== saved.primary)
-    tell(draft, "+raise-epoch", saved.primary, `${before.primary} is now called ${saved.primary}`, {
-      from: before.primary,
-    });
+    tell(
+      draft,
+      "+node-renamed",
+      saved.primary,
+      `${before.primary} is now called ${saved.primary}`,
+      {
+        from: before.primary,
+      },
+    );
   const kept = saved.keptNodes.filter(({ id }) => !deployed.nodes.some((node) => node.id === id));
   tellEdge(draft, "node-kept", kept.length > 0, () => ({
     names: ["+node-kept", null],
@@ -146,6 +152,8 @@ function settle(draft: Draft, outcome: Outcome): void {
   if (pending.kind === "publish") return published(draft, pending, outcome);
   if (pending.kind === "permit") return permitted(draft, pending, outcome);
   countFailure(draft, pending.kind, pending.about, outcome.kind === "done");
+  if (outcome.kind === "done" && (pending.kind === "unseal" || pending.kind === "demote"))
+    save(draft, { toSettle: draft.saved.toSettle.filter((id) => id !== pending.about) });
   if (pending.kind === "seal") {
     sealAnswered(draft, pending, outcome);
     tellSeal(draft, pending, outcome);
@@ -267,5 +275,9 @@ function routeState(draft: Draft): Saved["routeState"] {
     const gone = up === 0 && down > silent.length && attemptOf(saved) === null;
     return saved.routeState === "up" && !gone ? "up" : "down";
   }
-  return stands === "primary" && factsOf(draft, primary.id) !== null ? "up" : "down";
+  if (stands !== "primary") return "down";
+  // One that is sealed, or not judged after a restart, takes no writes, and that is about to be settled.
+  const facts = factsOf(draft, primary.id);
+  const open = !isSealed(facts) && facts?.runId === saved.primaryRunId;
+  return open ? "up" : "failing-over";
 }

@@ -39,6 +39,8 @@ export type Candidate = {
   readonly followed: boolean;
   /** How far behind the primary as last seen, in one history; null: not known. */
   readonly lagBytes: number | null;
+  /** Whom it follows, when that is nobody of the group; null: it is one of the group, or it says nobody. */
+  readonly stranger: string | null;
   readonly syncing: boolean;
   readonly loading: boolean;
   readonly role: "primary" | "replica" | null;
@@ -128,6 +130,8 @@ function doubtOf(candidate: Candidate, rules: ElectRules): string | null {
     if (rules.maxLinkDownMs > 0 && aloneMs > rules.maxLinkDownMs)
       return `link to its primary was down for ${aloneMs} ms while the primary was up, more than ${rules.maxLinkDownMs} ms`;
   }
+  if (candidate.stranger !== null)
+    return `follows ${candidate.stranger}, which is no node of the group`;
   if (rules.maxLagBytes > 0 && lagBytes !== null && lagBytes > rules.maxLagBytes)
     return `is ${lagBytes} bytes behind the primary as last seen, more than ${rules.maxLagBytes}`;
   if (rules.knownKeys !== null && keys < rules.knownKeys * rules.wipeKeepRatio)

@@ -14,6 +14,7 @@ import { isSealed } from "./facts.ts";
 import { abort, isAutomatic, isLiving, isStrict, stopped } from "./failover.ts";
 import { isLocal, witnessesOf } from "./health.ts";
 import { sendVerb } from "./plan.ts";
+import { lost } from "./promotion.ts";
 import { bad, blind } from "./sight.ts";
 import type { Attempt, Cost, Phase, Refusal } from "./state.ts";
 import { primariesSeen } from "./topology.ts";
@@ -27,8 +28,17 @@ export function stepElecting(draft: Draft, phase: Electing): void {
   if (stopped(draft, attempt)) return;
   const late = draft.nowMs >= deadlineMs;
   if ((draft.sight.lookAskedAtMs ?? -1) < sinceMs) {
-    if (late) return abortElection(draft, attempt, [], "no look came back in time");
+    if (late)
+      return abort(draft, attempt, "-failover-abort-not-elected", "no look came back in time");
     return wait(draft, "waiting for a fresh look before electing");
+  }
+  // A living primary is not forced; who may have been promoted meanwhile must not be forgotten either.
+  const { from, cause } = attempt;
+  if (cause === "promotion-lost" && isLiving(draft, from) && !isSealed(factsOf(draft, from))) {
+    if (!nobodyWasPromoted(draft, sinceMs)) {
+      const text = `${from} is up and not sealed, and nobody knows who was promoted`;
+      return late ? lost(draft, attempt, text) : wait(draft, text);
+    }
   }
   const over = whyOver(draft, attempt, sinceMs);
   if (over !== null) {
@@ -86,7 +96,9 @@ function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
   if (attempt.cause === "wiped") {
     const wipe = wipeOf(draft);
     if (wipe.kind === "wiped" || verdict.odown) return null;
-    return { name: "-failover-abort-primary-up", text: `${from.id} is not wiped: ${wipe.why}` };
+    const text = `${from.id} is not wiped: ${wipe.why}`;
+    if (wipe.kind === "waiting") return { name: "-failover-abort-primary-up", text, waits: true };
+    return { name: "-failover-abort-primary-up", text };
   }
   if (attempt.cause === "no-primary") {
     if (!isLiving(draft, from.id)) return null;

@@ -16,6 +16,9 @@ export const eventNames = [
   "+acknowledge", // the cooldown is lifted, the count of failovers begins anew
   "+reset-master", // what was believed is forgotten, an attempt that may end is ended
   "+drill", // the host dies on purpose at the next point that was named
+  "+node-renamed", // the primary's address stands under another name: it goes on under that
+  "+node-unknown", // it says that it is a primary, holds data, and was never one of the group: left alone
+  "-node-unknown",
   "+node-kept", // the primary was removed from the configuration: kept until another one is primary
   "+raise-epoch", // a relay holds a higher epoch than was ever begun: the same primary goes on above it
   // health
@@ -47,6 +50,7 @@ export const eventNames = [
   "+brake-unknown", // the Fleet did not answer in time: granted
   "-failover-abort-brake", // too many failovers in all groups together
   "-failover-abort-paused",
+  "-failover-abort-observing", // a deploy made the group one that is only observed
   "-failover-abort-not-sealed", // a planned one: the primary could not be sealed, and is not forced
   "+switchover", // the primary was told to hand over
   "-switchover-aborted", // it stays, and takes writes

@@ -7,8 +7,20 @@
  * unseals, and leaves the epoch to the primary that stays.
  * Must never: promote while a reason to stop is known.
  */
-import { act, amend, type Draft, enter, factsOf, isPending, save, tell, wakeBy } from "./draft.ts";
+import {
+  act,
+  amend,
+  type Draft,
+  enter,
+  factsOf,
+  isPending,
+  save,
+  tell,
+  untellAll,
+  wakeBy,
+} from "./draft.ts";
 import type { EventName } from "./events.ts";
+import { durations } from "./evidence.ts";
 import { bootsSealed } from "./facts.ts";
 import { leaseEndMs } from "./lease.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
@@ -69,6 +81,7 @@ export function begin(draft: Draft, start: Start): void {
   const hears = isPlanned(attempt) && !force && isLiving(draft, saved.primary);
   const deadlineMs = nowMs + Math.max(config.fenceWaitMs, hears ? 2 * config.commandTimeoutMs : 0);
   enter(draft, { kind: "fencing", attempt, sealed: [], deadlineMs });
+  untellAll(draft, "not-sealed:");
   tell(draft, "+new-epoch", null, `epoch ${epoch} begins`);
   tell(draft, "+try-failover", saved.primary, why, { cause, target, ...evidence });
   for (const node of attempt.fence)
@@ -120,11 +133,12 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
   const pending = open.filter((id) => isPending(draft, "seal", id));
   const asked = isPending(draft, "permit", "fleet");
   const living = isLiving(draft, attempt.from);
-  if ((pending.length > 0 || asked) && nowMs < phase.deadlineMs) {
+  // What the Fleet says is heard, or its own deadline passes.
+  if (asked || (pending.length > 0 && nowMs < phase.deadlineMs)) {
     draft.because = asked
       ? "waiting for the Fleet"
       : `waiting for the seal of ${pending.join(", ")}`;
-    return wakeBy(draft, phase.deadlineMs);
+    return wakeBy(draft, Math.max(phase.deadlineMs, nowMs + Math.min(20, config.retryMs)));
   }
   const mustSeal = isStrict(attempt) || (living && isPlanned(attempt) && !attempt.force);
   if (mustSeal && open.includes(attempt.from ?? "")) {
@@ -193,7 +207,7 @@ export function stopped(draft: Draft, attempt: Attempt): boolean {
     abort(
       draft,
       attempt,
-      "-failover-abort-paused",
+      "-failover-abort-observing",
       "the group is only observed since the last deploy",
     );
     return true;
@@ -215,7 +229,8 @@ export function abort(
   text: string,
   evidence: Readonly<Record<string, unknown>> = {},
 ): void {
-  tell(draft, name, attempt.from, text, evidence);
+  const phasesMs = durations(attempt, draft.nowMs);
+  tell(draft, name, attempt.from, text, { cause: attempt.cause, phasesMs, ...evidence });
   const { saved, nowMs, config } = draft;
   enter(draft, { kind: "watching" });
   save(draft, { aborted: saved.aborted + 1, revokedAtMs: null });

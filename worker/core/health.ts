@@ -16,6 +16,7 @@ import type { GroupConfig, NodeConfig } from "./types.ts";
 
 /** A primary pings its replicas so often (repl-ping-replica-period). */
 const PING_PERIOD_MS = 10_000;
+const REPL_TIMEOUT_MS = 60_000;
 
 export type Vote = "up" | "down" | "abstain";
 
@@ -144,8 +145,8 @@ export function relayBelief(sight: Sight, relay: string): RelayBelief | null {
 }
 
 /**
- * The best belief about a node: the newest good one, the local relay's where two are as new. One that answers
- * only with MISCONF still says what it is.
+ * The best belief about a node: of the good ones of the latest look the local relay's, else the newest. One
+ * that answers only with MISCONF still says what it is.
  */
 function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief | null {
   let best: Belief | null = null;
@@ -153,10 +154,11 @@ function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief
   for (const [vantage, belief] of Object.entries(sight.nodes[node.id] ?? {})) {
     const isGood = good.includes(belief.class);
     if (!isGood && (belief.class !== "misconf" || belief.facts === null)) continue;
-    const rank = 2 * Number(isGood) + Number(isLocal(vantage, node, config));
-    const better = best === null || rank >= 2 !== bestRank >= 2 ? rank - bestRank : 0;
-    const newer = best === null ? 1 : belief.askedAtMs - best.askedAtMs;
-    if (better < 0 || (better === 0 && (newer < 0 || (newer === 0 && rank <= bestRank)))) continue;
+    const ofLook = belief.askedAtMs >= (sight.lookAskedAtMs ?? 0);
+    const rank =
+      4 * Number(isGood) + 2 * Number(ofLook) + Number(ofLook && isLocal(vantage, node, config));
+    const newer = best === null || belief.askedAtMs > best.askedAtMs;
+    if (best !== null && (rank < bestRank || (rank === bestRank && !newer))) continue;
     [best, bestRank] = [belief, rank];
   }
   return best;
@@ -181,7 +183,8 @@ export function witnessesOf(
       const facts = best?.facts;
       if (node.id === primary.id || best == null || facts == null) return false;
       if (!followsNode(facts, primary)) return false;
-      if (facts.syncing) return true;
+      // Redis ends a synchronisation that gets no more after repl-timeout.
+      if (facts.syncing) return best.atMs - firstBadAtMs <= REPL_TIMEOUT_MS + config.downAfterMs;
       if (facts.lastIoMs === null || facts.lastIoMs > config.downAfterMs + PING_PERIOD_MS)
         return false;
       return best.atMs - facts.lastIoMs > firstBadAtMs + 1000;

@@ -16,19 +16,33 @@ const MARGIN_MS = 1000;
 export type Grant = {
   readonly granted: boolean;
   readonly epoch: number;
+  /** A paused group ends no primary whose lease runs out. */
+  readonly enforced: boolean;
   /** Why, in words. */
   readonly why: string;
+};
+
+export type LeaseRequest = {
+  readonly relay: string;
+  readonly node: string;
+  /** Under which the node runs: one that was restarted gets nothing before it was judged. */
+  readonly runId: string;
 };
 
 /** What a relay is answered that asks for the lease of its node. */
 export function grantLease(
   saved: Saved,
   config: GroupConfig,
-  relay: string,
-  node: string,
+  { relay, node, runId }: LeaseRequest,
   nowMs: number,
 ): Grant {
-  const answer = (granted: boolean, why: string): Grant => ({ granted, epoch: saved.epoch, why });
+  const enforced = saved.paused === null;
+  const answer = (granted: boolean, why: string): Grant => ({
+    granted,
+    epoch: saved.epoch,
+    enforced,
+    why,
+  });
   if (config.fencing !== "lease") return answer(false, "this group has no leases");
   const asks = config.relays.find((each) => each.id === relay);
   if (asks === undefined || !asks.local.includes(node))
@@ -39,6 +53,8 @@ export function grantLease(
       false,
       `nothing is granted since ${nowMs - saved.revokedAtMs} ms: a failover runs`,
     );
+  if (saved.primaryRunId !== runId)
+    return answer(false, `${node} was restarted, and its data is not judged yet`);
   return answer(true, `${node} is the primary at epoch ${saved.epoch}`);
 }
 
@@ -63,3 +79,29 @@ export function longestLease(saved: Saved, config: GroupConfig, nowMs: number): 
     return { ...leases, untilMs: leaseEndMs(nowMs, { leaseMs: leases.longestMs }) };
   return nowMs < leases.untilMs ? leases : { longestMs: inForceMs, untilMs: null };
 }
+
+/**
+ * The edge is away, Redis is fine: a relay whose lease ends stays open while the relay of every other node that
+ * could be promoted promises to promote nobody. These are their ids; null: some node has no relay to promise,
+ * so nobody can be sure, and the primary ends with its lease.
+ */
+export function promisersFor(config: GroupConfig, primary: string): readonly string[] | null {
+  const relays = config.nodes
+    .filter((node) => node.id !== primary && node.priority !== 0)
+    .map((node) => config.relays.find((relay) => relay.local.includes(node.id))?.id);
+  const ids = relays.filter((id) => id !== undefined);
+  return ids.length === relays.length ? [...new Set(ids)] : null;
+}
+
+/** Until when a promise keeps the asker open: counted from sending, so that it ends before the giver's. */
+export const promiseEndsMs = (
+  sentAtMs: number,
+  { leaseMs }: Pick<GroupConfig, "leaseMs">,
+): number => sentAtMs + leaseMs;
+
+/** Until when the giver refuses promotions: counted from receipt, with the margin of a lease. */
+export const promiseBindsMs = leaseEndMs;
+
+/** A giver that has seen a higher epoch gives none: another primary may be on its way. */
+export const mayPromise = (heldEpoch: number | null, askedEpoch: number): boolean =>
+  heldEpoch !== null && heldEpoch <= askedEpoch;

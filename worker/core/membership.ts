@@ -22,13 +22,13 @@ export function followConfig(saved: Saved, config: GroupConfig): Saved {
   return keepNodes(forgetRemoved(renamePrimary(saved, config), config), config);
 }
 
-/** Whoever may have been promoted, and is configured no more: another one is in force, and its epoch is over. */
+/** Whoever is configured no more is no member, and what it may have been promoted to is over: another is in force. */
 function forgetRemoved(saved: Saved, config: GroupConfig): Saved {
   if (saved.phase.kind !== "watching" || saved.primary === null) return saved;
-  const maybePromoted = saved.maybePromoted.filter((id) =>
-    config.nodes.some((node) => node.id === id),
-  );
-  return maybePromoted.length === saved.maybePromoted.length ? saved : { ...saved, maybePromoted };
+  const stays = (id: string) => id === saved.primary || config.nodes.some((node) => node.id === id);
+  if (saved.maybePromoted.every(stays) && saved.members.every(stays)) return saved;
+  const maybePromoted = saved.maybePromoted.filter(stays);
+  return { ...saved, maybePromoted, members: saved.members.filter(stays) };
 }
 
 /** Notes, as configured, whoever must not vanish. */
@@ -54,7 +54,8 @@ function renamePrimary(saved: Saved, config: GroupConfig): Saved {
   if (now === undefined || now.id === primary || saved.maybePromoted.includes(now.id)) return saved;
   const epoch = saved.highestEpoch + 1;
   const readable = saved.readable.filter((id) => id !== now.id);
-  return { ...saved, epoch, highestEpoch: epoch, primary: now.id, rev: 0, readable };
+  const members = [...saved.members, now.id];
+  return { ...saved, epoch, highestEpoch: epoch, primary: now.id, rev: 0, readable, members };
 }
 
 const sameAddress = (a: NodeConfig, b: NodeConfig) => a.host === b.host && a.port === b.port;

@@ -16,9 +16,11 @@ import {
   remember,
   save,
   tell,
+  untellAll,
   wakeBy,
 } from "./draft.ts";
 import { crash } from "./electing.ts";
+import { durations } from "./evidence.ts";
 import { begin, isAutomatic } from "./failover.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, Cost, Phase } from "./state.ts";
@@ -26,6 +28,8 @@ import { primariesSeen } from "./topology.ts";
 import type { NodeConfig, NodeFacts } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
+/** Of a primary that handed over by itself. */
+export const noCost: Cost = { lostBytesAtLeast: 0, unseenMs: 0 };
 
 export function stepPromoting(draft: Draft, phase: Extract<Phase, { kind: "promoting" }>): void {
   const { config, nowMs } = draft;
@@ -65,6 +69,8 @@ export function promoted(
   const { config, nowMs, saved } = draft;
   const { from, cause, epoch, startedAtMs } = attempt;
   const tookMs = nowMs - startedAtMs;
+  // A hand-over that was seen to be one loses nothing.
+  const lostBytes = cost === noCost ? 0 : null;
   const lately = saved.failoversAtMs.filter((atMs) => nowMs - atMs < HOUR_MS);
   const counts = isAutomatic(cause) || (cause === "promotion-lost" && from !== null);
   save(draft, {
@@ -86,23 +92,28 @@ export function promoted(
       atMs: nowMs,
       tookMs,
       ...cost,
-      lostBytes: null,
+      lostBytes,
     },
   });
   // Whoever else is a primary now was one before, and is no switch of somebody's that is not finished.
   const seen = primariesSeen(draft);
   const replicas = Object.entries(draft.sight.replicaRunIds).filter(([id]) => !seen.includes(id));
   remember(draft, { replicaRunIds: Object.fromEntries(replicas) });
+  // What was told of the old primary ends with its time.
+  for (const mark of ["odown:", "unreachable", "reboot", "wiped"]) untellAll(draft, mark);
   tell(draft, "+promoted-slave", candidate, `${candidate} was seen as primary`);
-  const text = `${saved.group} ${addressOf(nodeOf(config, from))} -> ${addressOf(nodeOf(config, candidate))}`;
-  tell(draft, "+switch-master", candidate, text, {
+  const evidence = {
     from,
     to: candidate,
     cause,
     tookMs,
     phasesMs: durations(attempt, nowMs),
     ...cost,
-  });
+  };
+  const text = `${saved.group} ${addressOf(nodeOf(config, from))} -> ${addressOf(nodeOf(config, candidate))}`;
+  if (from === candidate)
+    tell(draft, "+restore-primary", candidate, `${candidate} is the primary again`, evidence);
+  else tell(draft, "+switch-master", candidate, text, evidence);
   enter(draft, { kind: "publishing", attempt, deadlineMs: nowMs + config.commandTimeoutMs });
   if (saved.drill === "after-promotion") crash(draft, "after-promotion");
   draft.because = `${candidate} is primary at epoch ${epoch}`;
@@ -115,14 +126,6 @@ function costBy(draft: Draft, { replicationId2, secondOffset }: NodeFacts): Cost
   if (last === null || secondOffset === null || replicationId2 !== last.replicationId) return null;
   const lostBytesAtLeast = Math.max(0, last.offset - (secondOffset - 1));
   return { lostBytesAtLeast, unseenMs: Math.max(0, draft.nowMs - last.atMs) };
-}
-
-/** How long each phase of an attempt took, until now. */
-function durations({ phases }: Attempt, nowMs: number): Readonly<Record<string, number>> {
-  const took: Record<string, number> = {};
-  for (const [at, { kind, atMs }] of phases.entries())
-    took[kind] = (took[kind] ?? 0) + (phases[at + 1]?.atMs ?? nowMs) - atMs;
-  return took;
 }
 
 export const addressOf = (node: NodeConfig | null): string =>

@@ -65,7 +65,8 @@ export function setRoute(draft: Draft, state: Route["state"], readable: readonly
 
 /** Starts whatever publishing is due. */
 export function publishDue(draft: Draft): void {
-  if (draft.config.observeOnly) return;
+  // What an attempt of ours brought about is told, also when a deploy meanwhile ended the acting.
+  if (draft.config.observeOnly && draft.saved.phase.kind !== "publishing") return;
   const route = routeOf(draft.saved, draft.config);
   for (const rule of publishersOf(draft.config)) {
     const done = draft.saved.published[rule.name] ?? nothingPublished;

@@ -6,7 +6,8 @@
  * lasts, for that may be a person's first step; replicas of somebody else are repointed, `parallel_syncs` at
  * a time; the primary in force, when it came back from a
  * restart as a replica is promoted again; what somebody else did to it on purpose is never fought.
- * Must never: act for a node that was not seen in the latest look, or that an operator wants left alone.
+ * Must never: act for a node that was not seen in the latest look; or, but for the seal of a second primary, for
+ * one that an operator wants left alone.
  */
 import {
   type Draft,
@@ -38,6 +39,10 @@ export function isForeign(draft: Draft): boolean {
   );
 }
 
+/** It holds data, and nobody ever saw it as a part of this group: a slip of the pen in a deploy empties nobody. */
+export const isUnknown = (draft: Draft, id: string): boolean =>
+  !draft.saved.members.includes(id) && (factsOf(draft, id)?.keys ?? 0) > 0;
+
 /** First sight of a second primary: it is sealed, whatever else goes on. */
 export function sealStrangers(draft: Draft): void {
   const { config, saved } = draft;
@@ -56,12 +61,21 @@ export function sealStrangers(draft: Draft): void {
     // A seal that was sent before, while it was away, says nothing of what it is now.
     const firstSight = !draft.sight.told.includes(mark);
     holdsSince(draft, mark, stranger);
-    tellEdge(draft, mark, stranger && !isSealed(facts), () => ({
+    const unknown = stranger && isUnknown(draft, id);
+    tellEdge(draft, `unknown:${id}`, unknown, () => ({
+      names: ["+node-unknown", "-node-unknown"],
+      node: id,
+      text: unknown
+        ? `${id} says that it is a primary, holds ${facts?.keys} keys, and was never one of this group: left alone until an operator acknowledges that it is emptied`
+        : `${id} is no longer a primary that nobody knows`,
+      data: { keys: facts?.keys },
+    }));
+    tellEdge(draft, mark, stranger && !isSealed(facts) && !unknown, () => ({
       names: ["+convert-to-slave", null],
       node: id,
       text: `${id} says that it is a primary and is not the one in force: sealed, then demoted`,
     }));
-    if (!stranger || isSealed(facts)) continue;
+    if (!stranger || isSealed(facts) || isUnknown(draft, id)) continue;
     if (firstSight) sendVerb(draft, "seal", id);
     else repairBy(draft, "seal", id);
   }
@@ -82,6 +96,17 @@ export function repairPrimary(draft: Draft): void {
   }
 }
 
+/** After a hand-over: the files of both say what they are now, and clients leave the old one. */
+function settleFiles(draft: Draft, primary: NodeConfig): void {
+  for (const id of draft.saved.toSettle) {
+    const facts = factsOf(draft, id);
+    if (nodeOf(draft.config, id) === null)
+      save(draft, { toSettle: draft.saved.toSettle.filter((each) => each !== id) });
+    else if (id === primary.id) repairBy(draft, "unseal", id);
+    else if (facts !== null && followsNode(facts, primary)) repairBy(draft, "demote", id);
+  }
+}
+
 /** Brings every other node that answers under the primary. Returns those that are not there yet. */
 export function repointFollowers(draft: Draft): readonly string[] {
   const { config, saved } = draft;
@@ -95,6 +120,7 @@ export function repointFollowers(draft: Draft): readonly string[] {
     .filter((each): each is { node: NodeConfig; facts: NodeFacts } => each.facts !== null)
     // While it loads Redis lets nobody change its role.
     .filter(({ facts }) => !facts.loading);
+  settleFiles(draft, primary);
   const right = others.filter(({ facts }) => followsNode(facts, primary));
   for (const { node, facts } of right)
     tellEdge(draft, `reconf:${node.id}`, facts.linkUp && wasSent(draft, "demote", node.id), () => ({
@@ -128,6 +154,7 @@ const isStill = (draft: Draft, id: string, facts: NodeFacts) =>
 /** What somebody promoted at run time is let be for a while: it may be a switch that is not finished. */
 function isDue(draft: Draft, id: string): boolean {
   const { saved, config, nowMs } = draft;
+  if (factsOf(draft, id)?.role === "primary" && isUnknown(draft, id)) return false;
   if (!promotedAtRunTime(draft, id) || saved.maybePromoted.includes(id)) return true;
   const sinceMs = draft.sight.since[`stranger:${id}`] ?? nowMs;
   return nowMs - sinceMs >= config.adoptAfterMs;
@@ -140,7 +167,7 @@ function repoint(draft: Draft, node: NodeConfig, facts: NodeFacts, primary: Node
   const was =
     facts.role === "primary"
       ? "a primary"
-      : `a ${isSealed(facts) ? "sealed " : ""}replica of ${facts.replicaOf?.host}:${facts.replicaOf?.port}`;
+      : `a ${isSealed(facts) ? "sealed " : ""}replica of ${facts.replicaOf === null ? "nobody" : `${facts.replicaOf.host}:${facts.replicaOf.port}`}`;
   const text = `${node.id} was ${was}: told to follow ${primary.id}`;
   if (draft.saved.phase.kind === "repointing") tell(draft, "+slave-reconf-sent", node.id, text);
   else if (facts.role === "replica") tell(draft, "+fix-slave-config", node.id, text);
@@ -190,6 +217,8 @@ export function noteFollowers(draft: Draft): void {
     .map(({ id }) => id);
   const same = followed.length === saved.followed.length;
   if (!same || followed.some((id) => !saved.followed.includes(id))) save(draft, { followed });
+  const joined = [primary.id, ...followed].filter((id) => !saved.members.includes(id));
+  if (joined.length > 0) save(draft, { members: [...saved.members, ...joined] });
 }
 
 /** Replicas that take reads: seen following the primary with the link up, often enough in a row. */

@@ -7,6 +7,7 @@
 import { electFor } from "./candidates.ts";
 import { attemptOf, type Draft, enter, factsOf, nodeOf, remember, save, tell } from "./draft.ts";
 import { abort, begin, isLiving, isStrict } from "./failover.ts";
+import { isUnknown } from "./repair.ts";
 import { freshSight } from "./saved.ts";
 import { expire } from "./standstill.ts";
 import type { OperatorRequest, Refusal, RefusalCode, Reply } from "./state.ts";
@@ -101,6 +102,8 @@ function bootstrap(draft: Draft, primary: string): Answer {
     return no("NOTREADY", `${primary} does not answer: it must be up to become primary`);
   const { order, refused } = electFor(draft, { target: primary, cause: null });
   if (order.length === 0) return no("NOGOODSLAVE", `${primary} cannot be promoted`, refused);
+  // Whoever is configured now is to be one of the group, whatever it holds.
+  save(draft, { members: draft.config.nodes.map((node) => node.id) });
   begin(draft, {
     cause: "bootstrap",
     target: primary,
@@ -204,11 +207,17 @@ function acknowledge(draft: Draft): Answer {
   const facts = factsOf(draft, saved.primary);
   const unjudged = facts?.role === "primary" && facts.runId !== saved.primaryRunId;
   const failovers = saved.failoversAtMs.length;
-  if (failovers === 0 && !unjudged) return no("NOTHING", "there is nothing to acknowledge");
+  const joining = draft.config.nodes
+    .map(({ id }) => id)
+    .filter((id) => factsOf(draft, id)?.role === "primary" && isUnknown(draft, id));
+  if (failovers === 0 && !unjudged && joining.length === 0)
+    return no("NOTHING", "there is nothing to acknowledge");
+  save(draft, { members: [...saved.members, ...joining] });
   save(draft, { failoversAtMs: [], lastAttemptAtMs: null });
   const done = [
     failovers > 0 ? `${failovers} failovers` : "",
     unjudged ? "the data of the primary" : "",
+    joining.length > 0 ? `that ${joining.join(", ")} joins, and what it holds is lost` : "",
   ];
   if (unjudged && facts !== null) {
     save(draft, { primaryRunId: facts.runId, baseline: null });

@@ -49,6 +49,8 @@ export function initialState(group: string): State {
       aborted: 0,
       maybePromoted: [],
       toUnseal: [],
+      toSettle: [],
+      members: [],
       outage: null,
       published: {},
       baseline: null,
@@ -102,6 +104,8 @@ const added = [
     "keptNodes",
     "routeDigest",
     "followed",
+    "toSettle",
+    "members",
     "toUnseal",
     "aborted",
     "baseline",
@@ -128,7 +132,7 @@ function lackOf(raw: Raw, version: number): string | null {
   const part = [...first, ...(isFirst ? [] : later)].find((key) => phase[key] === undefined);
   if (part !== undefined) return `phase.${part}`;
   if (phase.kind === "watching") return null;
-  const begun = phase.attempt as Raw;
+  const begun = Object(phase.attempt) as Raw;
   const wanted = isFirst ? attempt : [...attempt, "untilMs", "force", "phases"];
   const lost = wanted.find((key) => begun[key] === undefined);
   return lost === undefined ? null : `phase.attempt.${lost}`;
@@ -163,6 +167,7 @@ function fromFirst(first: Saved): Saved {
     ...first,
     v: VERSION,
     followed: first.readable,
+    members: [first.primary ?? "", ...first.readable, ...first.maybePromoted],
     phase: phaseOfFirst(first.phase),
   };
 }

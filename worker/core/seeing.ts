@@ -17,6 +17,7 @@ import {
   tell,
   tellEdge,
 } from "./draft.ts";
+import { evidenceOf } from "./evidence.ts";
 import { followsNode, isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
 import { sentWithin } from "./plan.ts";
@@ -154,13 +155,13 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
   const { config, saved, nowMs } = draft;
   const verdict = draft.known[primary.id]?.verdict;
   if (verdict === undefined) return;
-  const { odown, down, up, votes } = verdict;
+  const { odown, down, up } = verdict;
   if (odown || up > 0)
     tellEdge(draft, `odown:${primary.id}`, odown, () => ({
       names: ["+odown", "-odown"],
       node: primary.id,
       text: `${primary.id} ${odown ? "is" : "is not"} objectively down #quorum ${down}/${config.quorum}`,
-      data: { votes, up, down },
+      data: { up, down, quorum: config.quorum, votes: evidenceOf(draft, primary.id) },
     }));
   const witnesses = odown ? witnessesOf(primary, draft.known, config) : [];
   tellEdge(draft, "unreachable", witnesses.length > 0, () => ({

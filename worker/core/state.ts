@@ -176,6 +176,10 @@ export type Saved = {
   readonly maybePromoted: readonly string[];
   /** Nodes that were sealed for an attempt that was given up, until they are seen open. */
   readonly toUnseal: readonly string[];
+  /** Nodes whose files do not say yet what they are, after a hand-over. */
+  readonly toSettle: readonly string[];
+  /** Nodes that were ever primary or replica of this group: who is none, and holds data, is left alone. */
+  readonly members: readonly string[];
   /** No node at all was up since; null when one is, or was never seen down. */
   readonly outage: { readonly sinceMs: number; readonly endedMs: number | null } | null;
   readonly published: Readonly<Record<string, Published>>;

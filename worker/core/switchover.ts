@@ -19,10 +19,11 @@ import {
   tell,
   wakeBy,
 } from "./draft.ts";
+import { crash } from "./electing.ts";
 import { isSealed } from "./facts.ts";
 import { begin } from "./failover.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
-import { lost, promoted } from "./promotion.ts";
+import { lost, noCost, promoted } from "./promotion.ts";
 import type { Attempt, Pending, Phase } from "./state.ts";
 import type { Outcome } from "./types.ts";
 
@@ -36,8 +37,6 @@ const NOT_YET = /not online/i;
 
 /** And for an order that is given a second time, because nobody heard what became of the first. */
 const UNDER_WAY = /already in progress/i;
-
-const noCost = { lostBytesAtLeast: 0, unseenMs: 0 };
 
 export function beginSwitchover(
   draft: Draft,
@@ -73,6 +72,7 @@ export function beginSwitchover(
     calledOff: null,
   });
   tell(draft, "+new-epoch", null, `epoch ${epoch} begins`);
+  if (saved.drill === "after-election") crash(draft, "after-election");
   const text = `${from} is told to hand over to ${candidate} within ${timeoutMs} ms`;
   tell(draft, "+switchover", candidate, text, { from, to: candidate, timeoutMs, force });
 }
@@ -83,8 +83,13 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
   wakeBy(draft, nowMs + Math.min(50, config.retryMs));
   const facts = factsAfter(draft, candidate, sinceMs);
   if (facts?.role === "primary") {
-    promoted(draft, attempt, candidate, facts, noCost);
-    return settleFiles(draft, attempt, candidate);
+    // Somebody else may have promoted it, while the old one went on taking writes.
+    const old = factsAfter(draft, attempt.from, sinceMs);
+    const open = old?.role === "primary" && !old.switching && !isSealed(old);
+    const cost = open ? { lostBytesAtLeast: null, unseenMs: null } : noCost;
+    promoted(draft, attempt, candidate, facts, cost);
+    // FAILOVER changes no file and drops no client: both are told once more what they are now.
+    return save(draft, { toSettle: [candidate, attempt.from ?? candidate] });
   }
   if (attempt.from !== null && draft.known[attempt.from]?.verdict.odown === true)
     return lost(draft, attempt, `${attempt.from} went down while it handed over`);
@@ -100,13 +105,6 @@ export function stepSwitching(draft: Draft, phase: Switching): void {
   if (phase.acceptedAtMs !== null && stays(draft, phase, phase.acceptedAtMs))
     return callOff(draft, phase, `${attempt.from} gave up by itself`);
   order(draft, phase);
-}
-
-/** FAILOVER changes no file and drops no client: both are told once more what they are now. */
-function settleFiles(draft: Draft, { from }: Attempt, candidate: string): void {
-  sendVerb(draft, "unseal", candidate);
-  if (from !== null && factsOf(draft, from) !== null)
-    sendVerb(draft, "demote", from, { follow: candidate });
 }
 
 /** Unseals the target if it has to be, then tells the primary. */
@@ -164,6 +162,8 @@ export function callOff(draft: Draft, phase: Switching, why: string): void {
   const { nowMs, config } = draft;
   const giveUpAtMs = nowMs + config.commandTtlMs + 2 * config.commandTimeoutMs;
   amend<"switching">(draft, phase, { calledOff: why, sinceMs: nowMs, giveUpAtMs });
+  // In its last phase the relay ends it with a seal.
+  if (phase.attempt.from !== null) save(draft, { toUnseal: [phase.attempt.from] });
   draft.because = `the switch to ${phase.candidate} is called off: ${why}`;
   sendVerb(draft, "abort-switchover", phase.attempt.from ?? "");
   wakeBy(draft, nowMs + Math.min(50, config.retryMs));

@@ -18,6 +18,8 @@ import {
   untellAll,
   wakeBy,
 } from "./draft.ts";
+import { evidenceOf } from "./evidence.ts";
+import { isSealed } from "./facts.ts";
 import { begin } from "./failover.ts";
 import { whyHeld } from "./hold.ts";
 import { repairPrimary, repointFollowers } from "./repair.ts";
@@ -78,6 +80,8 @@ export function repoint(draft: Draft, phase: Extract<Phase, { kind: "repointing"
   }
   if (late && wrong.length > 0)
     tell(draft, "+failover-end-for-timeout", null, `${wrong.join(", ")} did not follow in time`);
+  else if (waiting)
+    tell(draft, "+failover-end-for-timeout", primary, `${primary} was not seen in time`);
   else tell(draft, "+failover-end", primary, "every node that is up follows the primary");
   enter(draft, { kind: "watching" });
   draft.because = "the failover is over";
@@ -160,6 +164,8 @@ function whatIsDue(draft: Draft, primary: NodeConfig): Due | null {
     const why = `${primary.id} was wiped: ${wipe.why}`;
     return { cause: "wiped", why, evidence: wipe.evidence };
   }
+  if (wipe.kind === "waiting" && standing(draft) !== "unseen")
+    wakeBy(draft, draft.nowMs + config.retryMs);
   judgeRestart(draft, primary);
   if (verdict === undefined || !verdict.odown) {
     tellEdge(draft, "would-failover", false, () => ({
@@ -186,19 +192,6 @@ function judgeRestart(draft: Draft, primary: NodeConfig): void {
   if (facts === null || facts.role !== "primary" || facts.runId === draft.saved.primaryRunId)
     return;
   if (wipeOf(draft).kind === "kept") save(draft, { primaryRunId: facts.runId });
-}
-
-/** Who saw what, and since when. */
-export function evidenceOf(draft: Draft, id: string): Readonly<Record<string, unknown>> {
-  const beliefs = draft.sight.nodes[id] ?? {};
-  const { votes = {} } = draft.known[id]?.verdict ?? {};
-  return Object.fromEntries(
-    draft.config.vantages.map((vantage) => {
-      const belief = beliefs[vantage];
-      const seen = { vote: votes[vantage] ?? "abstain", class: belief?.class ?? "unknown" };
-      return [vantage, { ...seen, failures: belief?.failures, firstBadAtMs: belief?.firstBadAtMs }];
-    }),
-  );
 }
 
 /** Tells a hold when it begins, when its reason changes, and when it ends. */
@@ -233,5 +226,10 @@ function becauseOf(draft: Draft): string {
     return verdict.suspicious
       ? `${primary} did not answer as it should: looking again${ending}`
       : `${primary} was not seen in the last look${ending}`;
+  const wipe = wipeOf(draft);
+  if (wipe.kind !== "kept")
+    return `${primary} was restarted and takes no writes yet: ${wipe.why}${ending}`;
+  if (isSealed(factsOf(draft, primary)))
+    return `${primary} is up and sealed: it takes no writes${ending}`;
   return `${primary} is up as primary: ${verdict.up} of ${all} vantages see it${ending}`;
 }

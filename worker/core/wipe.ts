@@ -10,6 +10,7 @@
 import type { Baseline } from "./believed.ts";
 import { lastKnown } from "./candidates.ts";
 import { type Draft, factsOf, onlySince, save } from "./draft.ts";
+import { good } from "./sight.ts";
 
 const BASELINE_MS = 60_000;
 
@@ -38,6 +39,7 @@ export function wipeOf(draft: Draft): Wipe {
   const keys = others.map(({ id }) => ({ id, keys: factsOf(draft, id)?.keys ?? null }));
   const evidence = { keys: facts.keys, keysBefore: baseline.keys, others: keys };
   const since = draft.sight.since[RESTARTED + facts.runId] ?? nowMs;
+  if (contradicted(draft)) return wipe("waiting", "another vantage sees it as it was", evidence);
   if (keys.some((other) => other.keys !== null && other.keys > facts.keys)) {
     const text = `it was restarted with ${facts.keys} of ${baseline.keys} keys, and a replica holds more`;
     // One answer proves nothing: the next look has to say the same.
@@ -47,6 +49,16 @@ export function wipeOf(draft: Draft): Wipe {
   if (unseen && nowMs - since < config.primaryStartTimeoutMs)
     return wipe("waiting", "who may hold its data was not seen yet", evidence);
   return wipe("kept", `it holds ${facts.keys} keys, and nobody holds more`, evidence);
+}
+
+/** In the same look somebody sees it under the run id that it had. */
+function contradicted({ sight, saved }: Draft): boolean {
+  return Object.values(sight.nodes[saved.primary ?? ""] ?? {}).some(
+    ({ class: kind, askedAtMs, facts }) =>
+      good.includes(kind) &&
+      askedAtMs >= (sight.lookAskedAtMs ?? 0) &&
+      facts?.runId === saved.primaryRunId,
+  );
 }
 
 const RESTARTED = "restarted:";
