@@ -40,8 +40,9 @@ describe("an outage of all three nodes", () => {
       return now.state === "down" && now;
     });
     expect(route).toMatchObject({ primary: { id: "a" } });
-    const { because } = await scene.view();
-    expect(because).toMatch(/^a is down: .*; and so is every other node/);
+    await scene.eventually("because", async () =>
+      /^a is down: .*; and so is every other node/.test((await scene.view()).because),
+    );
     expect((await scene.data("a", "GET", "k")).error).toMatch(/^NODE_REFUSED /);
     const asked = await scene.api("/v1/groups/cache/failover", { body: {} });
     expect(asked).toMatchObject({ status: 409, body: { code: "NOGOODSLAVE" } });

@@ -21,7 +21,7 @@ export { group, hostname, tokens } from "../../scripts/demo/stack.ts";
 /** As quick as a busy machine of two cores bears; silence still has to last for long enough to be silence. */
 const quick = {
   check_interval_ms: 200,
-  probe_timeout_ms: 500,
+  probe_timeout_ms: 1000,
   retry_ms: 50,
   down_after_ms: 1000,
   failover_retry_ms: 300,
