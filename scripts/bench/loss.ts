@@ -6,7 +6,7 @@
  * processes are its own, and gone afterwards.
  * Must never: fail for its figures.
  */
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { type Case, cases, type Figures, type Result } from "./cases.ts";
 import { type Fencing, picketSettings, startPicketSide } from "./picket.ts";
@@ -31,20 +31,36 @@ const systems: readonly System[] = [
 
 type Row = { readonly case: string; readonly system: string; readonly results: Result[] };
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: "string", default: "3" },
-    cases: { type: "string", default: cases.map(({ id }) => id).join(",") },
-    json: { type: "boolean", default: false },
-  },
-});
-const runs = Math.max(1, Number(values.runs) || 1);
-const chosen = cases.filter(({ id }) => values.cases.split(",").includes(id));
+const USAGE = "npm run bench:loss -- [--runs N] [--cases a,b,c,d] [--json]";
+const { runs, chosen, json } = asked();
 
+function asked() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        runs: { type: "string", default: "3" },
+        cases: { type: "string", default: cases.map(({ id }) => id).join(",") },
+        json: { type: "boolean", default: false },
+      },
+    });
+    const runs = Number(values.runs);
+    const chosen = values.cases.split(",").map((id) => cases.find((each) => each.id === id));
+    if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs ${values.runs}: 1 or more`);
+    if (chosen.includes(undefined)) throw new Error(`--cases ${values.cases}: some of a,b,c,d`);
+    return { runs, chosen: chosen.filter((each) => each !== undefined), json: values.json };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+/** Of others: before anything was started here. */
+const load = loadavg()[0] ?? 0;
 let side: Side | null = null;
 let redisVersion = "";
+// What is still starting ends with this process.
 for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => void side?.stop().finally(() => process.exit(130)));
+  process.once(signal, () => void Promise.resolve(side?.stop()).finally(() => process.exit(130)));
 
 const rows: Row[] = chosen.flatMap(({ id }) =>
   systems
@@ -58,13 +74,16 @@ async function measure(run: number, each: Case, system: System): Promise<void> {
   const row = rows.find((one) => one.case === each.id && one.system === system.name);
   if (row === undefined) return;
   process.stderr.write(`run ${run}/${runs}, case ${each.id}: ${system.name}\n`);
-  side = await system.start({ redisArgs: each.redisArgs });
   try {
+    side = await system.start({ redisArgs: each.redisArgs });
     const [info] = await ask(side.redis.a?.port ?? 0, ["INFO", "server"]);
     redisVersion = /redis_version:(\S+)/.exec(String(info))?.[1] ?? "";
     row.results.push(await each.run(side));
+  } catch (error) {
+    // What was awaited did not come: told, and left out of the figures.
+    process.stderr.write(`  left out: ${error instanceof Error ? error.message : error}\n`);
   } finally {
-    await side.stop();
+    await side?.stop();
     side = null;
   }
 }
@@ -75,13 +94,16 @@ const machine = {
   system: process.platform,
   node: process.versions.node,
   redis: redisVersion,
+  load,
 };
-if (values.json) {
+if (json) {
   const settings = { sentinel: sentinelSettings, picket: picketSettings };
   console.log(JSON.stringify({ machine, settings, runs, cases: chosen, rows }, null, 2));
 } else {
   const { cores, processor, node, redis } = machine;
-  console.log(`${runs} runs; ${cores} cores (${processor}), Redis ${redis}, Node ${node}.`);
+  console.log(
+    `${runs} runs; ${cores} cores (${processor}), Redis ${redis}, Node ${node}; load ${load.toFixed(1)} before.`,
+  );
   console.log("least / median / most of the runs; ratio: of the medians, to Sentinel's");
   for (const each of chosen) show(each);
 }
@@ -89,7 +111,7 @@ if (values.json) {
 function show({ id, title }: Case): void {
   const of = rows.filter((row) => row.case === id);
   console.log(`\n(${id}) ${title}\n`);
-  const names = Object.keys(of[0]?.results[0]?.figures ?? {});
+  const names = Object.keys(of.flatMap(({ results }) => results)[0]?.figures ?? {});
   const head = ["", ...of.map(({ system }) => system), ...of.slice(1).map(() => "ratio")];
   const lines = names.map((name) => {
     const spreads = of.map(({ results }) =>
@@ -112,6 +134,7 @@ function show({ id, title }: Case): void {
 }
 
 function spread(results: readonly Figures[], name: string) {
+  if (results.length === 0) return { median: 0, text: "nothing measured" };
   const sorted = results.map((figures) => figures[name] ?? 0).sort((a, b) => a - b);
   const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
   return { median, text: `${sorted[0]} / ${median} / ${sorted.at(-1)}` };

@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,7 +31,15 @@ type Sentinel = { readonly port: number; readonly lines: string[] };
 
 export async function startSentinelSide({ redisArgs }: SideOptions): Promise<Side> {
   const dir = await mkdtemp(join(tmpdir(), "picket-bench-"));
-  const ending: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true })];
+  // Also when this process ends without a word of goodbye.
+  const last = () => rmSync(dir, { recursive: true, force: true });
+  process.on("exit", last);
+  const ending: (() => Promise<unknown>)[] = [
+    async () => {
+      await rm(dir, { recursive: true, force: true });
+      process.off("exit", last);
+    },
+  ];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
   };
