@@ -21,7 +21,9 @@ describe("never believe a look that is older than the action", () => {
     const world = worldIn("promoting");
     const b = world.node("b");
     Object.assign(b, { role: "primary", follows: null });
-    const old = world.look().map((seen) => ({ ...seen, atMs: world.nowMs - 1 }));
+    // Asked for in the moment before the order was given: as new as any that is known, and too old to show it.
+    const old = world.look();
+    expect(old[0]?.tookMs).toBe(1);
     const input = { ...nothing, observations: old };
     const decision = decide(world.state, input, world.config, world.nowMs);
     expect(decision.state.saved.phase.kind).toBe("promoting");
@@ -127,6 +129,56 @@ describe("P11 the chosen replica dies before it was promoted", () => {
     world.run(10_000);
     expect(world.told("-failover-abort-no-good-slave")[0]?.text).toContain("b ");
     expect(world.state.saved).toMatchObject({ primary: "a", phase: { kind: "watching" } });
+  });
+});
+
+test("no promotion is sent so late that it could take effect past the deadline", () => {
+  const world = createWorld();
+  world.run(2000);
+  world.fail("promote", "unreachable");
+  world.kill("a");
+  world.until("promoting", () => world.state.saved.phase.kind === "promoting");
+  const beganMs = world.nowMs;
+  world.until("another attempt", () => world.state.saved.highestEpoch === 3);
+  const { promoteTimeoutMs, commandTtlMs, commandTimeoutMs } = world.config;
+  const sent = world.actions.filter(({ kind, epoch }) => kind === "promote" && epoch === 2);
+  expect(sent.length).toBeGreaterThan(3);
+  const lastMs = beganMs + promoteTimeoutMs - commandTtlMs - commandTimeoutMs;
+  for (const { deadlineMs } of sent)
+    expect(deadlineMs - commandTimeoutMs).toBeLessThanOrEqual(lastMs);
+});
+
+describe("F7 the first primary is found by two looks that agree", () => {
+  const round = (world: World, state: State, nowMs: number) =>
+    decide(state, { ...nothing, observations: world.look() }, world.config, nowMs);
+
+  test("one look settles nothing, the second does", () => {
+    const world = createWorld();
+    const first = round(world, world.state, world.nowMs);
+    expect(first.state.saved).toMatchObject({ primary: null, epoch: 0 });
+    expect(first.because).toContain("looking once more");
+    world.jump(100);
+    const second = round(world, first.state, world.nowMs);
+    expect(second.state.saved).toMatchObject({ primary: "a", epoch: 1 });
+  });
+
+  test("the same look twice is one look", () => {
+    const world = createWorld();
+    const first = round(world, world.state, world.nowMs);
+    const again = round(world, first.state, world.nowMs);
+    expect(again.state.saved.primary).toBeNull();
+  });
+
+  test("the second says otherwise: nothing is settled, and it takes two again", () => {
+    const world = createWorld();
+    const first = round(world, world.state, world.nowMs);
+    world.jump(100);
+    Object.assign(world.node("b"), { role: "primary", follows: null });
+    const second = round(world, first.state, world.nowMs);
+    Object.assign(world.node("b"), { role: "replica", follows: "a" });
+    world.jump(100);
+    const third = round(world, second.state, world.nowMs);
+    expect(third.state.saved.primary).toBeNull();
   });
 });
 

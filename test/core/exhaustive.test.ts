@@ -6,6 +6,7 @@
 import { expect, test } from "vitest";
 import { decide } from "../../worker/core/decide.ts";
 import { SEALED } from "../../worker/core/facts.ts";
+import { isAutomatic } from "../../worker/core/failover.ts";
 import { leaseEndMs } from "../../worker/core/lease.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import { absorb } from "../../worker/core/sight.ts";
@@ -354,6 +355,13 @@ function violation(
   if (new Set(actions.map(({ id }) => id)).size < actions.length) return "one id twice";
   const { kind } = before.phase;
   if (kind === "promoting" && phase.kind === "watching") return "a promotion sent was aborted";
+  if (kind === "electing" && phase.kind === "promoting" && isAutomatic(phase.attempt.cause)) {
+    // A machine that nobody reaches is confirmed silent for its own node alone.
+    const heard = seen.filter((each, at) => each !== "unreachable" || at === 0).length;
+    if (heard * 2 <= ids.length) return "promoted without quorum";
+    const alive = before.phase.kind === "electing" && saw("a") === "primary";
+    if (alive && phase.attempt.cause === "odown") return "promoted though the primary is seen";
+  }
   if (kind === "fencing" && phase.kind === "electing" && config.fencing === "lease") {
     // Only its own answer in this decision can be the seal: the lease was revoked a moment ago.
     const sealed = before.pending.length > 0 && !saved.pending.some(({ id }) => id === "cache.1");

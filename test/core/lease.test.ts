@@ -9,7 +9,16 @@ import { createWorld, type World } from "../support/world.ts";
 
 const config = groupConfig({ fencing: "lease" });
 const nowMs = 1_000_000;
-const saved: Saved = { ...initialState("cache").saved, epoch: 3, highestEpoch: 3, primary: "a" };
+const saved: Saved = {
+  ...initialState("cache").saved,
+  epoch: 3,
+  highestEpoch: 3,
+  primary: "a",
+  primaryRunId: "run-a",
+};
+/** The relay of one machine asks for a node on it. */
+const grant = (by: Saved, relay: string, node: string, of = config) =>
+  grantLease(by, of, { relay, node, runId: `run-${node}` }, nowMs);
 
 describe("who is granted a lease", () => {
   type Case = readonly [string, Partial<Saved>, string, string, boolean, RegExp];
@@ -31,14 +40,25 @@ describe("who is granted a lease", () => {
     ["from the moment it was revoked", { revokedAtMs: nowMs }, "a", "a", false, /since 0 ms/],
   ];
   test.each(cases)("%s", (_, change, relay, node, granted, why) => {
-    const grant = grantLease({ ...saved, ...change }, config, relay, node, nowMs);
-    expect(grant).toMatchObject({ granted, epoch: 3 });
-    expect(grant.why).toMatch(why);
+    const given = grant({ ...saved, ...change }, relay, node);
+    expect(given).toMatchObject({ granted, epoch: 3, enforced: true });
+    expect(given.why).toMatch(why);
   });
 
   test.each(["none", "sealed"] as const)("with fencing %s nobody is", (fencing) => {
-    const grant = grantLease(saved, groupConfig({ fencing }), "a", "a", nowMs);
-    expect(grant).toMatchObject({ granted: false, why: "this group has no leases" });
+    const given = grant(saved, "a", "a", groupConfig({ fencing }));
+    expect(given).toMatchObject({ granted: false, why: "this group has no leases" });
+  });
+
+  test("one that was restarted gets nothing before its data was judged", () => {
+    const given = grant({ ...saved, primaryRunId: "before" }, "a", "a");
+    expect(given.granted).toBe(false);
+    expect(given.why).toMatch(/a was restarted, and its data is not judged yet/);
+  });
+
+  test("while the group is paused none is enforced", () => {
+    const paused = { reason: "rest", sinceMs: nowMs, untilMs: null };
+    expect(grant({ ...saved, paused }, "a", "a")).toMatchObject({ granted: true, enforced: false });
   });
 
   test("never two at once, whatever is asked", () => {
@@ -46,9 +66,8 @@ describe("who is granted a lease", () => {
     const asked = fc.array(fc.tuple(id, id), { minLength: 2, maxLength: 12 });
     fc.assert(
       fc.property(fc.constantFrom(null, "a", "b", "c"), asked, (primary, all) => {
-        const granted = all.filter(
-          ([relay, node]) => grantLease({ ...saved, primary }, config, relay, node, nowMs).granted,
-        );
+        const by = { ...saved, primary, primaryRunId: `run-${primary}` };
+        const granted = all.filter(([relay, node]) => grant(by, relay, node).granted);
         expect(new Set(granted.map(([, node]) => node)).size).toBeLessThanOrEqual(1);
       }),
     );
@@ -89,6 +108,10 @@ describe("fencing waits for the seal or for the end of the lease, never less, ne
   const promotedAt = (world: World) => {
     world.until("promoting", () => world.state.saved.phase.kind === "promoting");
     return world.nowMs;
+  };
+  const asks = (world: World, id: string) => {
+    const request = { relay: id, node: id, runId: world.node(id).runId };
+    return grantLease(world.state.saved, world.config, request, world.nowMs).granted;
   };
   const begun = (world: World) => {
     world.until("fencing", () => world.state.saved.phase.kind === "fencing");
@@ -171,20 +194,46 @@ describe("fencing waits for the seal or for the end of the lease, never less, ne
     world.start("a");
     world.until("over", () => world.state.saved.phase.kind === "watching");
     expect(world.state.saved).toMatchObject({ primary: "a", revokedAtMs: null });
-    expect(grantLease(world.state.saved, world.config, "a", "a", world.nowMs).granted).toBe(true);
+    expect(asks(world, "a")).toBe(true);
   });
 
   test("granted to the new primary, and not to the old one, when it was seen", () => {
     const world = failing((each) => each.kill("a"));
-    const asks = (id: string) =>
-      grantLease(world.state.saved, world.config, id, id, world.nowMs).granted;
-    expect([asks("a"), asks("b")]).toEqual([true, false]);
+    const both = () => [asks(world, "a"), asks(world, "b")];
+    expect(both()).toEqual([true, false]);
     begun(world);
-    expect([asks("a"), asks("b")]).toEqual([false, false]);
+    expect(both()).toEqual([false, false]);
     promotedAt(world);
-    expect([asks("a"), asks("b")]).toEqual([false, false]);
+    expect(both()).toEqual([false, false]);
     world.until("seen", () => world.state.saved.primary === "b");
-    expect([asks("a"), asks("b")]).toEqual([false, true]);
+    expect(both()).toEqual([false, true]);
+  });
+
+  test.each([
+    ["shorter", { leaseMs: 500 }],
+    ["none at all", { fencing: "sealed" as const }],
+  ] as const)(
+    "a deploy makes leases %s: those that were granted before are waited for",
+    (_, change) => {
+      const world = failing((each) => each.configure(change));
+      world.run(50);
+      world.hang("a");
+      const { atMs } = begun(world);
+      expect(promotedAt(world)).toBeGreaterThanOrEqual(
+        leaseEndMs(Math.min(atMs, 1_003_100), { leaseMs: 3000 }),
+      );
+    },
+  );
+
+  test("… and after that they are forgotten", () => {
+    const world = failing((each) => each.configure({ leaseMs: 500 }));
+    world.run(10_000);
+    world.hang("a");
+    const { atMs } = begun(world);
+    const endMs = leaseEndMs(atMs, { leaseMs: 500 });
+    const at = promotedAt(world);
+    expect(at).toBeGreaterThanOrEqual(endMs);
+    expect(at - endMs).toBeLessThan(500);
   });
 
   test("without a lease it is never waited past fence_wait", () => {
