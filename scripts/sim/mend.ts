@@ -80,8 +80,12 @@ export function attend(world: World, sinceMs: number): void {
   if (saved === null) return;
   if (saved.paused !== null) wish(world, { kind: "resume" });
   for (const node of Object.keys(saved.downtimes)) wish(world, { kind: "end-downtime", node });
+  if (saved.drill !== null) wish(world, { kind: "reset" });
   const emptied = world.nodes.some((node) => node.wiped && isPrimary(node));
-  if (saved.failoversAtMs.length > 0 && !emptied) wish(world, { kind: "acknowledge" });
+  const unknown = currentInstance(world)?.state.sight.told.some((mark) =>
+    mark.startsWith("unknown:"),
+  );
+  if ((saved.failoversAtMs.length > 0 || unknown) && !emptied) wish(world, { kind: "acknowledge" });
   const [most] = [...world.nodes].sort((a, b) => b.length - a.length);
   const id = world.config.nodes.find(({ host }) => host === most?.host)?.id;
   if (id === undefined) return;

@@ -16,6 +16,8 @@ export function missing(world: World): string | null {
   if (saved === null || saved.primary === null) return "nobody is primary";
   if (saved.phase.kind !== "watching") return `the phase is ${saved.phase.kind}`;
   if (saved.paused !== null) return "it is paused";
+  if (saved.drill !== null) return "a drill is ordered";
+  if (saved.toSettle.length > 0) return `files of ${saved.toSettle.join(", ")} are to be settled`;
   if (Object.keys(saved.downtimes).length > 0) return "a node is in downtime";
   const node = nodeNamed(world, saved.primary);
   if (node === null) return `${saved.primary} is in force and not configured`;

@@ -36,7 +36,7 @@ export function checkSaved(
   ledger.baseline = saved.baseline;
   commitActions(ledger, actions);
   for (const { name, data } of events)
-    if (name === "+raise-epoch" && typeof data.from === "string")
+    if (name === "+node-renamed" && typeof data.from === "string")
       renamed(ledger, data.from, saved.primary ?? "");
   follow(ledger, before, saved, leaseMs);
   seen(ledger, before, saved);

@@ -5,12 +5,18 @@
  * is away, it goes on only while the relay of every other node promises to refuse promotions; when the relay
  * dies, its guard seals; a Redis that does not confirm a seal is killed.
  */
-import { grantLease } from "../../../worker/core/lease.ts";
+import {
+  grantLease,
+  mayPromise,
+  promiseBindsMs,
+  promiseEndsMs,
+  promisersFor,
+} from "../../../worker/core/lease.ts";
 import { after } from "../queue.ts";
 import { groupNow } from "./clock.ts";
 import { currentInstance } from "./group.ts";
 import { isCut, send } from "./network.ts";
-import { command, crash, isSealed, isSilent, setMinReplicas } from "./redis.ts";
+import { command, crash, isSealed, isSilent, runIdOf, setMinReplicas } from "./redis.ts";
 import { clockOf, epochOf, process } from "./relay.ts";
 import { isPrimary } from "./replication.ts";
 import { type Relay, SEALED, tell, type World } from "./types.ts";
@@ -52,7 +58,7 @@ function keepLease(world: World, relay: Relay): void {
 
 function endIfOver(world: World, relay: Relay): void {
   const { lease, local } = relay;
-  if (!isPrimary(local) || isSealed(local)) return;
+  if (!isPrimary(local) || isSealed(local) || !lease.enforced) return;
   if (clockOf(world, relay) < (lease.untilMs ?? 0) - EARLY_MS) return;
   tell(world, () => `relay ${relay.id} seals ${local.name}: its lease ends`);
   sealOrKill(world, relay);
@@ -74,17 +80,20 @@ function sealOrKill(world: World, relay: Relay): void {
 function askGroup(world: World, relay: Relay): void {
   const sentMs = clockOf(world, relay);
   const { boots } = relay;
+  const runId = runIdOf(relay.local);
   send(world, relay.spot, world.edge, () => {
     const group = currentInstance(world);
     const node = idOf(world, relay);
     if (group === null || node === null || group.version !== world.storage.version) return;
     const { saved } = group.state;
-    const { granted } = grantLease(saved, world.config, relay.id, node, groupNow(world));
+    const asked = { relay: relay.id, node, runId };
+    const { granted, enforced } = grantLease(saved, world.config, asked, groupNow(world));
     if (granted) world.checks.granted(relay, node, saved);
     send(world, world.edge, relay.spot, () =>
       process(relay, () => {
         if (relay.boots !== boots) return;
         relay.lease.heardMs = clockOf(world, relay);
+        relay.lease.enforced = enforced;
         if (granted) extend(relay, sentMs + leaseMs(world));
       }),
     );
@@ -102,22 +111,24 @@ export function leaseFromVerb(world: World, relay: Relay, stampMs: number): void
 
 /** The Group is away: everyone who could be promoted has to promise. */
 function askOthers(world: World, relay: Relay): void {
-  const others = [...world.relays.values()].filter((other) => other !== relay);
+  const ids = promisersFor(world.config, idOf(world, relay) ?? "");
+  const others = (ids ?? []).flatMap((id) => world.relays.get(id) ?? []);
+  if (ids === null || others.length === 0) return;
   const sentMs = clockOf(world, relay);
   const { boots } = relay;
+  const asked = epochOf(world, relay) ?? 0;
   let promised = 0;
   for (const other of others)
     send(world, relay.spot, other.spot, () =>
       process(other, () => {
-        const held = epochOf(world, other);
-        if (held === null || held > (epochOf(world, relay) ?? 0)) return;
-        const margin = 1.02 * leaseMs(world) + 1000;
-        other.promisedUntilMs = Math.max(other.promisedUntilMs, world.queue.nowMs + margin);
+        if (!mayPromise(epochOf(world, other), asked)) return;
+        const untilMs = promiseBindsMs(world.queue.nowMs, world.config);
+        other.promisedUntilMs = Math.max(other.promisedUntilMs, untilMs);
         if (isCut(world, other.spot, relay.spot)) return;
         send(world, other.spot, relay.spot, () => {
           promised += 1;
           if (promised === others.length && relay.boots === boots)
-            process(relay, () => extend(relay, sentMs + leaseMs(world)));
+            process(relay, () => extend(relay, promiseEndsMs(sentMs, world.config)));
         });
       }),
     );

@@ -37,7 +37,7 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
     socket: { open: false, heardMs: 0, said: "" },
     guard: true,
     promisedUntilMs: 0,
-    lease: { untilMs: null, heardMs: 0, turn: 0 },
+    lease: { untilMs: null, enforced: true, heardMs: 0, turn: 0 },
   };
 }
 
@@ -76,6 +76,7 @@ export function startRelay(world: World, relay: Relay, journalLost: boolean): vo
   relay.bootedAtMs = world.queue.nowMs;
   relay.lease.untilMs = null;
   relay.lease.heardMs = 0;
+  relay.lease.enforced = true;
   if (journalLost) {
     relay.journal = { groups: new Map(), actions: [] };
     world.checks.journalLost(relay);

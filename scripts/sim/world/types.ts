@@ -104,6 +104,8 @@ export type RedisNode = Place & {
 export type LeaseState = {
   /** By the relay's own clock; null: none, and the node is sealed or a replica. */
   untilMs: number | null;
+  /** A paused group ends nobody whose lease runs out. */
+  enforced: boolean;
   /** When the Group last answered at all. */
   heardMs: number;
   turn: number;
