@@ -253,9 +253,18 @@ describe("another right configuration", () => {
     expect(await failover({ to: "a" })).toMatchObject({ status: 404 });
   });
 
-  it("it is configured again: it follows, and takes reads", async () => {
+  it("it is configured again, with data of its own: left alone until an operator says that it may be emptied", async () => {
+    const mark = await scene.mark();
     await redeploy({});
+    await scene.event("+node-unknown", mark, "a");
+    await scene.looks(3);
+    expect(await scene.facts("a")).toMatchObject({ role: "primary", keys: 1 });
+    await scene.steady("b", ["c"]);
+    const asked = await scene.api("/v1/groups/cache/acknowledge", { body: {} });
+    expect(asked).toMatchObject({ status: 202 });
+    await scene.event("-node-unknown", mark, "a");
     await scene.steady("b");
+    expect(String(await scene.ask("a", ["GET", "kept"]))).toBe("1");
   });
 });
 
