@@ -148,6 +148,50 @@ test("no promotion is sent so late that it could take effect past the deadline",
     expect(deadlineMs - commandTimeoutMs).toBeLessThanOrEqual(lastMs);
 });
 
+test("promotions that nobody sees follow each other more and more slowly", () => {
+  const world = createWorld({ ids: ["a", "b"] });
+  world.run(2000);
+  world.fail("promote", "unreachable");
+  world.kill("a");
+  world.run(600_000);
+  const begun = world.told("+try-failover").map(({ atMs }) => atMs);
+  const gaps = begun.slice(1).map((atMs, at) => atMs - (begun[at] ?? 0));
+  expect(gaps.length).toBeGreaterThan(10);
+  expect(gaps.length).toBeLessThan(30);
+  expect(gaps.at(-1)).toBeGreaterThanOrEqual(30_000);
+  expect(world.state.saved.primary).toBe("a");
+  world.mend("promote");
+  world.run(40_000);
+  expect(world.state.saved.primary).toBe("b");
+});
+
+test.each([1, 2])("I17 the others are repointed %i at a time", (parallelSyncs) => {
+  const world = createWorld({ ids: ["a", "b", "c", "d", "e", "f"], parallelSyncs });
+  world.run(2000);
+  world.kill("a");
+  world.until("b", () => world.state.saved.primary === "b");
+  world.run(10_000);
+  const syncing = world.decisions.map(
+    ({ state }) => state.saved.pending.filter(({ kind }) => kind === "demote").length,
+  );
+  expect(Math.max(...syncing)).toBe(parallelSyncs);
+  expect(world.told("+slave-reconf-done").map(({ node }) => node)).toEqual(["c", "d", "e", "f"]);
+});
+
+test("F3, G6 the old primary is sealed by the decision that first sees it again", () => {
+  const world = createWorld();
+  world.run(2000);
+  world.kill("a");
+  world.until("b", () => world.state.saved.primary === "b");
+  world.until("over", () => world.state.saved.phase.kind === "watching");
+  world.start("a", { follows: null });
+  const input = { ...nothing, observations: world.look() };
+  const { actions } = decide(world.state, input, world.config, world.nowMs);
+  expect(actions.filter((each) => "node" in each && each.node === "a")).toMatchObject([
+    { kind: "seal", primary: "b" },
+  ]);
+});
+
 describe("F7 the first primary is found by two looks that agree", () => {
   const round = (world: World, state: State, nowMs: number) =>
     decide(state, { ...nothing, observations: world.look() }, world.config, nowMs);

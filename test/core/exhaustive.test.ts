@@ -339,6 +339,9 @@ function violation(
   if (saved.epoch === before.epoch && saved.rev < before.rev) return "rev fell";
   if (saved.epoch > saved.highestEpoch) return "an epoch in force that was never begun";
   if (saved.highestEpoch > before.highestEpoch + 1) return "two epochs in one decision";
+  const replaced = ["fencing", "electing", "promoting"].includes(phase.kind);
+  if (replaced && saved.routeState === "up" && state.sight.tiltUntilMs === null)
+    return "a route that is up while its primary is replaced";
   if (saved.primary !== before.primary) {
     if (before.phase.kind !== "promoting" && before.phase.kind !== "switching")
       return `a primary was changed while ${before.phase.kind}`;

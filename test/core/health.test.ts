@@ -462,23 +462,36 @@ describe("the best belief", () => {
   const best = (...seen: readonly Observation[]) =>
     survey(take(freshSight, seen, BEGIN), config, BEGIN).a?.best?.facts?.runId;
 
-  test("the newest good one, the local relay's where two are as new", () => {
+  test("of one look the local relay's, though another was asked a moment later", () => {
     const far = look("b", "far", BEGIN);
     expect(best(look("a", "local", BEGIN), far, look("c", "old", BEGIN - 10))).toBe("local");
     expect(best(far, look("a", "local", BEGIN))).toBe("local");
-    expect(best(look("a", "local", BEGIN - 1), far)).toBe("far");
+    expect(best(look("a", "local", BEGIN - 1), far)).toBe("local");
+  });
+  test("the newest where the local relay's is of a look before", () => {
+    const every = (atMs: number, runId: string) =>
+      config.nodes.flatMap(({ id }) =>
+        config.vantages.map((vantage) =>
+          observation(vantage, id, {
+            atMs,
+            class: vantage === "relay:a" && runId === "new" ? "relay-unreachable" : "up",
+            facts: vantage === "relay:a" && runId === "new" ? null : facts({ runId }),
+          }),
+        ),
+      );
+    const first = take(freshSight, every(BEGIN - 1000, "old"), BEGIN - 1000);
+    const sight = take(first, every(BEGIN, "new"), BEGIN);
+    expect(survey(sight, config, BEGIN).a?.best?.facts?.runId).toBe("new");
   });
   test("one that answers with MISCONF still says what it is, where nobody has better", () => {
     const bad = look("a", "misconf", BEGIN, { class: "misconf" });
     expect(best(bad, look("b", "good", BEGIN - 10))).toBe("good");
     expect(best(bad)).toBe("misconf");
-    expect(
-      best(look("a", "old", BEGIN - 10), look("a", "silent", BEGIN, { class: "timeout" })),
-    ).toBe(undefined);
+    const silent = look("a", "silent", BEGIN, { class: "timeout" });
+    expect(best(look("a", "old", BEGIN - 10), silent)).toBeUndefined();
   });
   test("by when it was asked for, not by when it came in", () => {
-    expect(best(look("b", "slow", BEGIN, { tookMs: 50 }), look("c", "quick", BEGIN - 10))).toBe(
-      "quick",
-    );
+    const slow = look("b", "slow", BEGIN, { tookMs: 50 });
+    expect(best(slow, look("c", "quick", BEGIN - 10))).toBe("quick");
   });
 });

@@ -100,7 +100,7 @@ describe("the primary is renamed: the same address under a new id", () => {
     change(world, "a", { id: "z" });
     world.run(5000);
     expect(world.state.saved).toMatchObject({ primary: "z", epoch: epoch + 1, routeState: "up" });
-    expect(world.told("+raise-epoch")).toMatchObject([{ node: "z", data: { from: "a" } }]);
+    expect(world.told("+node-renamed")).toMatchObject([{ node: "z", data: { from: "a" } }]);
     expect(nodesOf(world)).toEqual(["z", "b", "c"]);
     expect(world.told("+try-failover")).toEqual([]);
     expect(world.actions.some(({ kind }) => kind === "promote")).toBe(false);
@@ -269,6 +269,29 @@ describe("beside all that", () => {
     world.run(2000);
     expect(world.state.saved.downtimes).toEqual({});
     expect(world.told("-downtime")[0]?.text).toContain("no longer configured");
+  });
+
+  /** d runs, with data of its own, and is configured by a slip of the pen. */
+  function slipped(keys: number): World {
+    const world = createWorld({ ids: ["a", "b", "c", "d"] });
+    const { nodes } = world.config;
+    without(world, "d");
+    Object.assign(world.node("d"), { role: "primary", follows: null, keys, replicationId: "own" });
+    world.run(5000);
+    world.configure({ nodes });
+    world.run(15_000);
+    return world;
+  }
+
+  test("a node with data that nobody ever saw as a part of the group is left alone", () => {
+    const world = slipped(50);
+    expect(world.node("d")).toMatchObject({ role: "primary", keys: 50, minReplicas: 0 });
+    expect(world.actions.filter((action) => "node" in action && action.node === "d")).toEqual([]);
+    expect(world.state.saved).toMatchObject({ primary: "a", routeState: "up" });
+  });
+
+  test("an empty one is brought under the primary", () => {
+    expect(slipped(0).node("d")).toMatchObject({ role: "replica", follows: "a" });
   });
 
   test("nothing changed: the same document, the same configuration", () => {

@@ -82,7 +82,13 @@ describe("version 1, the one before", () => {
     const fresh = initialState("cache").saved;
     expect(read).toEqual({
       ok: true,
-      saved: { ...fresh, ...first({ kind: "watching" }), v: 2, followed: ["b", "c"] },
+      saved: {
+        ...fresh,
+        ...first({ kind: "watching" }),
+        v: 2,
+        followed: ["b", "c"],
+        members: ["a", "b", "c"],
+      },
     });
   });
 
