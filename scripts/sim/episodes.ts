@@ -61,7 +61,7 @@ function disturb(world: World, random: Random): void {
 }
 
 /** True when the group is whole again; false when it is not, or the time of the seed is over. */
-function heals(world: World, untilMs: number): boolean {
+export function heals(world: World, untilMs: number): boolean {
   const startMs = world.queue.nowMs;
   const limitMs = startMs + healWithinMs(world.config);
   const stableMs = 2 * world.config.checkIntervalMs + 2000;

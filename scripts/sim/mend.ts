@@ -81,7 +81,8 @@ export function attend(world: World, sinceMs: number): void {
   if (saved.paused !== null) wish(world, { kind: "resume" });
   for (const node of Object.keys(saved.downtimes)) wish(world, { kind: "end-downtime", node });
   if (saved.drill !== null) wish(world, { kind: "reset" });
-  const emptied = world.nodes.some((node) => node.wiped && isPrimary(node));
+  const inForce = nodeNamed(world, saved.primary ?? "");
+  const emptied = inForce?.wiped === true && isPrimary(inForce);
   const unknown = currentInstance(world)?.state.sight.told.some((mark) =>
     mark.startsWith("unknown:"),
   );
