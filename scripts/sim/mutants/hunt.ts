@@ -8,7 +8,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { runSeeds } from "../threads.ts";
-import { type Mutant, mutants } from "./list.ts";
+import { mutants } from "./list.ts";
+import type { Mutant } from "./mutant.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const copies = join(root, ".cache/sim-mutants");

@@ -1,0 +1,11 @@
+/**
+ * Deliberate defects, one a time: each is a piece of text that stands exactly once, and what stands there instead.
+ *
+ * Rules: a defect is what somebody could write by mistake; where two guards protect the same promise, both are
+ * taken away, for one alone would change nothing.
+ */
+export type Change = { readonly file: string; readonly find: string; readonly replace: string };
+
+export type Mutant = Change & { readonly name: string; readonly also?: readonly Change[] };
+
+export const core = (file: string) => `worker/core/${file}.ts`;
