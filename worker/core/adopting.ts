@@ -8,6 +8,7 @@
 import { type Draft, factsOf, nodeOf, onlySince, save, tell, untell, wakeBy } from "./draft.ts";
 import { followsNode } from "./facts.ts";
 import { leaseEndMs } from "./lease.ts";
+import { memberOf } from "./membership.ts";
 import { addressOf } from "./promotion.ts";
 import { foreignPrimary, ROLE_CHANGE } from "./topology.ts";
 
@@ -55,7 +56,7 @@ export function adoptFirst(draft: Draft): void {
     rev: 0,
     readable: followers,
     followed: followers,
-    members: config.nodes.map((node) => node.id),
+    members: config.nodes.map(memberOf),
   });
   const text = `${only.node.id} was found as primary, everyone else follows it`;
   tell(draft, "+monitor", only.node.id, text);

@@ -29,7 +29,7 @@ import { stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
 import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
 import { answer } from "./requests.ts";
-import { see } from "./seeing.ts";
+import { raiseEpoch, see } from "./seeing.ts";
 import { oldestMs } from "./sight.ts";
 import { expireStandstills } from "./standstill.ts";
 import type { Decision, Input, Pending, Saved, State } from "./state.ts";
@@ -154,12 +154,18 @@ function settle(draft: Draft, outcome: Outcome): void {
   countFailure(draft, pending.kind, pending.about, outcome.kind === "done");
   if (outcome.kind === "done" && (pending.kind === "unseal" || pending.kind === "demote"))
     save(draft, { toSettle: draft.saved.toSettle.filter((id) => id !== pending.about) });
+  if (isForAnother(pending, outcome) && pending.epoch === draft.saved.epoch)
+    raiseEpoch(draft, `a relay holds epoch ${pending.epoch} for another primary`);
   if (pending.kind === "seal") {
     sealAnswered(draft, pending, outcome);
     tellSeal(draft, pending, outcome);
   }
   if (pending.kind === "switchover") switchoverAnswered(draft, pending, outcome);
 }
+
+/** A relay's word that the epoch names somebody else: of a Group that was superseded, or restored. */
+const isForAnother = ({ kind }: Pending, outcome: Outcome) =>
+  kind !== "tell-epoch" && outcome.kind === "refused" && /^PRIMARY\b/.test(outcome.detail);
 
 function tellSeal(draft: Draft, { about }: Pending, outcome: Outcome): void {
   const done = outcome.kind === "done";

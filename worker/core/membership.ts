@@ -5,7 +5,7 @@
  * configured until they are replaced. The same address under a new id is the same node, renamed: the primary
  * goes on under its new name at the next epoch, because relays hold the old name for this one.
  */
-import type { Saved } from "./state.ts";
+import type { Member, Saved } from "./state.ts";
 import type { GroupConfig, NodeConfig } from "./types.ts";
 
 /** The configuration with every node that must not vanish. */
@@ -26,9 +26,11 @@ export function followConfig(saved: Saved, config: GroupConfig): Saved {
 function forgetRemoved(saved: Saved, config: GroupConfig): Saved {
   if (saved.phase.kind !== "watching" || saved.primary === null) return saved;
   const stays = (id: string) => id === saved.primary || config.nodes.some((node) => node.id === id);
-  if (saved.maybePromoted.every(stays) && saved.members.every(stays)) return saved;
+  const isLeft = (member: Member) =>
+    member.id === saved.primary || config.nodes.some((node) => isSame(member, node));
+  if (saved.maybePromoted.every(stays) && saved.members.every(isLeft)) return saved;
   const maybePromoted = saved.maybePromoted.filter(stays);
-  return { ...saved, maybePromoted, members: saved.members.filter(stays) };
+  return { ...saved, maybePromoted, members: saved.members.filter(isLeft) };
 }
 
 /** Notes, as configured, whoever must not vanish. */
@@ -54,9 +56,18 @@ function renamePrimary(saved: Saved, config: GroupConfig): Saved {
   if (now === undefined || now.id === primary || saved.maybePromoted.includes(now.id)) return saved;
   const epoch = saved.highestEpoch + 1;
   const readable = saved.readable.filter((id) => id !== now.id);
-  const members = [...saved.members, now.id];
+  const members = [...saved.members, memberOf(now)];
   return { ...saved, epoch, highestEpoch: epoch, primary: now.id, rev: 0, readable, members };
 }
+
+export const memberOf = ({ id, host, port }: NodeConfig): Member => ({ id, host, port });
+
+/** Whoever was one under its old name, or at its old address, is still one. */
+export const isMember = ({ members }: Saved, node: NodeConfig): boolean =>
+  members.some((member) => isSame(member, node));
+
+const isSame = (member: Member, node: NodeConfig) =>
+  member.id === node.id || (member.host === node.host && member.port === node.port);
 
 const sameAddress = (a: NodeConfig, b: NodeConfig) => a.host === b.host && a.port === b.port;
 

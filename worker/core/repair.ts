@@ -21,6 +21,7 @@ import {
   untell,
 } from "./draft.ts";
 import { bootsSealed, followsNode, isSealed } from "./facts.ts";
+import { isMember, memberOf } from "./membership.ts";
 import { repairBy, sendVerb, sentWithin, wasSent } from "./plan.ts";
 import { foreignPrimary, promotedAtRunTime, ROLE_CHANGE, standing } from "./topology.ts";
 import type { NodeConfig, NodeFacts } from "./types.ts";
@@ -40,8 +41,10 @@ export function isForeign(draft: Draft): boolean {
 }
 
 /** It holds data, and nobody ever saw it as a part of this group: a slip of the pen in a deploy empties nobody. */
-export const isUnknown = (draft: Draft, id: string): boolean =>
-  !draft.saved.members.includes(id) && (factsOf(draft, id)?.keys ?? 0) > 0;
+export function isUnknown(draft: Draft, id: string): boolean {
+  const node = nodeOf(draft.config, id);
+  return node !== null && !isMember(draft.saved, node) && (factsOf(draft, id)?.keys ?? 0) > 0;
+}
 
 /** First sight of a second primary: it is sealed, whatever else goes on. */
 export function sealStrangers(draft: Draft): void {
@@ -66,7 +69,7 @@ export function sealStrangers(draft: Draft): void {
       names: ["+node-unknown", "-node-unknown"],
       node: id,
       text: unknown
-        ? `${id} says that it is a primary, holds ${facts?.keys} keys, and was never one of this group: left alone until an operator acknowledges that it is emptied`
+        ? `${id} says that it is a primary, holds ${facts?.keys} keys, and is not known as one of this group: left alone until an operator acknowledges that it is emptied`
         : `${id} is no longer a primary that nobody knows`,
       data: { keys: facts?.keys },
     }));
@@ -217,8 +220,10 @@ export function noteFollowers(draft: Draft): void {
     .map(({ id }) => id);
   const same = followed.length === saved.followed.length;
   if (!same || followed.some((id) => !saved.followed.includes(id))) save(draft, { followed });
-  const joined = [primary.id, ...followed].filter((id) => !saved.members.includes(id));
-  if (joined.length > 0) save(draft, { members: [...saved.members, ...joined] });
+  const joined = config.nodes.filter(
+    (node) => (node === primary || followed.includes(node.id)) && !isMember(saved, node),
+  );
+  if (joined.length > 0) save(draft, { members: [...saved.members, ...joined.map(memberOf)] });
 }
 
 /** Replicas that take reads: seen following the primary with the link up, often enough in a row. */

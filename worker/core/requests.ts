@@ -7,6 +7,7 @@
 import { electFor } from "./candidates.ts";
 import { attemptOf, type Draft, enter, factsOf, nodeOf, remember, save, tell } from "./draft.ts";
 import { abort, begin, isLiving, isStrict } from "./failover.ts";
+import { memberOf } from "./membership.ts";
 import { isUnknown } from "./repair.ts";
 import { freshSight } from "./saved.ts";
 import { expire } from "./standstill.ts";
@@ -103,7 +104,7 @@ function bootstrap(draft: Draft, primary: string): Answer {
   const { order, refused } = electFor(draft, { target: primary, cause: null });
   if (order.length === 0) return no("NOGOODSLAVE", `${primary} cannot be promoted`, refused);
   // Whoever is configured now is to be one of the group, whatever it holds.
-  save(draft, { members: draft.config.nodes.map((node) => node.id) });
+  save(draft, { members: draft.config.nodes.map(memberOf) });
   begin(draft, {
     cause: "bootstrap",
     target: primary,
@@ -207,17 +208,19 @@ function acknowledge(draft: Draft): Answer {
   const facts = factsOf(draft, saved.primary);
   const unjudged = facts?.role === "primary" && facts.runId !== saved.primaryRunId;
   const failovers = saved.failoversAtMs.length;
-  const joining = draft.config.nodes
-    .map(({ id }) => id)
-    .filter((id) => factsOf(draft, id)?.role === "primary" && isUnknown(draft, id));
+  const joining = draft.config.nodes.filter(
+    ({ id }) => factsOf(draft, id)?.role === "primary" && isUnknown(draft, id),
+  );
   if (failovers === 0 && !unjudged && joining.length === 0)
     return no("NOTHING", "there is nothing to acknowledge");
-  save(draft, { members: [...saved.members, ...joining] });
+  save(draft, { members: [...saved.members, ...joining.map(memberOf)] });
   save(draft, { failoversAtMs: [], lastAttemptAtMs: null });
   const done = [
     failovers > 0 ? `${failovers} failovers` : "",
     unjudged ? "the data of the primary" : "",
-    joining.length > 0 ? `that ${joining.join(", ")} joins, and what it holds is lost` : "",
+    joining.length > 0
+      ? `that ${joining.map(({ id }) => id).join(", ")} joins, and what it holds is lost`
+      : "",
   ];
   if (unjudged && facts !== null) {
     save(draft, { primaryRunId: facts.runId, baseline: null });

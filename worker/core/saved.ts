@@ -167,7 +167,11 @@ function fromFirst(first: Saved): Saved {
     ...first,
     v: VERSION,
     followed: first.readable,
-    members: [first.primary ?? "", ...first.readable, ...first.maybePromoted],
+    members: [first.primary ?? "", ...first.readable, ...first.maybePromoted].map((id) => ({
+      id,
+      host: "",
+      port: 0,
+    })),
     phase: phaseOfFirst(first.phase),
   };
 }

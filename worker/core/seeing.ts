@@ -106,13 +106,19 @@ function seeRelays(draft: Draft): void {
     highest = Math.max(highest, belief?.facts?.epoch ?? 0);
   }
   if (highest > saved.highestEpoch) save(draft, { highestEpoch: highest });
-  const raise = saved.primary !== null && saved.phase.kind === "watching" && !config.observeOnly;
-  if (!raise || highest <= saved.epoch) return;
   // Whoever gave that epoch away is gone: the same primary goes on above it, or no relay would obey.
-  const epoch = draft.saved.highestEpoch + 1;
+  if (highest > saved.epoch)
+    raiseEpoch(draft, `a relay holds epoch ${highest}, which is not in force`);
+}
+
+/** While a primary is in force, and nothing is under way that names another. */
+export function raiseEpoch(draft: Draft, why: string): void {
+  const { primary, phase, highestEpoch } = draft.saved;
+  const settled = phase.kind === "watching" || phase.kind === "repointing";
+  if (primary === null || !settled || draft.config.observeOnly) return;
+  const epoch = highestEpoch + 1;
   save(draft, { epoch, highestEpoch: epoch, rev: 0 });
-  const text = `a relay holds epoch ${highest}, which is not in force: ${saved.primary} goes on at ${epoch}`;
-  tell(draft, "+raise-epoch", saved.primary, text);
+  tell(draft, "+raise-epoch", primary, `${why}: ${primary} goes on at epoch ${epoch}`);
 }
 
 function seeRoles(draft: Draft): void {

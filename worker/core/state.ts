@@ -114,6 +114,9 @@ export type Published = {
   readonly problem: string | null;
 };
 
+/** A node by either name: its id, or where it is. */
+export type Member = Pick<NodeConfig, "id" | "host" | "port">;
+
 export type Pause = {
   readonly reason: string;
   readonly sinceMs: number;
@@ -179,7 +182,7 @@ export type Saved = {
   /** Nodes whose files do not say yet what they are, after a hand-over. */
   readonly toSettle: readonly string[];
   /** Nodes that were ever primary or replica of this group: who is none, and holds data, is left alone. */
-  readonly members: readonly string[];
+  readonly members: readonly Member[];
   /** No node at all was up since; null when one is, or was never seen down. */
   readonly outage: { readonly sinceMs: number; readonly endedMs: number | null } | null;
   readonly published: Readonly<Record<string, Published>>;
