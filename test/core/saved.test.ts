@@ -87,7 +87,7 @@ describe("version 1, the one before", () => {
         ...first({ kind: "watching" }),
         v: 2,
         followed: ["b", "c"],
-        members: ["a", "b", "c"],
+        members: ["a", "b", "c"].map((id) => ({ id, host: "", port: 0 })),
       },
     });
   });
