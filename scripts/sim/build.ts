@@ -4,9 +4,8 @@
  * Rules: the first node is the primary and the others follow it, as somebody who begins with Picket has it; where
  * nodes boot sealed they have just booted.
  */
-import type { GroupConfig } from "../../worker/core/types.ts";
 import type { Checks } from "./check/checks.ts";
-import { drawGroup } from "./draw.ts";
+import { type Drawn, drawGroup } from "./draw.ts";
 import { after, newQueue } from "./queue.ts";
 import { randomFrom } from "./random.ts";
 import { newClient, startClient } from "./world/clients.ts";
@@ -16,7 +15,7 @@ import { startLeases } from "./world/lease.ts";
 import { startPushes } from "./world/push.ts";
 import { newNode } from "./world/redis.ts";
 import { newRelay } from "./world/relay.ts";
-import { heartbeats, linked } from "./world/replication.ts";
+import { heartbeats, linked, seekPrimary } from "./world/replication.ts";
 import { type Publisher, type RedisNode, SEALED, type Spot, type World } from "./world/types.ts";
 
 /** What every node holds before anybody writes. */
@@ -26,7 +25,8 @@ const publisher = (): Publisher => ({ route: null, fails: false, silent: false, 
 
 export function buildWorld(seed: number, checks: Checks, withStory: boolean): World {
   const random = randomFrom(seed);
-  const { config, places, connected, knowsFailover } = drawGroup(random.fork("group"));
+  const drawn = drawGroup(random.fork("group"));
+  const { config, places } = drawn;
   const spots: Spot[] = [];
   const spot = (name: string): Spot => {
     const made = { index: spots.length, name, down: false };
@@ -74,9 +74,10 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     checks,
     story: withStory ? { lines: [] } : null,
     voided: new Set(),
+    roughStart: drawn.roughStart,
   };
   checks.watch(world);
-  populate(world, config, connected, knowsFailover);
+  populate(world, drawn);
   addClients(world, spot);
   after(world.queue, 10_000, () => heartbeats(world));
   after(world.queue, random.int(0, 59_999), () => cron(world));
@@ -86,18 +87,13 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
   return world;
 }
 
-function populate(
-  world: World,
-  config: GroupConfig,
-  connected: number,
-  knowsFailover: boolean,
-): void {
+function populate(world: World, { config, connected, knowsFailover, found }: Drawn): void {
   const { nodes, random } = world;
   const bootSealed = config.fencing !== "none";
   const root = newBranch(null, PRELOADED);
   for (const [at, node] of nodes.entries()) {
     const first = nodes[0] as RedisNode;
-    const follow = at === 0 ? null : first.address;
+    const follow = follows(at, nodes, found);
     const minReplicas = bootSealed ? SEALED : config.minReplicas;
     Object.assign(node, {
       branch: root,
@@ -109,11 +105,21 @@ function populate(
       knowsFailover,
       priority: random.chance(0.15) ? 50 : 100,
     });
-    if (at > 0) linked(world, node, first);
+    if (follow === first.address && first.follow === null) linked(world, node, first);
+    else if (follow !== null) seekPrimary(world, node);
     const relay = newRelay(node.name, node.spot, node, 1 + (random.next() - 0.5) * 0.02);
     relay.connects = random.chance(connected);
     world.relays.set(node.name, relay);
   }
+}
+
+/** Whom a node follows at the start. */
+function follows(at: number, nodes: readonly RedisNode[], found: Drawn["found"]): string | null {
+  const [first, second] = nodes;
+  if (at === 0) return found === "no primary" ? (second?.address ?? null) : null;
+  if (found === "several primaries" && at === 1) return null;
+  if (found === "astray" && at === 1) return "10.0.0.99:6379";
+  return first?.address ?? null;
 }
 
 function addClients(world: World, spot: (name: string) => Spot): void {

@@ -16,6 +16,10 @@ export type Drawn = {
   /** Part of the relays that hold a connection to the Group. */
   readonly connected: number;
   readonly knowsFailover: boolean;
+  /** How the group is found: mostly whole. */
+  readonly found: "whole" | "several primaries" | "no primary" | "astray";
+  /** Faults begin before it was whole once. */
+  readonly roughStart: boolean;
 };
 
 export function drawGroup(random: Random): Drawn {
@@ -44,7 +48,12 @@ export function drawGroup(random: Random): Drawn {
       controlTokenSecret: `CONTROL_${id.toUpperCase()}`,
       dataTokenSecret: `DATA_${id.toUpperCase()}`,
     })),
-    nodes: ids.map((id, at) => nodeOf(id, zoned ? (at % 2 === 0 ? "east" : "west") : null, random)),
+    nodes: ids.map((id, at) => {
+      const zone = zoned ? (at % 2 === 0 ? "east" : "west") : null;
+      // Somebody who is never promoted, where enough others are left.
+      const never = at >= 2 && random.chance(0.1);
+      return nodeOf(id, zone, never ? 0 : random.chance(0.2) ? random.int(1, 3) * 10 : null);
+    }),
     vantages,
     quorum: random.chance(0.15)
       ? random.int(1, vantages.length)
@@ -96,6 +105,10 @@ export function drawGroup(random: Random): Drawn {
       : [],
     connected: random.pick([0, 0, 0.6, 1]),
     knowsFailover: random.chance(0.85),
+    found: random.chance(0.88)
+      ? "whole"
+      : random.pick(["several primaries", "no primary", "astray"] as const),
+    roughStart: random.chance(0.15),
   };
 }
 
@@ -106,7 +119,7 @@ function vantagesOf(random: Random, relays: readonly string[]): string[] {
   return all.length < 2 ? [...relays, ...REGIONS].slice(0, 2) : all;
 }
 
-function nodeOf(id: string, zone: string | null, random: Random): NodeConfig {
+function nodeOf(id: string, zone: string | null, priority: number | null): NodeConfig {
   const host = `10.0.0.${id.charCodeAt(0) - 96}`;
   return {
     id,
@@ -115,7 +128,7 @@ function nodeOf(id: string, zone: string | null, random: Random): NodeConfig {
     replicationHost: host,
     replicationPort: 6379,
     tls: false,
-    priority: random.chance(0.2) ? random.int(1, 3) * 10 : null,
+    priority,
     readWeight: 1,
     zone,
   };

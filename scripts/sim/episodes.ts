@@ -17,12 +17,13 @@ import { tell, type World } from "./world/types.ts";
 const LEAST_MS = 40_000;
 
 export function live(world: World, random: Random, untilMs: number): void {
-  if (!heals(world, untilMs)) return;
+  if (!world.roughStart && !heals(world, untilMs)) return;
   let number = 0;
   while (world.queue.nowMs + LEAST_MS < untilMs && clean(world)) {
     number += 1;
     const own = random.fork(`episode ${number}`);
-    if (own.chance(0.35)) playScene(world, own);
+    const whole = number > 1 || !world.roughStart;
+    if (whole && own.chance(0.35)) playScene(world, own);
     else disturb(world, own);
     if (!clean(world)) return;
     mend(world);

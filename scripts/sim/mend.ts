@@ -12,7 +12,7 @@ import { thawRelay } from "./faults/relays.ts";
 import { drift, groupNow } from "./world/clock.ts";
 import { currentInstance, newInstance, wake } from "./world/group.ts";
 import { faultOn, forgetSound } from "./world/network.ts";
-import { drain, isSealed, start, thaw } from "./world/redis.ts";
+import { drain, isSealed, runIdOf, start, thaw } from "./world/redis.ts";
 import { startRelay } from "./world/relay.ts";
 import { isPrimary, resumeStreams, seekPrimary } from "./world/replication.ts";
 import { tell, type World } from "./world/types.ts";
@@ -82,7 +82,8 @@ export function attend(world: World, sinceMs: number): void {
   for (const node of Object.keys(saved.downtimes)) wish(world, { kind: "end-downtime", node });
   if (saved.drill !== null) wish(world, { kind: "reset" });
   const inForce = nodeNamed(world, saved.primary ?? "");
-  const emptied = inForce?.wiped === true && isPrimary(inForce);
+  // To acknowledge would take an emptied primary as it is.
+  const emptied = inForce !== null && isPrimary(inForce) && saved.primaryRunId !== runIdOf(inForce);
   const unknown = currentInstance(world)?.state.sight.told.some((mark) =>
     mark.startsWith("unknown:"),
   );

@@ -98,6 +98,8 @@ const machineDown: Fault = {
     node.spot.down = true;
     if (relay !== undefined) stopRelay(world, relay);
     crash(world, node);
+    // What was not on disk yet is gone with the power.
+    node.length = Math.max(node.branch.from, node.length - random.int(0, 3));
     return () => {
       if (!node.spot.down) return;
       node.spot.down = false;

@@ -250,6 +250,8 @@ export type World = {
   readonly story: Story | null;
   /** Bumped when something foreign or destructive makes a promise void; see `check/`. */
   readonly voided: Set<string>;
+  /** Faults begin before the group was whole once. */
+  readonly roughStart: boolean;
 };
 
 export type Story = { readonly lines: string[] };
