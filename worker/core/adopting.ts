@@ -31,6 +31,12 @@ export function adoptFirst(draft: Draft): void {
       const who = primaries.map(({ node }) => node.id).join(", ") || "none";
       return `${who} of the nodes say they are primary, it must be exactly one`;
     }
+    // A primary that came back empty is not sane: whoever waits to copy it still holds the data.
+    const fuller = seen.find(
+      ({ facts }) => (only?.facts?.keys ?? 0) < (facts?.keys ?? 0) * config.wipeKeepRatio,
+    );
+    if (fuller !== undefined)
+      return `${only?.node.id} holds ${only?.facts?.keys} keys, and ${fuller.node.id} holds ${fuller.facts?.keys}`;
     if (astray.length === 0) return null;
     return `${astray.map(({ node }) => node.id).join(", ")} do not follow ${only?.node.id}`;
   };
