@@ -149,7 +149,12 @@ describe("filter: who is refused, and why; null: is not", () => {
     ["P13 refuse, named", { sameZone: false, named: true }, null, { crossZone: "refuse" }],
     ["P13 avoid refuses nobody", { sameZone: false }, null, { crossZone: "avoid" }],
     ["P14 in its first synchronisation", { syncing: true }, /first synchronisation/],
-    ["P14 … named: still not", { syncing: true, named: true }, /first synchronisation/],
+    [
+      "P14 … named, and it holds nothing",
+      { syncing: true, named: true, keys: 0 },
+      /first synchronisation/,
+    ],
+    ["P14 … named, and it still holds what it had", { syncing: true, named: true }, null],
     ["P14 it waits to copy an emptied primary", { syncing: true }, null, { cause: "wiped" }],
     ["loading", { loading: true }, /loading/],
     ["… of an emptied primary's group too", { loading: true }, /loading/, { cause: "wiped" }],
@@ -233,7 +238,7 @@ function isEligible(each: Candidate, its: ElectRules): boolean {
     each.priority > 0,
     each.factsAgeMs !== null && each.factsAgeMs <= (its.primaryDownMs === null ? 30_000 : 5000),
     !each.loading,
-    !each.syncing || its.cause === "wiped",
+    !each.syncing || its.cause === "wiped" || (each.named && each.keys > 0),
     each.role !== "primary" || each.mayBePrimary,
   ];
   const canBeOverruled = [

@@ -108,7 +108,9 @@ function refusalOf(candidate: Candidate, rules: ElectRules): string | null {
   if (candidate.factsAgeMs === null) return "told nothing about itself";
   if (candidate.factsAgeMs > oldest) return `last INFO is ${candidate.factsAgeMs} ms old`;
   if (candidate.loading) return "is loading its data";
-  if (candidate.syncing && rules.cause !== "wiped") return "is still in its first synchronisation";
+  // What it had is gone only when it loads; whoever names it knows what that is worth.
+  const keeps = rules.cause === "wiped" || (candidate.named && candidate.keys > 0);
+  if (candidate.syncing && !keeps) return "is still in its first synchronisation";
   if (candidate.role === "primary" && !candidate.mayBePrimary)
     return "says that it is a primary; promote it only by naming it";
   return null;
