@@ -45,7 +45,7 @@ function playScene(world: World, random: Random): void {
 /** Draws faults, begins each at its time, and ends each by the end. */
 function disturb(world: World, random: Random): void {
   const windowMs = random.int(4000, 30_000);
-  const count = random.pick([1, 1, 2, 2, 2, 2, 2, 3, 4, 6]);
+  const count = random.pick([1, 1, 2, 2, 2, 2, 2, 2, 3, 4, 6, 9]);
   const faults: Fault[] = [];
   for (let left = count; left > 0; left -= 1) faults.push(random.pick(random.pick(faultsByKind)));
   tell(world, () => `---- ${faults.map(({ name }) => name).join(", ")} within ${windowMs} ms`);
