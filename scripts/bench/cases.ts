@@ -6,7 +6,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { RedisProcess } from "../redis-server.ts";
-import { follows, ids, info, type Side, until } from "./side.ts";
+import { follows, ids, isPrimary, type Side, until } from "./side.ts";
 import { type Ack, ask, numbersAt, startWriter, type Writer } from "./writer.ts";
 
 export type Figures = Readonly<Record<string, number>>;
@@ -34,15 +34,12 @@ const server = (side: Side, id: string): RedisProcess => {
   return found;
 };
 
-/** Another node than a says that it is primary. */
-const promoted = (side: Side) =>
-  until("a promoted replica", async () => {
-    for (const id of ids.slice(1)) {
-      const role = await info(server(side, id).port, "role").catch(() => null);
-      if (role === "master") return server(side, id);
-    }
-    return null;
-  });
+/** Another node than a that says it is primary. */
+async function otherPrimary(side: Side): Promise<RedisProcess | null> {
+  for (const id of ids.slice(1))
+    if (await isPrimary(server(side, id).port)) return server(side, id);
+  return null;
+}
 
 const acked = (writer: Writer, count: number, since = 0, port?: number) =>
   until(`${count} acknowledged writes`, () => {
@@ -75,12 +72,15 @@ async function oldPrimaryReturns(side: Side): Promise<Result> {
     await acked(stays, warmUp);
     const killedAtMs = performance.now();
     await a.kill();
-    const next = await promoted(side);
+    await until("a promoted replica", () => otherPrimary(side));
     const promotedMs = performance.now() - killedAtMs;
     await pause(2000);
     await a.start();
     const startedAtMs = performance.now();
-    await until("the old primary as a replica", () => follows(a.port, next.port));
+    const next = await until("the old primary as a replica", async () => {
+      const primary = await otherPrimary(side);
+      return primary !== null && (await follows(a.port, primary.port)) ? primary : null;
+    });
     const demotedMs = performance.now() - startedAtMs;
     stays.stop();
     const after = stays.acks.filter(({ atMs }) => atMs >= startedAtMs);
@@ -105,11 +105,11 @@ async function oldPrimaryReturns(side: Side): Promise<Result> {
 async function plannedSwitch(side: Side): Promise<Result> {
   const writer = startWriter(server(side, "a").port);
   try {
-    side.follow(writer.turn);
+    side.follow(writer);
     await acked(writer, warmUp);
     const askedAtMs = performance.now();
     await side.switchOver();
-    const next = await promoted(side);
+    const next = await until("a promoted replica", () => otherPrimary(side));
     const promotedMs = performance.now() - askedAtMs;
     await acked(writer, warmUp, askedAtMs, next.port);
     writer.stop();
@@ -132,7 +132,7 @@ async function restartsEmpty(side: Side): Promise<Result> {
   const a = server(side, "a");
   const writer = startWriter(a.port);
   try {
-    side.follow(writer.turn);
+    side.follow(writer);
     await acked(writer, 2 * warmUp);
     await a.kill();
     await pause(100);
@@ -170,7 +170,7 @@ async function linkDown(side: Side): Promise<Result> {
   const a = server(side, "a");
   const writer = startWriter(a.port);
   try {
-    side.follow(writer.turn);
+    side.follow(writer);
     await acked(writer, warmUp);
     await ask(a.port, ["ACL", "SETUSER", "default", "-psync", "-sync"]);
     await ask(a.port, ["CLIENT", "KILL", "TYPE", "replica"]);
@@ -185,7 +185,7 @@ async function linkDown(side: Side): Promise<Result> {
       for (const { port } of ids.map((id) => server(side, id))) {
         const others = ids.map((id) => server(side, id).port).filter((each) => each !== port);
         const follow = await Promise.all(others.map((other) => follows(other, port)));
-        if (follow.every(Boolean) && (await info(port, "role")) === "master") return port;
+        if (follow.every(Boolean) && (await isPrimary(port))) return port;
       }
       return null;
     });

@@ -12,7 +12,7 @@ import { type Case, cases, type Figures, type Result } from "./cases.ts";
 import { type Fencing, picketSettings, startPicketSide } from "./picket.ts";
 import { sentinelSettings, startSentinelSide } from "./sentinel.ts";
 import type { Side, SideOptions } from "./side.ts";
-import { ask } from "./writer.ts";
+import { ask, hangUp } from "./writer.ts";
 
 type System = {
   readonly name: string;
@@ -83,6 +83,7 @@ async function measure(run: number, each: Case, system: System): Promise<void> {
     // What was awaited did not come: told, and left out of the figures.
     process.stderr.write(`  left out: ${error instanceof Error ? error.message : error}\n`);
   } finally {
+    hangUp();
     await side?.stop();
     side = null;
   }

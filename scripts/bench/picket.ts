@@ -9,6 +9,7 @@ import { BOOT_SEALED } from "../../worker/relay/protocol.ts";
 import { group, startStack } from "../demo/stack.ts";
 import { eventsAfter, routeNow } from "../demo/watch.ts";
 import { ids, type Side, type SideOptions, until } from "./side.ts";
+import type { Writer } from "./writer.ts";
 
 /** What Sentinel has too; everything else is as by default. */
 export const picketSettings = {
@@ -17,7 +18,7 @@ export const picketSettings = {
   parallel_syncs: 1,
 };
 
-/** How often a client asks for the route. Sentinel tells its clients by itself. */
+/** How often a client asks for the route while its writes fail. Sentinel tells its clients by itself. */
 const askEveryMs = 25;
 
 export type Fencing = "none" | "sealed";
@@ -40,16 +41,15 @@ export async function startPicketSide(options: SideOptions, fencing: Fencing): P
       const all = route?.primary?.id === "a" && route.replicas.length === ids.length - 1;
       return all && route.state === "up";
     });
-    const ask = async (turn: (port: number) => void) => {
-      while (!following.signal.aborted) {
-        const route = await routeNow(stack).catch(() => null);
+    const ask = async ({ turn, failing }: Writer) => {
+      for (; !following.signal.aborted; await pause(askEveryMs)) {
+        const route = failing() ? await routeNow(stack).catch(() => null) : null;
         if (route?.primary != null) turn(portOf(route.primary.id));
-        await pause(askEveryMs);
       }
     };
     return {
       redis: stack.redis,
-      follow: (turn) => void ask(turn),
+      follow: (writer) => void ask(writer),
       switchOver: async () => {
         const path = `/v1/groups/${group}/switchover`;
         const { status, body } = await stack.api(path, { body: {} });

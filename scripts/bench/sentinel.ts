@@ -71,8 +71,7 @@ export async function startSentinelSide({ redisArgs }: SideOptions): Promise<Sid
     await until("sentinels that know each other", () => allKnown(sentinels, replicas));
     return {
       redis,
-      follow: (turn) => {
-        turn(primary);
+      follow: ({ turn }) => {
         for (const { port } of sentinels) void listen(port, turn, (end) => ending.push(end));
       },
       switchOver: async () => {

@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { RedisProcess } from "../redis-server.ts";
-import { ask } from "./writer.ts";
+import { ask, type Writer } from "./writer.ts";
 
 export const ids = ["a", "b", "c"] as const;
 
@@ -15,8 +15,8 @@ export type SideOptions = { readonly redisArgs: readonly string[] };
 export type Side = {
   /** a is the primary at first, b and c follow it. */
   readonly redis: Readonly<Record<string, RedisProcess>>;
-  /** Calls back with the port of the primary now, and of each one that is told from then on. */
-  readonly follow: (turn: (port: number) => void) => void;
+  /** From now on the writer is turned to the primary, as a client library of this system does it. */
+  readonly follow: (writer: Writer) => void;
   /** The planned switch of this system. */
   readonly switchOver: () => Promise<void>;
   /** What it has told since it stood: a name and a text in a line. */
@@ -38,22 +38,26 @@ export async function until<T>(
       .catch(() => null);
     if (value !== null && value !== false) return value;
     if (performance.now() > endsAtMs) throw new Error(`${what}: not seen within ${withinMs} ms`);
-    await pause(10);
+    await pause(20);
   }
 }
 
-/** What `INFO replication` says in one field. */
-export async function info(port: number, field: string): Promise<string | null> {
+/** What `INFO replication` says. */
+export async function info(port: number): Promise<Readonly<Record<string, string>>> {
   const [text] = await ask(port, ["INFO", "replication"]);
-  return new RegExp(`^${field}:(.*?)\\r?$`, "m").exec(String(text))?.[1] ?? null;
+  return Object.fromEntries(
+    String(text)
+      .split("\r\n")
+      .map((line) => line.split(":"))
+      .filter((parts): parts is [string, string] => parts.length === 2),
+  );
 }
+
+export const isPrimary = async (port: number): Promise<boolean> =>
+  (await info(port)).role === "master";
 
 /** It follows `of`, and its link is up. */
 export async function follows(port: number, of: number): Promise<boolean> {
-  const [role, to, link] = await Promise.all([
-    info(port, "role"),
-    info(port, "master_port"),
-    info(port, "master_link_status"),
-  ]);
+  const { role, master_port: to, master_link_status: link } = await info(port);
   return role === "slave" && Number(to) === of && link === "up";
 }
