@@ -88,7 +88,10 @@ export function attend(world: World, sinceMs: number): void {
     mark.startsWith("unknown:"),
   );
   if ((saved.failoversAtMs.length > 0 || unknown) && !emptied) wish(world, { kind: "acknowledge" });
-  const [most] = [...world.nodes].sort((a, b) => b.length - a.length);
+  const able = world.nodes.filter(
+    ({ host }) => world.config.nodes.find((each) => each.host === host)?.priority !== 0,
+  );
+  const [most] = able.sort((a, b) => b.length - a.length);
   const id = world.config.nodes.find(({ host }) => host === most?.host)?.id;
   if (id === undefined) return;
   if (saved.primary === null) wish(world, { kind: "bootstrap", primary: id });
@@ -106,9 +109,8 @@ const nobodyOpen = (world: World): boolean => {
       text.includes("promote it only by naming it") &&
       atMs > groupNow(world) - HOUR_MS,
   );
+  if (!waits || saved?.phase.kind !== "watching") return false;
   return (
-    waits &&
-    saved?.phase.kind === "watching" &&
-    (node === null || !isPrimary(node) || isSealed(node))
+    node === null || !isPrimary(node) || isSealed(node) || saved.primaryRunId !== runIdOf(node)
   );
 };

@@ -87,7 +87,7 @@ function checkPace(ledger: Ledger, { nowMs, config, before, input }: Judged, wro
 }
 
 function checkVotes(
-  { config, nowMs, life }: Judged,
+  { config, nowMs, life, clockJumped }: Judged,
   from: NodeConfig,
   cause: string,
   wrong: Wrong,
@@ -101,7 +101,7 @@ function checkVotes(
       "quorum",
       `began with at most ${down} of ${all} for down, ${up} surely for up, quorum ${config.quorum}`,
     );
-  checkWitnesses(life, config, from, nowMs, wrong);
+  if (!clockJumped) checkWitnesses(life, config, from, nowMs, wrong);
 }
 
 function checkWitnesses(
@@ -152,7 +152,7 @@ function promoting(ledger: Ledger, judged: Judged, action: Promote): void {
   const nobodyLost = before.maybePromoted.every((id) => id === node);
   if (up * 2 > config.vantages.length && nobodyLost)
     wrong("primary-up", `was ordered though ${up} vantages see ${from.id} as a primary that is up`);
-  if (nobodyLost) checkWitnesses(judged.life, config, from, nowMs, wrong);
+  if (nobodyLost && !judged.clockJumped) checkWitnesses(judged.life, config, from, nowMs, wrong);
   checkFitness(ledger, judged, node, from, wrong);
 }
 

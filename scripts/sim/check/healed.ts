@@ -35,6 +35,8 @@ export function missing(world: World): string | null {
   }
   if (saved.routeState !== "up") return `the route is ${saved.routeState}`;
   if (saved.pending.length > 0) return `${saved.pending[0]?.kind} is pending`;
+  for (const [name, { problem }] of Object.entries(saved.published))
+    if (problem !== null) return `${name} is to be written again: ${problem}`;
   const route = routeOf(saved, world.config);
   const { kv, dns } = world;
   if (kv.route?.epoch !== route.epoch || kv.route.rev !== route.rev)

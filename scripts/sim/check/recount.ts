@@ -21,6 +21,8 @@ export function note(
   observations: readonly Observation[],
   nowMs: number,
 ): void {
+  // The worst that anybody saw through one relay: together they may see more than each.
+  const worst = new Map<string, { ofNode: Map<string, Stream>; key: string; seen: Sighted }>();
   const [primaries, replicas] = [new Set<string>(), new Set<string>()];
   for (const seen of observations as readonly Sighted[]) {
     // The clock went back while it was under way: nobody can tell when it was asked for.
@@ -30,12 +32,12 @@ export function note(
       ofNode = new Map();
       life.streams.set(seen.node, ofNode);
     }
-    const key = `${seen.vantage} ${seen.from}`;
-    const before = ofNode.get(key);
     // Nor does one count that comes late once more.
-    if (before !== undefined && seen.atMs - seen.tookMs < before.last.atMs - before.last.tookMs)
-      continue;
-    ofNode.set(key, next(before, seen));
+    if (!follow(ofNode, `${seen.vantage} ${seen.from}`, seen)) continue;
+    const key = `${seen.vantage} *`;
+    const other = worst.get(`${seen.node} ${key}`);
+    if (other === undefined || badness(seen) > badness(other.seen))
+      worst.set(`${seen.node} ${key}`, { ofNode, key, seen });
     const { facts } = seen;
     if (facts === null) continue;
     ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
@@ -45,9 +47,23 @@ export function note(
     if (facts.role === "primary") primaries.add(seen.node);
     else replicas.add(seen.node);
   }
+  for (const { ofNode, key, seen } of worst.values()) follow(ofNode, key, seen);
   // One relay may lie: a replica is what nobody calls a primary.
   for (const node of replicas) if (!primaries.has(node)) ledger.sealedSince.delete(node);
 }
+
+const badness = ({ class: kind }: Sighted): number =>
+  BAD.includes(kind) ? 2 : BLIND.includes(kind) ? 0 : 1;
+
+/** False for what is older than what was seen before. */
+function follow(ofNode: Map<string, Stream>, key: string, seen: Sighted): boolean {
+  const before = ofNode.get(key);
+  const late = before !== undefined && askedAt(seen) < askedAt(before.last);
+  if (!late) ofNode.set(key, next(before, seen));
+  return !late;
+}
+
+const askedAt = ({ atMs, tookMs }: Sighted): number => atMs - tookMs;
 
 function next(before: Stream | undefined, seen: Sighted): Stream {
   const good = GOOD.includes(seen.class);

@@ -76,7 +76,7 @@ export function checkNumbers(ledger: Ledger, world: World, event: GroupEvent): v
     const { from, to } = nodesOf(world, event);
     const stated = event.data.lostBytesAtLeast;
     if (from === null || to === null || typeof stated !== "number" || stated === 0) return;
-    if (!isPrimary(from) || from.wiped || to.wiped) return;
+    if (!isPrimary(from) || from.wiped || to.wiped || from.tailLost) return;
     const truly = (from.length - commonLength(from, to)) * WRITE_BYTES;
     if (stated > truly)
       violate(

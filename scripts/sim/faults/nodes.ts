@@ -100,6 +100,7 @@ const machineDown: Fault = {
     crash(world, node);
     // What was not on disk yet is gone with the power.
     node.length = Math.max(node.branch.from, node.length - random.int(0, 3));
+    node.tailLost = true;
     return () => {
       if (!node.spot.down) return;
       node.spot.down = false;

@@ -65,6 +65,7 @@ export function newNode(name: string, host: string, spot: Spot): RedisNode {
     backlog: [],
     postponed: [],
     wiped: false,
+    tailLost: false,
     namedEpoch: 0,
   };
 }

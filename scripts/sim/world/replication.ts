@@ -144,6 +144,7 @@ function transfer(world: World, node: RedisNode, source: RedisNode): void {
       if (!goesOn()) return breakLink(world, node);
       Object.assign(node, { branch, length, replId, shift, replId2: null, secondOffset: null });
       node.wiped = source.wiped;
+      node.tailLost = source.tailLost;
       linked(world, node, source);
     });
   });

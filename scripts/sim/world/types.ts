@@ -97,6 +97,8 @@ export type RedisNode = Place & {
   readonly postponed: (() => void)[];
   /** Its data was lost by a fault: nobody may be wiped by it where that is promised. */
   wiped: boolean;
+  /** Its last writes went with the power of its machine. */
+  tailLost: boolean;
   /** Highest epoch under which it was named primary by a verb. */
   namedEpoch: number;
 };
