@@ -165,6 +165,87 @@ test("promotions that nobody sees follow each other more and more slowly", () =>
   expect(world.state.saved.primary).toBe("b");
 });
 
+test("one that was told in vain is chosen after every other, though it is the best", () => {
+  const world = createWorld();
+  world.run(2000);
+  world.node("b").priority = 1;
+  world.run(1100);
+  world.fail("promote", "unreachable");
+  world.kill("a");
+  world.until("another attempt", () => world.state.saved.highestEpoch === 4);
+  const told = world.told("+failover-state-send-slaveof-noone").map(({ node }) => node);
+  expect(told).toEqual(["b", "c"]);
+});
+
+test("G22 a refusal of the brake that comes when the promotion was sent undoes nothing", () => {
+  const world = worldIn("promoting");
+  const { saved, sight } = world.state;
+  const permit = { id: "cache.99", kind: "permit", about: "fleet", key: null } as const;
+  const pending = [{ ...permit, epoch: 2, deadlineMs: world.nowMs + 100 }];
+  const outcome = { action: permit.id, kind: "refused", detail: "", atMs: world.nowMs } as const;
+  const state = { saved: { ...saved, pending: [...saved.pending, ...pending] }, sight };
+  const decision = decide(state, { ...nothing, outcomes: [outcome] }, world.config, world.nowMs);
+  expect(decision.state.saved.phase.kind).toBe("promoting");
+  expect(decision.actions.filter(({ kind }) => kind === "unseal")).toEqual([]);
+});
+
+test("a replica that was away takes reads after up_after good looks, not at once", () => {
+  const world = createWorld({ upAfter: 3 });
+  world.run(2000);
+  world.kill("c");
+  world.run(5000);
+  expect(world.state.saved.readable).toEqual(["b"]);
+  world.start("c");
+  const before = world.decisions.length;
+  world.until("c", () => world.state.saved.readable.includes("c"));
+  expect(world.decisions.length - before).toBe(3);
+});
+
+describe("quiet: the next look is left to cron while enough relays would tell", () => {
+  /** How long until the next look, when `deed` was done and seen. */
+  function nextLookMs(deed: (world: World) => void, connected: readonly string[] = ["a", "b"]) {
+    const world = createWorld();
+    world.run(5000);
+    deed(world);
+    world.run(5000);
+    const input = { ...nothing, observations: world.look(), connected };
+    const { wakeAtMs } = decide(world.state, input, world.config, world.nowMs);
+    return wakeAtMs - world.nowMs;
+  }
+
+  test("all is well, and two are connected", () => {
+    expect(nextLookMs(() => {})).toBe(60_000);
+  });
+  test("one is not enough", () => {
+    expect(nextLookMs(() => {}, ["a"])).toBe(1000);
+  });
+  const cases: readonly (readonly [string, (world: World) => void])[] = [
+    ["not wanted", (world) => world.configure({ quiet: false })],
+    ["a replica is down", (world) => world.kill("c")],
+    ["a replica has no link", (world) => Object.assign(world.node("c"), { unlinked: true })],
+    ["a relay does not answer", (world) => Object.assign(world.relay("c"), { reach: false })],
+    ["a node is full", (world) => Object.assign(world.node("c"), { life: "policy" })],
+    [
+      "the primary is sealed, and cannot be opened",
+      (world) => {
+        world.node("a").minReplicas = 1_000_000;
+        world.fail("unseal", "failed");
+      },
+    ],
+    [
+      "somebody else switched",
+      (world) => {
+        Object.assign(world.node("b"), { role: "primary", follows: null });
+        for (const id of ["a", "c"])
+          Object.assign(world.node(id), { role: "replica", follows: "b" });
+      },
+    ],
+  ];
+  test.each(cases)("not while %s", (_, deed) => {
+    expect(nextLookMs(deed)).toBeLessThanOrEqual(1000);
+  });
+});
+
 test.each([1, 2])("I17 the others are repointed %i at a time", (parallelSyncs) => {
   const world = createWorld({ ids: ["a", "b", "c", "d", "e", "f"], parallelSyncs });
   world.run(2000);

@@ -1,6 +1,7 @@
 /** G7: a primary that comes back without its data is judged by its keys before it counts as the primary again. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { decide } from "../../worker/core/decide.ts";
 import { startDraft } from "../../worker/core/draft.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import { absorb } from "../../worker/core/sight.ts";
@@ -222,6 +223,29 @@ describe("what follows", () => {
     world.run(10_000);
     expect(world.state.saved).toMatchObject({ primary: "a", epoch: 1 });
     expect(world.node("a").minReplicas).toBe(0);
+  });
+
+  test("its file says that it is a replica, and it is empty: not promoted again, another takes over", () => {
+    const says: Says = { a: { role: "replica", keys: 0 }, b: {}, c: {} };
+    let state = stateBy(says);
+    for (let look = 1; look < 5; look += 1) {
+      const atMs = BEGIN + look * 1000;
+      const observations = config.nodes.flatMap(({ id }) =>
+        config.vantages.map((vantage) => {
+          const about = facts({ runId: `run-${id}`, keys: 100, ...says[id] });
+          const relay = { stamp: { boot: "1", ms: atMs }, epoch: 1 };
+          return observation(vantage, id, { facts: about, atMs, relay });
+        }),
+      );
+      const input = { observations, outcomes: [], requests: [] };
+      const decision = decide(state, input, config, atMs);
+      expect(
+        decision.actions.filter((each) => each.kind === "promote" && each.node === "a"),
+      ).toEqual([]);
+      state = decision.state;
+    }
+    const { phase } = state.saved;
+    expect(phase.kind === "watching" ? null : phase.attempt.cause).toBe("wiped");
   });
 
   test("keys that come and go while it runs are no wipe", () => {
