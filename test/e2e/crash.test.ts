@@ -108,7 +108,7 @@ describe("the runtime dies during a failover", patient, () => {
         return phase === "watching" && state === "up" && primaryNow();
       });
       const after = await scene.steady(primary);
-      expect(after.epoch).toBe(before.epoch + 1);
+      expect(after.epoch, await scene.told()).toBe(before.epoch + 1);
       await consistent();
     }
   });
