@@ -9,7 +9,7 @@ import { nodeNamed } from "./check/healed.ts";
 import { deploy } from "./faults/deploys.ts";
 import { wish } from "./faults/people.ts";
 import { thawRelay } from "./faults/relays.ts";
-import { drift, groupNow } from "./world/clock.ts";
+import { drift } from "./world/clock.ts";
 import { currentInstance, newInstance, wake } from "./world/group.ts";
 import { faultOn, forgetSound } from "./world/network.ts";
 import { drain, isSealed, runIdOf, start, thaw } from "./world/redis.ts";
@@ -17,9 +17,8 @@ import { startRelay } from "./world/relay.ts";
 import { isPrimary, resumeStreams, seekPrimary } from "./world/replication.ts";
 import { tell, type World } from "./world/types.ts";
 
-/** An operator who waited so long names the primary, where the group asks for a name. */
+/** An operator who waited so long names the primary, or takes what there is. */
 const NAMES_AFTER_MS = 40_000;
-const HOUR_MS = 3_600_000;
 
 export function mend(world: World): void {
   tell(world, () => "---- all faults end");
@@ -94,22 +93,19 @@ export function attend(world: World, sinceMs: number): void {
   const [most] = able.sort((a, b) => b.length - a.length);
   const id = world.config.nodes.find(({ host }) => host === most?.host)?.id;
   if (id === undefined) return;
-  if (saved.primary === null) wish(world, { kind: "bootstrap", primary: id });
-  else if (sinceMs > NAMES_AFTER_MS && nobodyOpen(world) && id !== saved.primary)
+  if (saved.primary === null) return wish(world, { kind: "bootstrap", primary: id });
+  if (sinceMs < NAMES_AFTER_MS || !nobodyOpen(world)) return;
+  // Who has the data may be one that is never promoted: then what is lost is lost.
+  if (id !== saved.primary && sinceMs < 2 * NAMES_AFTER_MS)
     wish(world, { kind: "failover", to: id });
+  else wish(world, { kind: "acknowledge" });
 }
 
-/** Somebody made primaries by hand, or who has the data says that it is one: the group waits for a name. */
+/** The primary in force takes no writes, or its data is in doubt: the group waits for an operator's word. */
 const nobodyOpen = (world: World): boolean => {
   const { saved } = world.storage;
-  const node = nodeNamed(world, saved?.primary ?? "");
-  const waits = world.events.some(
-    ({ name, text, atMs }) =>
-      name === "-failover-abort-no-good-slave" &&
-      text.includes("promote it only by naming it") &&
-      atMs > groupNow(world) - HOUR_MS,
-  );
-  if (!waits || saved?.phase.kind !== "watching") return false;
+  if (saved?.phase.kind !== "watching") return false;
+  const node = nodeNamed(world, saved.primary ?? "");
   return (
     node === null || !isPrimary(node) || isSealed(node) || saved.primaryRunId !== runIdOf(node)
   );

@@ -40,16 +40,21 @@ export function note(
       worst.set(`${seen.node} ${key}`, { ofNode, key, seen });
     const { facts } = seen;
     if (facts === null) continue;
-    ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
-    if (facts.role === "primary") ledger.seenPrimary.set(seen.node, seen.virtualMs);
-    if (facts.role === "primary" && seen.class === "up")
-      ledger.lastUp.set(seen.node, seen.virtualMs);
+    if (seen.virtualMs >= (ledger.lastFacts.get(seen.node)?.virtualMs ?? 0))
+      ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
+    if (facts.role === "primary") raise(ledger.seenPrimary, seen);
+    if (facts.role === "primary" && seen.class === "up") raise(ledger.lastUp, seen);
     if (facts.role === "primary") primaries.add(seen.node);
     else replicas.add(seen.node);
   }
   for (const { ofNode, key, seen } of worst.values()) follow(ofNode, key, seen);
   // One relay may lie: a replica is what nobody calls a primary.
   for (const node of replicas) if (!primaries.has(node)) ledger.sealedSince.delete(node);
+}
+
+/** One vantage's look may be older than another's. */
+function raise(seenMs: Map<string, number>, { node, virtualMs }: Sighted): void {
+  seenMs.set(node, Math.max(virtualMs, seenMs.get(node) ?? 0));
 }
 
 const badness = ({ class: kind }: Sighted): number =>
@@ -107,9 +112,11 @@ export function count(life: Life, config: GroupConfig, node: string, nowMs: numb
   for (const vantage of config.vantages) {
     const streams = streamsOf(life, node, vantage);
     const local = isLocal(config, vantage, node);
-    if (streams.some((each) => couldBeDown(each, config, local, nowMs))) down += 1;
+    // A relay is silent whatever it was asked about: a node may have got its name a moment ago.
+    const silent = local && isSilentRelay(life, vantage, config, nowMs);
+    if (silent || streams.some((each) => couldBeDown(each, config))) down += 1;
     if (streams.length > 0 && streams.every(saysUp)) up += 1;
-    if (streams.some((each) => answered(each, local, config, nowMs))) heard += 1;
+    if (silent || streams.some(({ last }) => !BLIND.includes(last.class))) heard += 1;
   }
   return { down, up, heard };
 }
@@ -126,21 +133,20 @@ const isSilent = (stream: Stream, config: GroupConfig, nowMs: number) =>
   stream.blind >= config.maxFailures &&
   nowMs - (stream.firstBlindMs ?? nowMs) >= config.downAfterMs;
 
-/** A vantage that failed has no voice; a relay that is silent for long speaks for its machine. */
-const answered = (stream: Stream, local: boolean, config: GroupConfig, nowMs: number) =>
-  stream.last.class === "policy" ||
-  !BLIND.includes(stream.last.class) ||
-  (local && isSilent(stream, config, nowMs));
+function isSilentRelay(life: Life, vantage: string, config: GroupConfig, nowMs: number): boolean {
+  for (const node of life.streams.keys())
+    if (streamsOf(life, node, vantage).some((each) => isSilent(each, config, nowMs))) return true;
+  return false;
+}
 
-function couldBeDown(stream: Stream, config: GroupConfig, local: boolean, nowMs: number): boolean {
+function couldBeDown(stream: Stream, config: GroupConfig): boolean {
   const { last, bad, refused, firstBadMs, stuckSinceMs, replicaSinceMs } = stream;
-  if (local && isSilent(stream, config, nowMs)) return true;
   if (stuckSinceMs !== null) {
     const limits = [config.loadingLimitMs, config.busyLimitMs].filter((ms) => ms > 0);
     if (limits.some((ms) => last.atMs - stuckSinceMs >= ms)) return true;
   }
   if (replicaSinceMs !== null && last.facts?.role === "replica")
-    return nowMs - replicaSinceMs >= config.downAfterMs;
+    return last.atMs - replicaSinceMs >= config.downAfterMs - 1000;
   if (GOOD.includes(last.class) || bad < config.maxFailures) return false;
   return (
     refused >= config.maxFailures || last.atMs - (firstBadMs ?? last.atMs) >= config.downAfterMs
@@ -164,7 +170,11 @@ export function surelyHeardBy(
     .filter((atMs) => atMs !== null);
   if (lost.length === 0) return [];
   for (const each of streams)
-    if (isLocal(config, each.vantage, primary) && couldBeDown(each, config, true, nowMs)) return [];
+    if (
+      isLocal(config, each.vantage, primary) &&
+      (couldBeDown(each, config) || isSilent(each, config, nowMs))
+    )
+      return [];
   const lastLostMs = Math.max(...lost);
   return config.nodes
     .filter(({ id }) => id !== primary)
