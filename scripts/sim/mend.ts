@@ -87,19 +87,34 @@ export function attend(world: World, sinceMs: number): void {
     mark.startsWith("unknown:"),
   );
   if ((saved.failoversAtMs.length > 0 || unknown) && !emptied) wish(world, { kind: "acknowledge" });
-  const able = world.nodes.filter(
-    ({ host }) => world.config.nodes.find((each) => each.host === host)?.priority !== 0,
-  );
-  const [most] = able.sort((a, b) => b.length - a.length);
-  const id = world.config.nodes.find(({ host }) => host === most?.host)?.id;
-  if (id === undefined) return;
-  if (saved.primary === null) return wish(world, { kind: "bootstrap", primary: id });
-  if (sinceMs < NAMES_AFTER_MS || !nobodyOpen(world)) return;
+  if (saved.primary === null) {
+    const most = mostOf(world, null);
+    if (most !== null) wish(world, { kind: "bootstrap", primary: most });
+    return;
+  }
+  if (sinceMs < NAMES_AFTER_MS || !nobodyOpen(world) || !asksForAWord(world)) return;
   // Who has the data may be one that is never promoted: then what is lost is lost.
-  if (id !== saved.primary && sinceMs < 2 * NAMES_AFTER_MS)
-    wish(world, { kind: "failover", to: id });
-  else wish(world, { kind: "acknowledge" });
+  const other = sinceMs < 2 * NAMES_AFTER_MS ? mostOf(world, saved.primary) : null;
+  if (other === null) wish(world, { kind: "acknowledge" });
+  else wish(world, { kind: "failover", to: other });
 }
+
+/** The node that holds most, of those that may be promoted. */
+function mostOf(world: World, but: string | null): string | null {
+  const able = world.config.nodes
+    .filter(({ id, priority }) => id !== but && priority !== 0)
+    .map(({ id }) => ({ id, length: nodeNamed(world, id)?.length ?? 0 }));
+  return able.sort((a, b) => b.length - a.length)[0]?.id ?? null;
+}
+
+/** What the group itself says that only a person can settle. */
+const asksForAWord = (world: World): boolean =>
+  currentInstance(world)?.state.sight.told.some(
+    (mark) =>
+      mark.startsWith("held:limit") ||
+      mark.startsWith("held:cooldown") ||
+      (mark.startsWith("no-good-slave:") && /naming it|priority/.test(mark)),
+  ) === true;
 
 /** The primary in force takes no writes, or its data is in doubt: the group waits for an operator's word. */
 const nobodyOpen = (world: World): boolean => {
