@@ -53,7 +53,8 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   for (const outcome of input.outcomes) settle(draft, outcome);
   if (state.sight.lastDecisionAtMs === null) forgetPending(draft);
   expirePending(draft);
-  see(draft, input);
+  // A look is of the epoch in which this decision began, whatever its outcomes make of that.
+  see(draft, input, saved.epoch);
   expireStandstills(draft);
   for (const request of input.requests) draft.replies.push(answer(draft, request, tilt));
   if (!tilt) {
@@ -165,7 +166,11 @@ function settle(draft: Draft, outcome: Outcome): void {
 
 /** A relay's word that the epoch names somebody else: of a Group that was superseded, or restored. */
 const isForAnother = ({ kind }: Pending, outcome: Outcome) =>
-  kind !== "tell-epoch" && outcome.kind === "refused" && /^PRIMARY\b/.test(outcome.detail);
+  // (A seal of the one that the epoch names is refused for that.)
+  kind !== "tell-epoch" &&
+  kind !== "seal" &&
+  outcome.kind === "refused" &&
+  /^PRIMARY\b/.test(outcome.detail);
 
 function tellSeal(draft: Draft, { about }: Pending, outcome: Outcome): void {
   const done = outcome.kind === "done";

@@ -129,7 +129,8 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
   const { attempt, sealed } = phase;
   if (stopped(draft, attempt)) return;
   const open = attempt.fence.filter((id) => !sealed.includes(id));
-  for (const id of open) sealAgain(draft, id);
+  const notBeforeMs = Math.max(leaseWaitMs(draft, open), lostWaitMs(draft, attempt));
+  if (nowMs < Math.max(phase.deadlineMs, notBeforeMs)) for (const id of open) sealAgain(draft, id);
   const pending = open.filter((id) => isPending(draft, "seal", id));
   const asked = isPending(draft, "permit", "fleet");
   const living = isLiving(draft, attempt.from);
@@ -145,7 +146,6 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
     const text = `${attempt.from} ${living ? "is up and " : ""}could not be sealed: nothing is forced on it`;
     return abort(draft, attempt, "-failover-abort-not-sealed", text);
   }
-  const notBeforeMs = Math.max(leaseWaitMs(draft, open), lostWaitMs(draft, attempt));
   if (nowMs < notBeforeMs) {
     draft.because = `waiting ${notBeforeMs - nowMs} ms before anybody is promoted: ${open.join(", ")} may still take writes`;
     return wakeBy(draft, Math.min(notBeforeMs, nowMs + config.retryMs));

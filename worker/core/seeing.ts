@@ -31,9 +31,9 @@ const faults: readonly ObservationClass[] = ["policy", "auth", "tls", "dns", "bu
 const LINK_DOWN_MS = 1000;
 const RECONF_MS = 10_000;
 
-export function see(draft: Draft, input: Input): void {
+export function see(draft: Draft, input: Input, askedEpoch: number): void {
   const { config, nowMs, saved } = draft;
-  const epochs = { inForce: saved.epoch, highest: saved.highestEpoch };
+  const epochs = { inForce: askedEpoch, highest: saved.highestEpoch };
   draft.sight = absorb(draft.sight, input.observations, config, epochs, nowMs);
   draft.known = survey(draft.sight, config, nowMs);
   const primary = nodeOf(config, saved.primary);

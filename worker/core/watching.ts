@@ -24,7 +24,7 @@ import { begin } from "./failover.ts";
 import { whyHeld } from "./hold.ts";
 import { repairPrimary, repointFollowers } from "./repair.ts";
 import type { FailoverCause, Phase } from "./state.ts";
-import { standing } from "./topology.ts";
+import { primariesSeen, standing } from "./topology.ts";
 import type { NodeConfig } from "./types.ts";
 import { giveSealsBack } from "./unsealing.ts";
 import { noteRestart, wipeOf } from "./wipe.ts";
@@ -176,10 +176,13 @@ function whatIsDue(draft: Draft, primary: NodeConfig): Due | null {
     return null;
   }
   const evidence = { votes: evidenceOf(draft, primary.id), quorum: config.quorum };
+  const seen = primariesSeen(draft);
+  const whoElse =
+    seen.length === 0 ? "nobody is primary" : `${seen.join(", ")} that they are primary`;
   if (standing(draft) === "made-replica")
     return {
       cause: "no-primary",
-      why: `${primary.id} says that it is a replica, and nobody is primary`,
+      why: `${primary.id} says that it is a replica, and ${whoElse}`,
       evidence,
     };
   const why = `${primary.id} is down: ${verdict.down} of ${config.vantages.length} vantages, quorum ${config.quorum}`;
