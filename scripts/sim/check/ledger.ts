@@ -79,6 +79,8 @@ export type Ledger = {
   readonly executed: Map<string, number>;
   /** When a node was opened as the primary that an epoch names. */
   readonly opened: Map<string, { readonly epoch: number; readonly atMs: number }>;
+  /** Who was seen to hold more than a node when that was opened after its restart. */
+  readonly knewBetter: Map<string, ReadonlySet<string>>;
   /** Writes that Redis acknowledged, by node. */
   readonly acknowledged: Map<number, string[]>;
   doubly: number;
@@ -116,6 +118,7 @@ export function newLedger(): Ledger {
     relayEpochs: new Map(),
     executed: new Map(),
     opened: new Map(),
+    knewBetter: new Map(),
     acknowledged: new Map(),
     doubly: 0,
   };

@@ -12,6 +12,10 @@ import { type Ledger, violate } from "./ledger.ts";
 /** A relay opened a node as the primary that an epoch names. */
 export function checkOpened(ledger: Ledger, node: RedisNode, epoch: number): void {
   ledger.opened.set(node.name, { epoch, atMs: ledger.nowMs });
+  const better = [...ledger.lastFacts]
+    .filter(([, { facts, virtualMs }]) => virtualMs >= node.startedMs && facts.keys > node.length)
+    .map(([id]) => id);
+  ledger.knewBetter.set(node.name, new Set(better));
 }
 
 /** Redis said yes to a write. */
@@ -36,9 +40,7 @@ export function checkAcknowledged(ledger: Ledger, world: World, node: RedisNode,
 export function checkWipe(ledger: Ledger, world: World, source: RedisNode, node: RedisNode): void {
   if (world.config.fencing === "none" || world.voided.has("wipe")) return;
   const id = world.config.nodes.find(({ host }) => host === node.host)?.id ?? "";
-  const known = ledger.lastFacts.get(id);
-  if (known === undefined || known.virtualMs < source.startedMs) return;
-  if (known.facts.keys <= source.length || ledger.baseline === null) return;
+  if (!ledger.knewBetter.get(source.name)?.has(id) || ledger.baseline === null) return;
   violate(
     ledger,
     "wiped",
