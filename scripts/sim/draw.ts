@@ -68,7 +68,7 @@ export function drawGroup(random: Random): Drawn {
     commandTimeoutMs,
     commandTtlMs,
     promoteTimeoutMs: commandTtlMs + commandTimeoutMs + random.pick([0, 500, 1500]),
-    failoverTimeoutMs: random.pick([15_000, 60_000, 180_000]),
+    failoverTimeoutMs: random.pick([15_000, 30_000, 60_000]),
     failoverRetryMs: random.pick([0, 2000, 5000, 10_000]),
     primaryStartTimeoutMs: random.pick([0, 2000, 5000, 10_000]),
     parallelSyncs: random.int(1, 2),

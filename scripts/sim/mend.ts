@@ -94,7 +94,9 @@ export function attend(world: World, sinceMs: number): void {
   }
   if (sinceMs < NAMES_AFTER_MS || !nobodyOpen(world) || !asksForAWord(world)) return;
   // Who has the data may be one that is never promoted: then what is lost is lost.
-  const other = sinceMs < 2 * NAMES_AFTER_MS ? mostOf(world, saved.primary) : null;
+  const last = world.replies.at(-1);
+  const nobody = last?.kind === "refused" && last.code === "NOGOODSLAVE";
+  const other = nobody ? null : mostOf(world, saved.primary);
   if (other === null) wish(world, { kind: "acknowledge" });
   else wish(world, { kind: "failover", to: other });
 }

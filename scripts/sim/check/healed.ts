@@ -100,6 +100,7 @@ export function healWithinMs(config: GroupConfig): number {
     config.graceMs +
     config.downAfterMs +
     config.loadingLimitMs +
+    config.failoverTimeoutMs / 2 +
     2 * config.switchoverTimeoutMs;
   const syncMs = 12_000 * nodes.length;
   // A repair that failed is repeated after up to half a minute.
