@@ -40,8 +40,9 @@ export async function settled(stub: Stub, name: string): Promise<void> {
     async () => {
       await stub.wake(name);
       const [row] = await sqlOf(stub, "SELECT json FROM state");
-      const { primary, pending, phase } = JSON.parse(String(row?.json));
-      return primary !== null && pending.length === 0 && phase.kind === "watching";
+      const { primary, pending, phase, epoch, rev, published } = JSON.parse(String(row?.json));
+      const told = published.kv?.key === `${epoch}.${rev}`;
+      return primary !== null && told && pending.length === 0 && phase.kind === "watching";
     },
     { timeout: 20_000 },
   );
