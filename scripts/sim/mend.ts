@@ -115,7 +115,7 @@ const asksForAWord = (world: World): boolean =>
     (mark) =>
       mark.startsWith("held:limit") ||
       mark.startsWith("held:cooldown") ||
-      (mark.startsWith("no-good-slave:") && /naming it|priority/.test(mark)),
+      (mark.startsWith("no-good-slave:") && /naming it|priority|behind/.test(mark)),
   ) === true;
 
 /** The primary in force takes no writes, or its data is in doubt: the group waits for an operator's word. */

@@ -234,8 +234,9 @@ describe("failovers", () => {
   test("not in the cooldown, not too often, not right after one that was aborted", () => {
     allDown();
     config = { ...config, cooldownMs: 5000, maxFailoversPerHour: 2, failoverRetryMs: 5000 };
-    ledger.failoversAtMs = [NOW - 10_000, NOW - 4000];
-    ledger.lastAbortedAtMs = NOW - 4000;
+    const ago = (ms: number) => ({ atMs: NOW - ms, virtualMs: ledger.nowMs - ms });
+    ledger.failovers = [ago(10_000), ago(4000)];
+    ledger.lastAborted = ago(4000);
     begins("odown");
     expect(rules()).toEqual(["cooldown", "hourly-limit", "retry-gap"]);
   });
@@ -518,7 +519,12 @@ describe("data", () => {
     if (a === undefined || b === undefined) throw new Error("two nodes at least");
     world.config = { ...world.config, fencing: "sealed" };
     ledger.baseline ??= { runId: "r", keys: 1000, offset: 0, replicationId: "r", atMs: 0 };
+    // Opened only now, after everybody was seen.
+    ledger.knewBetter.clear();
     Object.assign(a, { length: 0, wiped: true, startedMs: 0 });
+    checkWipe(ledger, world, a, b);
+    expect(rules()).toEqual([]);
+    checkOpened(ledger, a, 2);
     checkWipe(ledger, world, a, b);
     expect(rules()).toEqual(["wiped"]);
   });

@@ -6,7 +6,14 @@
  */
 import type { Decision, Input, Saved, State } from "../../../worker/core/state.ts";
 import type { GroupConfig, NodeConfig, RelayAction } from "../../../worker/core/types.ts";
-import { isAutomatic, type Ledger, type Life, type Sighted, violate } from "./ledger.ts";
+import {
+  isAutomatic,
+  type Ledger,
+  type Life,
+  type Moment,
+  type Sighted,
+  violate,
+} from "./ledger.ts";
 import { count, streamsOf, surelyHeardBy } from "./recount.ts";
 
 export type Judged = {
@@ -65,25 +72,25 @@ function begun(ledger: Ledger, judged: Judged, attempt: Attempt): void {
 
 type Wrong = (rule: string, text: string) => void;
 
-/** What lies in the future was noted before the clock went back. */
-const within = (atMs: number, ms: number, nowMs: number) => atMs <= nowMs && nowMs < atMs + ms;
-
 /** Cooldown, hourly limit, and the gap after an attempt that was aborted. */
 function checkPace(ledger: Ledger, { nowMs, config, before, input }: Judged, wrong: Wrong): void {
   if (input.requests.some(({ kind }) => kind === "acknowledge" || kind === "reset")) return;
-  const last = ledger.failoversAtMs.at(-1);
+  // Too soon only if both clocks say so: the Group's may have jumped.
+  const within = ({ atMs, virtualMs }: Moment, ms: number) =>
+    atMs <= nowMs && nowMs < atMs + ms && ledger.nowMs < virtualMs + ms;
+  const last = ledger.failovers.at(-1);
   const goesOn = before.phase.kind !== "watching";
-  if (!goesOn && last !== undefined && within(last, config.cooldownMs, nowMs))
+  if (!goesOn && last !== undefined && within(last, config.cooldownMs))
     wrong(
       "cooldown",
-      `began ${nowMs - last} ms after the last failover, cooldown ${config.cooldownMs} ms`,
+      `began ${nowMs - last.atMs} ms after the last failover, cooldown ${config.cooldownMs} ms`,
     );
-  const lately = ledger.failoversAtMs.filter((atMs) => within(atMs, HOUR_MS, nowMs)).length;
+  const lately = ledger.failovers.filter((each) => within(each, HOUR_MS)).length;
   if (config.maxFailoversPerHour > 0 && lately >= config.maxFailoversPerHour)
     wrong("hourly-limit", `is number ${lately + 1} within an hour`);
-  const aborted = ledger.lastAbortedAtMs;
-  if (aborted !== null && within(aborted, config.failoverRetryMs, nowMs))
-    wrong("retry-gap", `began ${nowMs - aborted} ms after one that was aborted`);
+  const aborted = ledger.lastAborted;
+  if (aborted !== null && within(aborted, config.failoverRetryMs))
+    wrong("retry-gap", `began ${nowMs - aborted.atMs} ms after one that was aborted`);
 }
 
 function checkVotes(

@@ -37,6 +37,9 @@ export type Life = {
   readonly openSince: Map<string, { since: number; looks: number }>;
 };
 
+/** By the Group's clock, and in truth. */
+export type Moment = { readonly atMs: number; readonly virtualMs: number };
+
 export type Ledger = {
   readonly violations: Violation[];
   nowMs: number;
@@ -70,8 +73,12 @@ export type Ledger = {
   /** Nodes that were sent a seal since they were last seen as a replica. */
   readonly sealedSince: Set<string>;
   /** Automatic failovers by the Group's clock, since the last acknowledgement. */
-  failoversAtMs: number[];
-  lastAbortedAtMs: number | null;
+  failovers: Moment[];
+  lastAborted: Moment | null;
+  /** When the attempt that runs began. */
+  beganMs: number;
+  /** When an operator last acknowledged or reset. */
+  forgivenMs: number;
   phase: { readonly kind: PhaseKind; readonly epoch: number; ranMs: number } | null;
 
   /** What each relay took, by its id. */
@@ -112,8 +119,10 @@ export function newLedger(): Ledger {
     permits: new Map(),
     refusedPermits: new Set(),
     sealedSince: new Set(),
-    failoversAtMs: [],
-    lastAbortedAtMs: null,
+    failovers: [],
+    lastAborted: null,
+    beganMs: 0,
+    forgivenMs: -1,
     phase: null,
     relayEpochs: new Map(),
     executed: new Map(),
@@ -124,7 +133,7 @@ export function newLedger(): Ledger {
   };
 }
 
-const MOST_LIVES = 6;
+const MOST_LIVES = 16;
 
 export function lifeOf(ledger: Ledger, id: number): Life {
   let life = ledger.lives.get(id);

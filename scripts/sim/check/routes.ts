@@ -58,9 +58,14 @@ function follow(ledger: Ledger, before: Saved | null, saved: Saved, leaseMs: num
     phase.kind === "watching" &&
     (was.kind === "fencing" || was.kind === "electing")
   )
-    ledger.lastAbortedAtMs = isAutomatic(was.attempt.cause) ? was.attempt.startedAtMs : null;
+    ledger.lastAborted =
+      isAutomatic(was.attempt.cause) && ledger.beganMs > ledger.forgivenMs
+        ? { atMs: was.attempt.startedAtMs, virtualMs: ledger.beganMs }
+        : null;
   if (phase.kind === "watching") return;
   const { epoch, cause } = phase.attempt;
+  if (was?.kind === "watching" || (was !== undefined && was.attempt.epoch !== epoch))
+    ledger.beganMs = ledger.nowMs;
   ledger.causes.set(epoch, cause);
   if (phase.kind === "electing" && !ledger.electingSince.has(epoch))
     ledger.electingSince.set(epoch, ledger.nowMs);
@@ -97,12 +102,13 @@ function count(
   if (name === "+switch-master") {
     const cause = data.cause as string;
     if (cause === "promotion-lost" || isAutomatic(cause as "odown"))
-      ledger.failoversAtMs.push(atMs);
-    ledger.lastAbortedAtMs = null;
+      ledger.failovers.push({ atMs, virtualMs: ledger.nowMs });
+    ledger.lastAborted = null;
   }
-  if (name === "+acknowledge") ledger.failoversAtMs = [];
+  if (name === "+acknowledge") ledger.failovers = [];
+  if (name === "+acknowledge" || name === "+reset-master") ledger.forgivenMs = ledger.nowMs;
   if (name === "+acknowledge" || name === "+reset-master" || name === "+failover-detected")
-    ledger.lastAbortedAtMs = null;
+    ledger.lastAborted = null;
 }
 
 /** A publisher is told a route. */

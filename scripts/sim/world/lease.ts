@@ -14,7 +14,7 @@ import {
 } from "../../../worker/core/lease.ts";
 import { after } from "../queue.ts";
 import { groupNow } from "./clock.ts";
-import { currentInstance } from "./group.ts";
+import { currentInstance, wake } from "./group.ts";
 import { isCut, send } from "./network.ts";
 import { command, crash, isSealed, isSilent, runIdOf, setMinReplicas } from "./redis.ts";
 import { clockOf, epochOf, process } from "./relay.ts";
@@ -24,6 +24,8 @@ import { type Relay, SEALED, tell, type World } from "./types.ts";
 /** How long Redis may take to confirm a seal; sealing starts so much before the end, and a little more. */
 const SEAL_MS = 200;
 const EARLY_MS = SEAL_MS + 100;
+/** How long the first answer of the Group may take. */
+const FIRST_MS = 300;
 
 const leaseMs = (world: World) => world.config.leaseMs;
 const idOf = (world: World, relay: Relay): string | null =>
@@ -41,10 +43,13 @@ function keepLease(world: World, relay: Relay): void {
   const everyMs = isSealed(relay.local) ? 1000 : leaseMs(world) / 3;
   after(world.queue, everyMs, () => keepLease(world, relay));
   if (relay.life === "dead" && relay.guard) return void guardSeals(world, relay);
+  if (!isPrimary(relay.local)) lease.untilMs = null;
   if (relay.life !== "up" || !isPrimary(relay.local) || relay.local.life === "dead") return;
   askGroup(world, relay);
   const nowMs = clockOf(world, relay);
-  const leftMs = (lease.untilMs ?? 0) - EARLY_MS - nowMs;
+  // One that was made primary by a hand-over has no lease yet: it has just asked for its first.
+  lease.untilMs ??= nowMs + FIRST_MS + EARLY_MS;
+  const leftMs = lease.untilMs - EARLY_MS - nowMs;
   lease.turn += 1;
   const { turn } = lease;
   if (isSealed(relay.local)) return;
@@ -86,6 +91,8 @@ function askGroup(world: World, relay: Relay): void {
     const node = idOf(world, relay);
     if (group === null || node === null || group.version !== world.storage.version) return;
     const { saved } = group.state;
+    // Whoever holds a seal asks who is primary: a Group that sleeps has to look.
+    if (isSealed(relay.local) && saved.primary === node) wake(world, group);
     const asked = { relay: relay.id, node, runId };
     const { granted, enforced } = grantLease(saved, world.config, asked, groupNow(world));
     if (granted) world.checks.granted(relay, node, saved);
