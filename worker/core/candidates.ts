@@ -28,7 +28,7 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
   const sinceMs = wiped
     ? (draft.sight.lastSeen?.atMs ?? nowMs)
     : down?.odown === true
-      ? down.firstBadAtMs
+      ? Math.max(down.firstBadAtMs ?? 0, lastOkAtMs(draft, saved.primary) ?? 0)
       : null;
   // One that says that it is a replica may be made what it was, unless it copies somebody already.
   const stored = factsOf(draft, saved.primary);
@@ -47,6 +47,13 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
     knownKeys: last !== null && someoneHolds(draft, last.keys) ? last.keys : null,
     cause,
   });
+}
+
+/** When anybody last saw a node answer as it should: while one vantage does, its clients may too. */
+function lastOkAtMs({ sight }: Draft, id: string | null): number | null {
+  const seen = Object.values(sight.nodes[id ?? ""] ?? {});
+  const times = seen.map((belief) => belief.lastOkAtMs).filter((atMs) => atMs !== null);
+  return times.length === 0 ? null : Math.max(...times);
 }
 
 /** When all were emptied, that one is empty says nothing against it. */
@@ -77,13 +84,11 @@ function candidateOf(
   last: Baseline | null,
   named: boolean,
 ): Candidate {
-  const { sight, known, nowMs, saved } = draft;
+  const { known, nowMs, saved } = draft;
   const best: Belief | null = known[node.id]?.best ?? null;
   const facts = best?.facts ?? null;
   const verdict = known[node.id]?.verdict;
-  let okAtMs: number | null = null;
-  for (const { lastOkAtMs } of Object.values(sight.nodes[node.id] ?? {}))
-    if (lastOkAtMs !== null && (okAtMs === null || lastOkAtMs > okAtMs)) okAtMs = lastOkAtMs;
+  const okAtMs = lastOkAtMs(draft, node.id);
   const lost = saved.maybePromoted.includes(node.id);
   // Its votes for down say that it is no primary, not that it does not answer.
   const isReplaced = node.id === saved.primary && facts?.role === "replica";
