@@ -50,7 +50,7 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
 }
 
 /** When anybody last saw a node answer as it should: while one vantage does, its clients may too. */
-function lastOkAtMs({ sight }: Draft, id: string | null): number | null {
+export function lastOkAtMs({ sight }: Draft, id: string | null): number | null {
   const seen = Object.values(sight.nodes[id ?? ""] ?? {});
   const times = seen.map((belief) => belief.lastOkAtMs).filter((atMs) => atMs !== null);
   return times.length === 0 ? null : Math.max(...times);

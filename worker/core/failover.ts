@@ -7,6 +7,8 @@
  * unseals, and leaves the epoch to the primary that stays.
  * Must never: promote while a reason to stop is known.
  */
+
+import { lastOkAtMs } from "./candidates.ts";
 import {
   act,
   amend,
@@ -78,7 +80,7 @@ export function begin(draft: Draft, start: Start): void {
     revokedAtMs: saved.leases.longestMs > 0 ? nowMs : null,
   });
   // Nothing is forced on a primary that lives: what became of its seal is heard, however long that takes.
-  const hears = isPlanned(attempt) && !force && isLiving(draft, saved.primary);
+  const hears = isPlanned(attempt) && !force && mayLive(draft, saved.primary);
   const deadlineMs = nowMs + Math.max(config.fenceWaitMs, hears ? 2 * config.commandTimeoutMs : 0);
   enter(draft, { kind: "fencing", attempt, sealed: [], deadlineMs });
   untellAll(draft, "not-sealed:");
@@ -133,7 +135,7 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
   if (nowMs < Math.max(phase.deadlineMs, notBeforeMs)) for (const id of open) sealAgain(draft, id);
   const pending = open.filter((id) => isPending(draft, "seal", id));
   const asked = isPending(draft, "permit", "fleet");
-  const living = isLiving(draft, attempt.from);
+  const living = mayLive(draft, attempt.from);
   // What the Fleet says is heard, or its own deadline passes.
   if (asked || (pending.length > 0 && nowMs < phase.deadlineMs)) {
     draft.because = asked
@@ -198,6 +200,14 @@ export function isLiving(draft: Draft, id: string | null): boolean {
   const verdict = draft.known[id]?.verdict;
   const facts = factsOf(draft, id);
   return facts?.role === "primary" && verdict !== undefined && !verdict.odown && verdict.up > 0;
+}
+
+/** It is not known to be down, and answered not long ago: one look that missed it proves nothing. */
+function mayLive(draft: Draft, id: string | null): boolean {
+  const verdict = draft.known[id ?? ""]?.verdict;
+  const okAtMs = lastOkAtMs(draft, id);
+  if (verdict === undefined || verdict.odown || okAtMs === null) return false;
+  return draft.nowMs - okAtMs <= draft.config.downAfterMs;
 }
 
 /** A pause ends what the Group began by itself, and observing everything, as long as nobody was promoted. */
