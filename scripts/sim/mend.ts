@@ -56,6 +56,7 @@ export function mend(world: World): void {
     Object.assign(publisher, { fails: false, silent: false, delayMs: 10 });
   Object.assign(world, {
     fleet: "granted",
+    outcomesLost: false,
     alarms: "good",
     cron: "good",
     death: null,

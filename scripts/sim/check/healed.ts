@@ -7,6 +7,7 @@ import { groupNow } from "../world/clock.ts";
 import { currentInstance } from "../world/group.ts";
 import { commonLength, writesOf } from "../world/history.ts";
 import { isSealed } from "../world/redis.ts";
+import { epochOf } from "../world/relay.ts";
 import { isPrimary } from "../world/replication.ts";
 import type { RedisNode, World } from "../world/types.ts";
 
@@ -45,6 +46,11 @@ export function missing(world: World): string | null {
   if (said(kv.route) !== said(route)) return "kv holds another route under the same revision";
   if (world.config.dns !== null && dns.route?.primary?.host !== route.primary?.host)
     return `dns points to ${dns.route?.primary?.host}`;
+  for (const { id } of world.config.relays) {
+    const relay = world.relays.get(id);
+    if (relay !== undefined && epochOf(world, relay) === null)
+      return `relay ${id} was told no epoch`;
+  }
   const group = currentInstance(world);
   if (group === null) return "no Group runs";
   if ((group.state.sight.tiltUntilMs ?? 0) > groupNow(world)) return "the clock is not trusted";

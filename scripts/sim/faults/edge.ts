@@ -80,6 +80,15 @@ export const edgeFaults: readonly Fault[] = [
     },
   },
   switched(
+    "outcomes-lost",
+    (world) => {
+      world.outcomesLost = true;
+    },
+    (world) => {
+      world.outcomesLost = false;
+    },
+  ),
+  switched(
     "saves-fail",
     (world) => {
       world.storage.fails = true;

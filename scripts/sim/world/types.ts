@@ -220,6 +220,8 @@ export type World = {
   readonly kv: Publisher;
   readonly dns: Publisher;
   fleet: "granted" | "refused" | "silent";
+  /** What became of an action is never heard. */
+  outcomesLost: boolean;
   alarms: "good" | "late" | "lost" | "doubled";
   cron: "good" | "skipped" | "doubled";
   death: { readonly point: DeathPoint; left: number; readonly supersede: boolean } | null;
