@@ -32,8 +32,8 @@ type Switching = Extract<Phase, { kind: "switching" }>;
 /** First word of what a relay says when its Redis knows no FAILOVER (before 6.2). */
 const UNSUPPORTED = "UNSUPPORTED";
 
-/** Redis's word for a replica that is linked, and not in its list yet: it is asked again. */
-const NOT_YET = /not online/i;
+/** A replica that is linked and not in its primary's list yet, a relay that is told the epoch just now: asked again. */
+const NOT_YET = /not online|^UNTOLD\b/i;
 
 /** And for an order that is given a second time, because nobody heard what became of the first. */
 const UNDER_WAY = /already in progress/i;
