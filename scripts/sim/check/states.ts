@@ -63,7 +63,10 @@ function checkBeliefs(ledger: Ledger, { before, state, decision, input, nowMs }:
   for (const seen of input.observations as readonly Sighted[]) {
     if (seen.epoch >= before.epoch) continue;
     const belief = after.nodes[seen.node]?.[seen.vantage];
-    const taken = belief?.atMs === seen.atMs && belief.askedAtMs === seen.atMs - seen.tookMs;
+    // It may have been believed in its time.
+    const known = state.sight.nodes[seen.node]?.[seen.vantage]?.atMs === seen.atMs;
+    const taken =
+      !known && belief?.atMs === seen.atMs && belief.askedAtMs === seen.atMs - seen.tookMs;
     const other = input.observations.some(
       (each) =>
         each !== seen &&

@@ -39,7 +39,7 @@ const held = (
     before(world, random);
     const end = noAttempt(world, why);
     crash(world, primary);
-    goOn(world, Math.min(20_000, failoverWithinMs(world.config)));
+    goOn(world, Math.min(15_000, failoverWithinMs(world.config)));
     end();
   },
 });
