@@ -70,6 +70,15 @@ export type StackOptions = {
 
 export type Stack = Awaited<ReturnType<typeof startStack>>;
 
+/**
+ * Removed once more when this process ends: without a word of goodbye to the stack, or because the runtime wrote
+ * into its registry after it was closed.
+ */
+const folders = new Set<string>();
+process.on("exit", () => {
+  for (const dir of folders) rmSync(dir, { recursive: true, force: true });
+});
+
 export async function startStack(options: StackOptions = {}) {
   const { ids = ["a", "b", "c"], say = () => undefined, hostOf = () => "127.0.0.1" } = options;
   const ending: (() => Promise<void>)[] = [];
@@ -78,13 +87,8 @@ export async function startStack(options: StackOptions = {}) {
   };
   try {
     const dir = mkdtempSync(join(tmpdir(), "picket-"));
-    // Also when this process ends without a word of goodbye to the stack.
-    const last = () => rmSync(dir, { recursive: true, force: true });
-    process.on("exit", last);
-    ending.push(async () => {
-      await rm(dir, { recursive: true, force: true });
-      process.off("exit", last);
-    });
+    folders.add(dir);
+    ending.push(() => rm(dir, { recursive: true, force: true }));
     process.env.WRANGLER_REGISTRY_PATH = join(dir, "registry");
 
     const redis: Record<string, RedisProcess> = {};
