@@ -215,7 +215,7 @@ function save(world: World, group: Instance, decision: Decision): boolean {
 
 function send(world: World, group: Instance, action: Action): void {
   perform(world, action, (outcome: Outcome) => {
-    if (!group.alive || (world.outcomesLost && world.random.chance(0.3))) return;
+    if (!group.alive || (world.outcomesLost && world.random.chance(0.8))) return;
     group.outcomes.push(outcome);
     wake(world, group);
   });
