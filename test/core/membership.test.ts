@@ -74,6 +74,20 @@ describe("the primary is removed", () => {
     expect(nodesOf(world)).toEqual(["b", "c"]);
   });
 
+  test("the decision that lets it go forgets it: a deploy right after it finds a node that nobody knows", () => {
+    const world = running();
+    const { nodes } = world.config;
+    without(world, "a");
+    world.run(2000);
+    world.ask({ kind: "failover", id: "x", to: "b", force: false });
+    const isGone = () => world.state.saved.phase.kind === "watching" && nodesOf(world).length === 2;
+    world.until("the failover to be over", isGone);
+    expect(world.state.saved.members.map(({ id }) => id)).not.toContain("a");
+    world.configure({ nodes });
+    world.run(3000);
+    expect(world.told("+node-unknown")).toMatchObject([{ node: "a" }]);
+  });
+
   test("all nodes but one: the last one stays as well", () => {
     const world = running();
     without(world, "a", "c");

@@ -22,7 +22,7 @@ import { isSealed } from "./facts.ts";
 import { permitted, sealAnswered, stepFencing } from "./failover.ts";
 import { stuckForMs } from "./health.ts";
 import { longestLease } from "./lease.ts";
-import { followConfig, keepNodes } from "./membership.ts";
+import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { stepPromoting, stepPublishing } from "./promotion.ts";
@@ -74,8 +74,11 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   else wakeBy(draft, nowMs + QUIET_MS);
   remember(draft, { lastDecisionAtMs: nowMs });
   return {
-    // Whom this decision named cannot be removed by the next deploy.
-    state: { saved: keepNodes(draft.saved, draft.config), sight: draft.sight },
+    // Whom this decision named cannot be removed by the next deploy; whom it let go is no member for the next.
+    state: {
+      saved: keepNodes(forgetRemoved(draft.saved, config), draft.config),
+      sight: draft.sight,
+    },
     actions: draft.actions,
     events: draft.events,
     replies: draft.replies,

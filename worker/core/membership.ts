@@ -23,7 +23,7 @@ export function followConfig(saved: Saved, config: GroupConfig): Saved {
 }
 
 /** Whoever is configured no more is no member, and what it may have been promoted to is over: another is in force. */
-function forgetRemoved(saved: Saved, config: GroupConfig): Saved {
+export function forgetRemoved(saved: Saved, config: GroupConfig): Saved {
   if (saved.phase.kind !== "watching" || saved.primary === null) return saved;
   const stays = (id: string) => id === saved.primary || config.nodes.some((node) => node.id === id);
   const isLeft = (member: Member) =>
