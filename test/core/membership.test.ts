@@ -79,7 +79,7 @@ describe("the primary is removed", () => {
     const { nodes } = world.config;
     without(world, "a");
     world.run(2000);
-    world.ask({ kind: "failover", id: "x", to: "b", force: false });
+    world.ask({ kind: "failover", id: "x", to: "b" });
     const isGone = () => world.state.saved.phase.kind === "watching" && nodesOf(world).length === 2;
     world.until("the failover to be over", isGone);
     expect(world.state.saved.members.map(({ id }) => id)).not.toContain("a");
