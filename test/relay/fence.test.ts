@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Verb } from "../../worker/relay/protocol.ts";
 import {
   type HeldEpoch,
   type Journal,
@@ -9,8 +10,7 @@ import {
   MAX_GROUPS,
   recorded,
   type VerbRequest,
-} from "../../worker/relay/fence.ts";
-import type { Verb } from "../../worker/relay/protocol.ts";
+} from "../../worker/relay/verbs/fence.ts";
 
 const clock = { boot: "boot-1", ms: 10_000, ttlMs: 2000 };
 const fresh = { boot: "boot-1", ms: 9_000 };

@@ -1,9 +1,9 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import type { Journal } from "../../worker/relay/fence.ts";
-import { openJournal } from "../../worker/relay/journal.ts";
 import { startRelay } from "../../worker/relay/serve.ts";
+import type { Journal } from "../../worker/relay/verbs/fence.ts";
+import { openJournal } from "../../worker/relay/verbs/journal.ts";
 import { nodeAt, settingsFor, temporaryFolder } from "./support.ts";
 
 const journal: Journal = {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Reply } from "../../worker/redis/connection.ts";
 import { headers, SEALED } from "../../worker/relay/protocol.ts";
-import { outcomeOf } from "../../worker/relay/steps.ts";
+import { outcomeOf } from "../../worker/relay/verbs/steps.ts";
 import {
   app,
   DATA,

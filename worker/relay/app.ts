@@ -10,9 +10,6 @@ import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as v from "valibot";
 import type { Answer, Command, Reply } from "../redis/connection.ts";
-import { type Face, refusalOf } from "./commands.ts";
-import type { Clock, VerbRequest } from "./fence.ts";
-import type { Hands, RelayNode } from "./hands.ts";
 import {
   headers,
   nodeErrors,
@@ -22,14 +19,17 @@ import {
   verbBodies,
   verbs,
 } from "./protocol.ts";
-import type { Doorkeeper } from "./tokens.ts";
+import { type Face, refusalOf } from "./rest/commands.ts";
 import {
   failureText,
   parseCommand,
   parseCommands,
   resultOf,
   type UpstashResult,
-} from "./upstash.ts";
+} from "./rest/upstash.ts";
+import type { Doorkeeper } from "./tokens.ts";
+import type { Clock, VerbRequest } from "./verbs/fence.ts";
+import type { Hands, RelayNode } from "./verbs/hands.ts";
 
 export type AppDeps = {
   readonly nodes: ReadonlyMap<string, RelayNode>;

@@ -11,10 +11,10 @@ import { createAdaptorServer } from "@hono/node-server";
 import { openSession } from "../redis/session.ts";
 import { createApp } from "./app.ts";
 import type { RelayNodeConfig, RelaySettings } from "./config.ts";
-import { createHands, type RelayNode } from "./hands.ts";
-import { openJournal } from "./journal.ts";
 import { createDoorkeeper } from "./tokens.ts";
-import { createTurns } from "./turns.ts";
+import { createHands, type RelayNode } from "./verbs/hands.ts";
+import { openJournal } from "./verbs/journal.ts";
+import { createTurns } from "./verbs/turns.ts";
 
 export type Relay = { readonly url: string; readonly close: () => Promise<void> };
 

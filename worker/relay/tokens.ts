@@ -5,7 +5,7 @@
  * Must never: keep or show a token in the clear.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { Face } from "./commands.ts";
+import type { Face } from "./rest/commands.ts";
 
 /** Takes the Authorization header; null: neither token. */
 export type Doorkeeper = (authorization: string | undefined) => Face | null;

@@ -5,9 +5,14 @@
  * with a PING first; a relay that was stopped goes on with what stands in its socket.
  */
 import type { OutcomeKind, RelayAction } from "../../../worker/core/types.ts";
-import { judge, judgeEpoch, recorded, type VerbRequest } from "../../../worker/relay/fence.ts";
 import { UNSUPPORTED } from "../../../worker/relay/protocol.ts";
-import { type TransactionRequest, transactionOf } from "../../../worker/relay/steps.ts";
+import {
+  judge,
+  judgeEpoch,
+  recorded,
+  type VerbRequest,
+} from "../../../worker/relay/verbs/fence.ts";
+import { type TransactionRequest, transactionOf } from "../../../worker/relay/verbs/steps.ts";
 import { after } from "../queue.ts";
 import { abortHandover, startHandover } from "./handover.ts";
 import { guardSeals, leaseFromVerb } from "./lease.ts";

@@ -12,7 +12,7 @@ import type {
   ObservationClass,
   Outcome,
 } from "../../../worker/core/types.ts";
-import type { Journal } from "../../../worker/relay/fence.ts";
+import type { Journal } from "../../../worker/relay/verbs/fence.ts";
 import type { Checks } from "../check/checks.ts";
 import type { Queue } from "../queue.ts";
 import type { Random } from "../random.ts";

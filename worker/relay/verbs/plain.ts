@@ -5,10 +5,10 @@
  * nothing to end of counts as ended.
  * Must never: wait for a hand-over, or choose another target than the one it was given.
  */
-import type { Answer, Command, Reply } from "../redis/connection.ts";
-import { type ConnectedReplica, replicasOf } from "../redis/info.ts";
+import type { Answer, Command, Reply } from "../../redis/connection.ts";
+import { type ConnectedReplica, replicasOf } from "../../redis/info.ts";
+import { UNSUPPORTED, type VerbAnswer } from "../protocol.ts";
 import type { VerbRequest } from "./fence.ts";
-import { UNSUPPORTED, type VerbAnswer } from "./protocol.ts";
 import { answerOf, seal } from "./steps.ts";
 
 export type PlainRequest = Extract<

@@ -5,9 +5,9 @@
  * file never holds what opens the node; a file that cannot be written is told, and is no failure.
  * Must never: open a node whose verb does not say so.
  */
-import type { Command, Reply } from "../redis/connection.ts";
+import type { Command, Reply } from "../../redis/connection.ts";
+import { BOOT_SEALED, SEALED, SEALED_MAX_LAG_S, type VerbAnswer } from "../protocol.ts";
 import type { VerbRequest } from "./fence.ts";
-import { BOOT_SEALED, SEALED, SEALED_MAX_LAG_S, type VerbAnswer } from "./protocol.ts";
 
 export type TransactionRequest = Extract<
   VerbRequest,

@@ -6,8 +6,11 @@
  * Redis may have executed it.
  * Must never: send a verb to a Redis that did not answer a PING just before.
  */
-import type { Failure } from "../redis/connection.ts";
-import type { Session } from "../redis/session.ts";
+import type { Failure } from "../../redis/connection.ts";
+import type { Session } from "../../redis/session.ts";
+import type { TellEpochBody, VerbAnswer } from "../protocol.ts";
+import { within } from "../request.ts";
+import { failureText } from "../rest/upstash.ts";
 import {
   type Clock,
   type Journal,
@@ -18,11 +21,8 @@ import {
 } from "./fence.ts";
 import type { JournalStore } from "./journal.ts";
 import { doPlainly, type PlainRequest, type Run } from "./plain.ts";
-import type { TellEpochBody, VerbAnswer } from "./protocol.ts";
-import { within } from "./request.ts";
 import { answerOf, outcomeOf, type TransactionRequest, transactionOf } from "./steps.ts";
 import type { Turns } from "./turns.ts";
-import { failureText } from "./upstash.ts";
 
 export type RelayNode = {
   readonly id: string;

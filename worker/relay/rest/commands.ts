@@ -5,7 +5,7 @@
  * Must never: let a command through that changes who is primary, what a shared connection is, or that
  * waits inside Redis and so holds up everyone behind it.
  */
-import type { Command } from "../redis/connection.ts";
+import type { Command } from "../../redis/connection.ts";
 
 export type Face = "control" | "data";
 

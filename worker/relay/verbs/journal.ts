@@ -8,8 +8,8 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as v from "valibot";
+import { verbAnswer, verbs } from "../protocol.ts";
 import { type Journal, MAX_ACTIONS, MAX_GROUPS } from "./fence.ts";
-import { verbAnswer, verbs } from "./protocol.ts";
 
 export type JournalStore = { readonly save: (journal: Journal) => Promise<void> };
 

@@ -11,7 +11,7 @@ import {
   type Verb,
   type VerbAnswer,
   type VerbBody,
-} from "./protocol.ts";
+} from "../protocol.ts";
 
 /** What an epoch stands for; primary is null while it names nobody yet. */
 export type HeldEpoch = { readonly epoch: number; readonly primary: string | null };

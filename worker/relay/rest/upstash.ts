@@ -4,8 +4,8 @@
  * Promises: pure; integers keep every digit in both directions; with base64 every byte survives.
  * Must never: decide what is allowed (commands.ts) or touch a connection.
  */
-import { type Command, type Failure, isBytes, type Reply } from "../redis/connection.ts";
-import { nodeErrors } from "./protocol.ts";
+import { type Command, type Failure, isBytes, type Reply } from "../../redis/connection.ts";
+import { nodeErrors } from "../protocol.ts";
 
 export const MAX_PIPELINE = 1000;
 
