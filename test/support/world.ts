@@ -323,13 +323,13 @@ export function createWorld(
     }
   }
 
-  function round(requests: readonly OperatorRequest[] = []): Decision {
+  function round(requests: readonly OperatorRequest[] = [], seen?: Observation[]): Decision {
     physics();
     for (const each of late.splice(0)) {
       if (each.atMs > nowMs) late.push(each);
       else outcomes.push(each.outcome);
     }
-    const input = { observations: look(), outcomes, requests, connected: [...connected] };
+    const input = { observations: seen ?? look(), outcomes, requests, connected: [...connected] };
     outcomes = [];
     const decision = decide(deepFreeze(state), deepFreeze(input), config, nowMs);
     state = decision.state;
@@ -410,6 +410,10 @@ export function createWorld(
       nowMs += 1;
       round([request]);
       return replies.at(-1);
+    },
+    /** What relays tell of their own accord: decided on without a look. */
+    push(seen: Observation[]): Decision {
+      return round([], seen);
     },
     kill(id: string) {
       node(id).life = "dead";

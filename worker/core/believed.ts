@@ -40,8 +40,13 @@ export type Sight = {
   readonly nodes: Readonly<Record<string, Readonly<Record<string, Belief>>>>;
   /** Each relay, as each place that asks it finds it. */
   readonly relays: Readonly<Record<string, Readonly<Record<string, RelayBelief>>>>;
-  /** When the last complete look was asked for. */
+  /**
+   * Since when every vantage was asked for every node anew; those that were down are not waited for.
+   * Null: some pair was never asked.
+   */
   readonly lookAskedAtMs: number | null;
+  /** Nodes objectively down at the last decision: the next look is not held up by them. */
+  readonly down: readonly string[];
   readonly lastDecisionAtMs: number | null;
   /** Passive until then: the clock went back. */
   readonly tiltUntilMs: number | null;

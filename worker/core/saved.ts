@@ -14,6 +14,7 @@ export const freshSight: Sight = {
   nodes: {},
   relays: {},
   lookAskedAtMs: null,
+  down: [],
   lastDecisionAtMs: null,
   tiltUntilMs: null,
   told: [],

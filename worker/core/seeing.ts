@@ -36,6 +36,9 @@ export function see(draft: Draft, input: Input, askedEpoch: number): void {
   const epochs = { inForce: askedEpoch, highest: saved.highestEpoch };
   draft.sight = absorb(draft.sight, input.observations, config, epochs, nowMs);
   draft.known = survey(draft.sight, config, nowMs);
+  const down = config.nodes.filter(({ id }) => draft.known[id]?.verdict.odown === true);
+  if (down.map(({ id }) => id).join() !== draft.sight.down.join())
+    remember(draft, { down: down.map(({ id }) => id) });
   const primary = nodeOf(config, saved.primary);
   const wrongRole = factsOf(draft, saved.primary)?.role === "replica";
   onlySince(draft, "wrong-role:", wrongRole ? saved.primary : null);

@@ -50,13 +50,11 @@ export function absorb(
   }
   const votes = new Map<string, Observation>();
   const places = new Map<string, Map<string, Observation[]>>();
-  const answered = new Set<string>();
   let dropped = 0;
-  let lookAskedAtMs: number | null = null;
   for (const told of observations) {
     // A relay that names an epoch beyond all reason is not obeyed, but it sees what it sees.
     const lies = (told.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD;
-    const seen = lies ? { ...told, relay: null } : told;
+    const seen = bounded(lies ? { ...told, relay: null } : told, config);
     const beliefs = nodes[seen.node];
     const relay = relays.get(seen.vantage);
     if (beliefs === undefined || !isKnown(seen.vantage) || !isOfNow(seen, config, epochs, nowMs)) {
@@ -67,10 +65,6 @@ export function absorb(
     const askedAtMs = askedAt(seen);
     // One place's look may be older than another's newest, and still be the newest of that place.
     const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
-    if (!late) {
-      answered.add(key);
-      lookAskedAtMs = Math.min(lookAskedAtMs ?? askedAtMs, askedAtMs);
-    }
     if (late || lies) dropped += 1;
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
@@ -91,18 +85,37 @@ export function absorb(
       froms[from] = nextRelayBelief(froms[from], looks);
     known[id] = froms;
   }
-  // What one relay told by itself is no look at the group.
-  const complete = answered.size >= config.nodes.length * config.vantages.length;
   return {
     ...sight,
     nodes,
     relays: known,
-    lookAskedAtMs: complete ? lookAskedAtMs : sight.lookAskedAtMs,
+    lookAskedAtMs: oldestLook({ ...sight, nodes }, config),
     dropped: sight.dropped + dropped,
   };
 }
 
+/** What one relay told by itself is no look at the group: the pair that was asked longest ago counts. */
+function oldestLook({ nodes, down }: Sight, config: GroupConfig): number | null {
+  const awaited = config.nodes.filter(({ id }) => !down.includes(id));
+  let oldest: number | null = null;
+  for (const { id } of awaited.length > 0 ? awaited : config.nodes)
+    for (const vantage of config.vantages) {
+      const askedAtMs = nodes[id]?.[vantage]?.askedAtMs;
+      if (askedAtMs === undefined) return null;
+      oldest = Math.min(oldest ?? askedAtMs, askedAtMs);
+    }
+  return oldest;
+}
+
 const askedAt = ({ atMs, tookMs }: Observation) => atMs - tookMs;
+
+/** A row of bad looks that is told at once is no longer than it takes to be told. */
+function bounded(seen: Observation, config: GroupConfig): Observation {
+  if (seen.pushed === undefined) return seen;
+  const longestMs = config.downAfterMs + oldestMs(config);
+  const sinceMs = Math.min(Math.max(seen.pushed.sinceMs, seen.atMs - longestMs), seen.atMs);
+  return { ...seen, pushed: { ...seen.pushed, sinceMs } };
+}
 
 /** Not of the future, of before the clock went back, of long ago, or of an older epoch. */
 function isOfNow(seen: Observation, config: GroupConfig, epochs: Epochs, nowMs: number): boolean {
@@ -122,7 +135,10 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
   const isBad = bad.includes(seen.class);
   const isBlind = blind.includes(seen.class) || seen.class === "closed";
   const keep = { failures: before?.failures ?? 0, refusals: before?.refusals ?? 0 };
-  const firstBadAtMs = before?.firstBadAtMs ?? (isBad ? seen.atMs : null);
+  const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };
+  const firstBadAtMs = isBad
+    ? Math.min(before?.firstBadAtMs ?? sinceMs, sinceMs)
+    : (before?.firstBadAtMs ?? null);
   const cleanSinceMs = before?.cleanSinceMs ?? null;
   const recovered = isGood && before !== undefined && before.firstBadAtMs !== null;
   return {
@@ -130,8 +146,9 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
     detail: seen.detail,
     askedAtMs: askedAt(seen),
     atMs: seen.atMs,
-    failures: isGood ? 0 : keep.failures + (isBad ? 1 : 0),
-    refusals: seen.class === "refused" ? keep.refusals + 1 : isBlind ? keep.refusals : 0,
+    failures: isGood ? 0 : isBad ? Math.max(keep.failures + 1, looks) : keep.failures,
+    refusals:
+      seen.class === "refused" ? Math.max(keep.refusals + 1, looks) : isBlind ? keep.refusals : 0,
     successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
     firstBadAtMs: isGood ? null : firstBadAtMs,
     cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,

@@ -177,6 +177,14 @@ export type Observation = {
   readonly tookMs: number;
   readonly facts: NodeFacts | null;
   readonly relay: RelayFacts | null;
+  /** Told by a relay of its own accord, not asked for. */
+  readonly pushed?: {
+    /** Something changed: worth a look of everyone at once. */
+    readonly news: boolean;
+    /** Bad looks in a row that this one stands for, and when the first of them was. */
+    readonly looks: number;
+    readonly sinceMs: number;
+  };
 };
 
 // ---------------------------------------------------------------------- done

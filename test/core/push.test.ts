@@ -1,0 +1,113 @@
+/** What relays tell of their own accord: early, and no more than their own vote. */
+import { describe, expect, test } from "vitest";
+import type { Observation } from "../../worker/core/types.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const steady = (): World => {
+  const world = createWorld();
+  world.run(3000);
+  return world;
+};
+
+/** What the relay beside or away from a node tells of it, as `max_failures` refusals in a row. */
+const refusedBy = (
+  world: World,
+  relay: string,
+  change: Partial<Observation> = {},
+): Observation => ({
+  vantage: `relay:${relay}`,
+  from: "group",
+  epoch: world.state.saved.epoch,
+  node: "a",
+  class: "refused",
+  detail: "nothing listens there",
+  atMs: world.nowMs,
+  tookMs: 1,
+  facts: null,
+  relay: null,
+  pushed: { news: true, looks: world.config.maxFailures, sinceMs: world.nowMs - 200 },
+  ...change,
+});
+
+describe("a push", () => {
+  test("of one relay is one vote: everyone is asked at once, and nothing is decided by it", () => {
+    const world = steady();
+    const decision = world.push([refusedBy(world, "a")]);
+    expect(decision.actions).toEqual([]);
+    expect(decision.wakeAtMs).toBe(world.nowMs);
+    expect(world.told("+sdown")).toMatchObject([{ node: "a" }]);
+    expect(world.told("+odown")).toEqual([]);
+    // The others see it alive: no more than a blip.
+    world.run(2000);
+    expect(world.state.saved).toMatchObject({ primary: "a", phase: { kind: "watching" } });
+    expect(world.told("-sdown")).toMatchObject([{ node: "a" }]);
+  });
+
+  test("of enough relays begins a failover without another look", () => {
+    const world = steady();
+    world.push([refusedBy(world, "a")]);
+    const decision = world.push([refusedBy(world, "b")]);
+    expect(world.told("+odown")).toHaveLength(1);
+    expect(world.state.saved.phase.kind).toBe("fencing");
+    expect(decision.actions.map(({ kind }) => kind)).toContain("seal");
+  });
+
+  test("twice from the same relay is still one vote", () => {
+    const world = steady();
+    for (let times = 0; times < 5; times += 1) world.push([refusedBy(world, "b")]);
+    expect(world.told("+odown")).toEqual([]);
+    expect(world.state.saved.phase.kind).toBe("watching");
+  });
+
+  test("that was on its way for long, and of an older epoch, is dropped", () => {
+    const world = steady();
+    const before = world.state.sight.dropped;
+    world.push([refusedBy(world, "a", { epoch: 0 })]);
+    world.push([refusedBy(world, "b", { atMs: world.nowMs - 60_000 })]);
+    expect(world.state.sight.dropped).toBe(before + 2);
+    expect(world.told("+sdown")).toEqual([]);
+  });
+
+  test("of silence counts from when it began, but no relay can claim an eternity", () => {
+    const world = steady();
+    const silent = (relay: string, sinceMs: number) =>
+      refusedBy(world, relay, {
+        class: "timeout",
+        pushed: { news: true, looks: world.config.maxFailures, sinceMs },
+      });
+    const { downAfterMs } = world.config;
+    world.push([silent("a", world.nowMs - downAfterMs + 100)]);
+    expect(world.told("+sdown")).toEqual([]);
+    world.push([silent("b", world.nowMs - downAfterMs), silent("c", 0)]);
+    expect(world.told("+odown")).toHaveLength(1);
+    const since = world.state.sight.nodes.a?.["relay:c"]?.firstBadAtMs ?? 0;
+    expect(world.nowMs - since).toBeLessThan(60_000);
+  });
+
+  test("of what only changed asks for a look, and a slow beat does not", () => {
+    const world = steady();
+    const facts = world.state.sight.nodes.b?.["relay:b"]?.facts ?? null;
+    const up = (news: boolean) =>
+      refusedBy(world, "b", {
+        node: "b",
+        class: "up",
+        facts,
+        pushed: { news, looks: 0, sinceMs: world.nowMs },
+      });
+    expect(world.push([up(true)]).wakeAtMs).toBe(world.nowMs);
+    expect(world.push([up(false)]).wakeAtMs).toBeGreaterThan(world.nowMs);
+  });
+});
+
+test("a look is complete without those that were down when it was asked for", () => {
+  const world = steady();
+  world.kill("a");
+  world.until("a to be down", () => world.state.sight.down.includes("a"));
+  const before = world.state.sight.lookAskedAtMs ?? 0;
+  world.jump(1000);
+  const seen = world.look();
+  world.push(seen.filter(({ node }) => node === "c"));
+  expect(world.state.sight.lookAskedAtMs).toBe(before);
+  world.push(seen.filter(({ node }) => node === "b"));
+  expect(world.state.sight.lookAskedAtMs).toBe(world.nowMs - 1);
+});
