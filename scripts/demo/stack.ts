@@ -179,8 +179,8 @@ async function startRelayProcess(
       id,
       listen: { host: "127.0.0.1", port },
       state_file: stateFile,
-      control_token: tokens.control(id),
-      data_token: tokens.data(id),
+      control_tokens: [tokens.control(id)],
+      data_tokens: [tokens.data(id)],
       nodes,
     }),
   );

@@ -9,6 +9,7 @@ import type { Observation, RelayAction, Stamp } from "../../worker/core/types.ts
 import { upstashProbe } from "../../worker/probe/upstash.ts";
 import { SEALED } from "../../worker/relay/protocol.ts";
 import { type Relay, startRelay } from "../../worker/relay/serve.ts";
+import { dataToken, relayDefaults } from "../relay/support.ts";
 
 const controlToken = "control-token-of-relay-a";
 const timeoutMs = 400;
@@ -29,10 +30,9 @@ beforeAll(async () => {
     id: "a",
     listen: { host: "127.0.0.1", port: 0 },
     stateFile: join(dir, "state.json"),
-    controlToken,
-    dataToken: "data-token-of-relay-a",
-    commandTtlMs: 2000,
-    nodeTimeoutMs: 1000,
+    ...relayDefaults,
+    controlTokens: [controlToken],
+    dataTokens: [dataToken("data-token-of-relay-a")],
     nodes: [node("a", redis), node("b", replica)],
   });
 });

@@ -59,8 +59,8 @@ async function configFile(nodes: readonly unknown[], more: object = {}) {
     id: "r",
     listen: { host: "127.0.0.1", port: 0 },
     state_file: join(folder, "state.json"),
-    control_token: CONTROL,
-    data_token: DATA,
+    control_tokens: [CONTROL],
+    data_tokens: [DATA],
     nodes,
     ...more,
   };
@@ -168,12 +168,12 @@ test("what it cannot use it refuses: exit 2, the reason on stderr, no secret any
   const node = { id: "a", host: "127.0.0.1", port: 1 };
   const damaged = await configFile([node]);
   await writeFile(damaged.state, "{");
-  const wrong = await configFile([node], { data_token: SECRET, surprise: 1 });
+  const wrong = await configFile([node], { data_tokens: [SECRET], surprise: 1 });
   const noJson = await configFile([node]);
-  await writeFile(noJson.path, `{"data_token": ${SECRET}}`);
+  await writeFile(noJson.path, `{"data_tokens": [${SECRET}]}`);
   for (const [args, reason] of [
     [["--config", damaged.path], damaged.state],
-    [["--config", wrong.path], "data_token"],
+    [["--config", wrong.path], "data_tokens.0"],
     [["--config", noJson.path], "not JSON"],
     [["--config", "/nowhere/relay.json"], "/nowhere/relay.json"],
     [["--surprise"], "--surprise"],

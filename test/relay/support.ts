@@ -15,6 +15,7 @@ import { parseInfo, replicasOf } from "../../worker/redis/info.ts";
 import { openSession } from "../../worker/redis/session.ts";
 import type { RelayNodeConfig, RelaySettings } from "../../worker/relay/config.ts";
 import { headers, type Verb } from "../../worker/relay/protocol.ts";
+import type { DataToken } from "../../worker/relay/rest/policy.ts";
 import { type Relay, startRelay } from "../../worker/relay/serve.ts";
 
 export const CONTROL = "control-token-of-the-tests";
@@ -43,6 +44,31 @@ export const nodeAt = (id: string, { host, port }: At, more: Partial<RelayNodeCo
   ...more,
 });
 
+export const dataToken = (token: string, more: Partial<DataToken> = {}): DataToken => ({
+  token,
+  readOnly: false,
+  keyPrefix: null,
+  expiresAtMs: null,
+  ...more,
+});
+
+/** What a configuration file that says nothing more comes to. */
+export const relayDefaults = {
+  metricsToken: null,
+  limits: {
+    maxBodyBytes: 1024 * 1024,
+    maxPipeline: 1000,
+    maxReplyBytes: 16 * 1024 * 1024,
+    maxRequests: 1000,
+    maxBlockMs: 30_000,
+    holdMs: 2000,
+  },
+  pool: { connections: 64, waiting: 256 },
+  commandTtlMs: 2000,
+  nodeTimeoutMs: 1000,
+  groups: [],
+} satisfies Partial<RelaySettings>;
+
 export async function settingsFor(
   nodes: readonly RelayNodeConfig[],
   more: Partial<RelaySettings> = {},
@@ -51,10 +77,9 @@ export async function settingsFor(
     id: "r",
     listen: { host: "127.0.0.1", port: 0 },
     stateFile: join(await temporaryFolder(), "state.json"),
-    controlToken: CONTROL,
-    dataToken: DATA,
-    commandTtlMs: 2000,
-    nodeTimeoutMs: 1000,
+    ...relayDefaults,
+    controlTokens: [CONTROL],
+    dataTokens: [dataToken(DATA)],
     nodes,
     ...more,
   };

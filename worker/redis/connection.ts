@@ -8,12 +8,21 @@
  */
 import { createClient, ErrorReply, RESP_TYPES } from "@redis/client";
 
+/** PEM texts; null: the system's authorities, no certificate of our own, the host's name. */
+export type Tls = {
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly serverName: string | null;
+};
+
 export type Endpoint = {
-  readonly host: string;
-  readonly port: number;
   readonly username: string | null;
   readonly password: string | null;
-};
+} & (
+  | { readonly host: string; readonly port: number; readonly tls?: Tls | null }
+  | { readonly socket: string }
+);
 
 export type Command = readonly (string | Buffer)[];
 
@@ -62,8 +71,7 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
     // The library's own timer per command is off: the caller's deadline is the only one.
     commandOptions: { timeout: 0, typeMapping: EXACT },
     socket: {
-      host: endpoint.host,
-      port: endpoint.port,
+      ...wayTo(endpoint),
       // The library cannot destroy a socket that is still connecting, so TCP gets the deadline as well.
       connectTimeout: connectTimeoutMs,
       reconnectStrategy: false,
@@ -122,6 +130,18 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
       return replies === null ? failureOf(cause, true) : { kind: "replies", replies };
     },
     destroy,
+  };
+}
+
+function wayTo(endpoint: Endpoint) {
+  if ("socket" in endpoint) return { path: endpoint.socket };
+  const { host, port, tls = null } = endpoint;
+  if (tls === null) return { host, port };
+  return {
+    ...{ host, port, tls: true as const },
+    ...(tls.ca === null ? {} : { ca: tls.ca }),
+    ...(tls.cert === null || tls.key === null ? {} : { cert: tls.cert, key: tls.key }),
+    ...(tls.serverName === null ? {} : { servername: tls.serverName }),
   };
 }
 

@@ -6,79 +6,43 @@
  */
 import * as v from "valibot";
 import type { Endpoint } from "../redis/connection.ts";
+import { fileSchema } from "./config-schema.ts";
+import type { DataToken, Limits } from "./rest/policy.ts";
+import { ofThisProcess, type Sources } from "./secrets.ts";
 
 export type RelayNodeConfig = Endpoint & { readonly id: string };
+
+/** Dedicated connections for each node: blocking commands, transactions that must be alone, subscriptions. */
+export type PoolLimits = { readonly connections: number; readonly waiting: number };
 
 export type RelaySettings = {
   readonly id: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly stateFile: string;
-  readonly controlToken: string;
-  readonly dataToken: string;
+  /** One or two, both valid; the first is the one that this relay itself presents. */
+  readonly controlTokens: readonly string[];
+  readonly dataTokens: readonly DataToken[];
+  /** Opens /metrics and nothing else; null: only a control token does. */
+  readonly metricsToken: string | null;
+  readonly limits: Limits;
+  readonly pool: PoolLimits;
   readonly commandTtlMs: number;
   readonly nodeTimeoutMs: number;
   readonly nodes: readonly RelayNodeConfig[];
+  /** Where the Worker is, for each group that this relay speaks up for. No slash at the end. */
+  readonly groups: readonly { readonly name: string; readonly url: string }[];
 };
 
 export type ParsedSettings =
   | { readonly kind: "settings"; readonly settings: RelaySettings }
   | { readonly kind: "wrong"; readonly complaints: readonly string[] };
 
-const SECRETS = ["control_token", "data_token", "password"];
+type File = v.InferOutput<ReturnType<typeof fileSchema>>;
 
-const text = (allowed: string, pattern: RegExp) =>
-  v.pipe(v.string(allowed), v.regex(pattern, allowed));
-const whole = (from: number, to: number) => {
-  const allowed = `a whole number from ${from} to ${to}`;
-  return v.pipe(
-    v.number(allowed),
-    v.integer(allowed),
-    v.minValue(from, allowed),
-    v.maxValue(to, allowed),
-  );
-};
-const id = text("1 to 64 letters, digits, dots, dashes or underscores", /^[A-Za-z0-9._-]{1,64}$/);
-const host = text("a host name or an IP address", /^[^\s/]{1,253}$/);
-const token = text("16 to 512 printable characters without spaces", /^[\x21-\x7e]{16,512}$/);
-const secret = v.optional(v.nullable(text("1 to 512 characters, or null", /^.{1,512}$/s)), null);
+/** For the documentation's test: the schema as it is. */
+export const settingsSchema = fileSchema(ofThisProcess);
 
-const node = v.pipe(
-  v.strictObject({ id, host, port: whole(1, 65_535), username: secret, password: secret }),
-  v.forward(
-    v.check(
-      (each) => each.username === null || each.password !== null,
-      "a password beside a username",
-    ),
-    ["password"],
-  ),
-);
-
-const file = v.pipe(
-  v.strictObject({
-    id,
-    listen: v.strictObject({ host, port: whole(0, 65_535) }),
-    state_file: text("the path of a file", /^[^\0]{1,4096}$/),
-    control_token: token,
-    data_token: token,
-    command_ttl_ms: v.optional(whole(100, 60_000), 2000),
-    node_timeout_ms: v.optional(whole(10, 30_000), 1000),
-    nodes: v.pipe(
-      v.array(node, "a list of nodes"),
-      v.minLength(1, "1 to 64 nodes"),
-      v.maxLength(64, "1 to 64 nodes"),
-      v.check(
-        (nodes) => new Set(nodes.map((each) => each.id)).size === nodes.length,
-        "nodes with different ids",
-      ),
-    ),
-  }),
-  v.forward(
-    v.check((all) => all.control_token !== all.data_token, "a token other than control_token"),
-    ["data_token"],
-  ),
-);
-
-export function parseSettings(json: string): ParsedSettings {
+export function parseSettings(json: string, sources: Sources = ofThisProcess): ParsedSettings {
   let given: unknown;
   try {
     given = JSON.parse(json);
@@ -87,49 +51,92 @@ export function parseSettings(json: string): ParsedSettings {
     const at = /\(line \d+ column \d+\)/.exec(error instanceof Error ? error.message : "");
     return { kind: "wrong", complaints: [`the file is not JSON${at === null ? "" : ` ${at[0]}`}`] };
   }
-  const parsed = v.safeParse(file, given, { abortPipeEarly: true });
+  const schema = sources === ofThisProcess ? settingsSchema : fileSchema(sources);
+  const parsed = v.safeParse(schema, given, { abortPipeEarly: true });
   if (!parsed.success) return { kind: "wrong", complaints: parsed.issues.map(complaint) };
-  const all = parsed.output;
+  return { kind: "settings", settings: settingsOf(parsed.output) };
+}
+
+function settingsOf(all: File): RelaySettings {
+  const { limits: most } = all;
   return {
-    kind: "settings",
-    settings: {
-      id: all.id,
-      listen: all.listen,
-      stateFile: all.state_file,
-      controlToken: all.control_token,
-      dataToken: all.data_token,
-      commandTtlMs: all.command_ttl_ms,
-      nodeTimeoutMs: all.node_timeout_ms,
-      nodes: all.nodes,
+    id: all.id,
+    listen: all.listen,
+    stateFile: all.state_file,
+    controlTokens: all.control_tokens,
+    dataTokens: all.data_tokens.map((each) => ({
+      token: each.token,
+      readOnly: each.read_only,
+      keyPrefix: each.key_prefix,
+      expiresAtMs: each.expires,
+    })),
+    metricsToken: all.metrics_token,
+    limits: {
+      maxBodyBytes: most.max_body_bytes,
+      maxPipeline: most.max_pipeline,
+      maxReplyBytes: most.max_reply_bytes,
+      maxRequests: most.max_requests,
+      maxBlockMs: most.max_block_ms,
+      holdMs: most.hold_ms,
+    },
+    pool: all.pool,
+    commandTtlMs: all.command_ttl_ms,
+    nodeTimeoutMs: all.node_timeout_ms,
+    nodes: all.nodes.map(nodeOf),
+    groups: all.groups,
+  };
+}
+
+function nodeOf(node: File["nodes"][number]): RelayNodeConfig {
+  const { id, username, password, tls } = node;
+  if (node.socket !== undefined) return { id, username, password, socket: node.socket };
+  return {
+    ...{ id, username, password, host: node.host ?? "", port: node.port ?? 0 },
+    tls: tls && {
+      ...{ ca: tls.ca_file, cert: tls.cert_file, key: tls.key_file },
+      serverName: tls.server_name,
     },
   };
 }
 
-function complaint(issue: v.InferIssue<typeof file>): string {
+function complaint(issue: v.InferIssue<typeof settingsSchema>): string {
   const path = v.getDotPath(issue) ?? "the file";
-  const given = issue.path === undefined ? issue.input : issue.path.at(-1)?.value;
   if (issue.type === "strict_object" && issue.expected === "never") {
     return `${path}: unknown setting, allowed: only those of docs/relay.md`;
   }
+  const given = issue.path === undefined ? issue.input : issue.path.at(-1)?.value;
   if (issue.kind === "schema" && issue.expected === "Object") {
     return `${path}: given ${kindOf(given)}, allowed: an object`;
   }
   if (issue.type === "strict_object") return `${path}: given nothing, allowed: a value`;
-  return `${path}: given ${shown(path, given)}, allowed: ${issue.message}`;
+  if (isSecret(path)) {
+    // A secret that was found elsewhere is the input of the rule that it broke.
+    const found = issue.type === "regex" ? issue.input : given;
+    return `${path}: given ${hidden(found)}, allowed: ${issue.message}`;
+  }
+  return `${path}: given ${shown(given)}, allowed: ${issue.message}`;
 }
 
-function shown(path: string, value: unknown): string {
-  const name = path.split(".").at(-1) ?? "";
-  if (SECRETS.includes(name)) {
-    return typeof value === "string" ? `a secret of ${value.length} characters` : kindOf(value);
-  }
-  return typeof value === "object" && value !== null
-    ? kindOf(value)
-    : (JSON.stringify(value)?.slice(0, 80) ?? "nothing");
+const isSecret = (path: string): boolean =>
+  /^(control|data)_tokens\.\d+$|(^|\.)(token|metrics_token|password)$/.test(path);
+
+function hidden(value: unknown): string {
+  return typeof value === "string" ? `a secret of ${value.length} characters` : kindOf(value);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "object" && value !== null) return kindOf(value);
+  const text = JSON.stringify(value) ?? "nothing";
+  // An address may carry credentials in the wrong place.
+  return text
+    .replace(/\/\/[^/]*@/, "//…@")
+    .replace(/[?#].*(?=")/, "?…")
+    .slice(0, 80);
 }
 
 function kindOf(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "null";
-  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
+  if (typeof value === "object") return Array.isArray(value) ? "a list" : "an object";
+  return `a ${typeof value}`;
 }
