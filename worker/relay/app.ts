@@ -8,18 +8,9 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import * as v from "valibot";
 import type { Answer, Command, Reply } from "../redis/connection.ts";
-import {
-  headers,
-  nodeErrors,
-  tellEpochBody,
-  type Verb,
-  type VerbAnswer,
-  verbBodies,
-  verbs,
-} from "./protocol.ts";
-import { type Face, refusalOf } from "./rest/commands.ts";
+import { headers, nodeErrors } from "./protocol.ts";
+import { refusalOf } from "./rest/commands.ts";
 import {
   failureText,
   parseCommand,
@@ -27,30 +18,22 @@ import {
   resultOf,
   type UpstashResult,
 } from "./rest/upstash.ts";
-import type { Doorkeeper } from "./tokens.ts";
-import type { Clock, VerbRequest } from "./verbs/fence.ts";
+import type { Doorkeeper, Env } from "./tokens.ts";
+import type { Clock } from "./verbs/fence.ts";
 import type { Hands, RelayNode } from "./verbs/hands.ts";
+import { addVerbRoutes, boundedDeadline } from "./verbs/routes.ts";
 
 export type AppDeps = {
   readonly nodes: ReadonlyMap<string, RelayNode>;
   readonly hands: Hands;
-  readonly faceOf: Doorkeeper;
+  readonly callerOf: Doorkeeper;
   readonly clock: () => Clock;
   readonly nodeTimeoutMs: number;
 };
 
-type Env = { Variables: { face: Face } };
 type Ctx = Context<Env>;
 
 const MAX_BODY_BYTES = 1024 * 1024;
-
-const STATUS: Readonly<Record<VerbAnswer["outcome"], ContentfulStatusCode>> = {
-  done: 200,
-  refused: 409,
-  failed: 502,
-  unreachable: 502,
-  unknown: 504,
-};
 
 export function createApp(deps: AppDeps): Hono<Env> {
   const app = new Hono<Env>();
@@ -58,11 +41,11 @@ export function createApp(deps: AppDeps): Hono<Env> {
 
   app.get("/healthz", (c) => c.json({ ok: true }));
   app.use(async (c, next) => {
-    const face = deps.faceOf(c.req.header("authorization"));
-    if (face === null) return fail(c, 401, "Unauthorized");
-    c.set("face", face);
+    const caller = deps.callerOf(c.req.header("authorization"));
+    if (caller.face === "none") return fail(c, 401, caller.error);
+    c.set("caller", caller);
     await next();
-    if (face === "control") speakOfItself(c, deps);
+    if (caller.face === "control") speakOfItself(c, deps);
   });
   app.use(
     bodyLimit({
@@ -76,10 +59,11 @@ export function createApp(deps: AppDeps): Hono<Env> {
   }
   app.post("/nodes/:id/pipeline", (c) => withNode(c, deps, (node) => pipeline(c, deps, node)));
   app.post("/nodes/:id/multi-exec", (c) => withNode(c, deps, (node) => multiExec(c, deps, node)));
-  for (const verb of verbs) {
-    app.post(`/nodes/:id/${verb}`, (c) => withNode(c, deps, (node) => act(c, deps, node, verb)));
-  }
-  app.post("/groups/:group/epoch", (c) => tellEpoch(c, deps));
+  addVerbRoutes(app, {
+    nodes: () => deps.nodes,
+    hands: deps.hands,
+    nodeTimeoutMs: () => deps.nodeTimeoutMs,
+  });
 
   for (const path of ["/nodes/:id", "/nodes/:id/*", "/groups/:group/epoch"]) {
     app.get(path, (c) => fail(c, 405, "ERR only POST is answered here"));
@@ -115,7 +99,7 @@ async function withNode(
 async function single(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Response> {
   const parsed = parseCommand(await c.req.text());
   if (parsed.kind === "wrong") return c.json({ error: parsed.error }, 400);
-  const refusal = refusalOf(c.get("face"), parsed.value);
+  const refusal = refusalOf(c.get("caller").face, parsed.value);
   if (refusal !== null) return c.json({ error: refusal }, 400);
   const answer = await send(c, deps, node, [parsed.value]);
   if (answer.kind === "failure") return lost(c, answer);
@@ -127,7 +111,7 @@ async function single(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Response>
 async function pipeline(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Response> {
   const parsed = parseCommands(await c.req.text());
   if (parsed.kind === "wrong") return c.json({ error: parsed.error }, 400);
-  const refusals = parsed.value.map((command) => refusalOf(c.get("face"), command));
+  const refusals = parsed.value.map((command) => refusalOf(c.get("caller").face, command));
   const allowed = parsed.value.filter((_, index) => refusals[index] === null);
   const answer = await send(c, deps, node, allowed);
   if (answer.kind === "failure") return lost(c, answer);
@@ -144,7 +128,7 @@ async function multiExec(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Respon
   const parsed = parseCommands(await c.req.text());
   if (parsed.kind === "wrong") return c.json({ error: parsed.error }, 400);
   for (const command of parsed.value) {
-    const refusal = refusalOf(c.get("face"), command);
+    const refusal = refusalOf(c.get("caller").face, command);
     if (refusal !== null) return c.json({ error: refusal }, 400);
   }
   const answer = await send(c, deps, node, [["MULTI"], ...parsed.value, ["EXEC"]]);
@@ -171,7 +155,7 @@ async function send(
 ): Promise<Answer> {
   if (commands.length === 0) return { kind: "replies", replies: [] };
   // The control token only looks, so what it sends may be sent again after a drop.
-  return c.get("face") === "control"
+  return c.get("caller").face === "control"
     ? node.control.run(commands, { deadlineMs: deadlineMs(c, deps), repeatable: true })
     : node.data.run(commands, { deadlineMs: deps.nodeTimeoutMs });
 }
@@ -184,46 +168,6 @@ function lost(c: Ctx, failure: Extract<Answer, { kind: "failure" }>): Response {
 const wantsBase64 = (c: Ctx): boolean =>
   c.req.header("upstash-encoding")?.toLowerCase() === "base64";
 
-/** What the caller asks for, never more than the relay's own. */
 function deadlineMs(c: Ctx, { nodeTimeoutMs }: AppDeps): number {
-  const asked = Number(c.req.header(headers.deadline) ?? Number.NaN);
-  return Number.isFinite(asked) ? Math.min(Math.max(1, asked), nodeTimeoutMs) : nodeTimeoutMs;
-}
-
-// -------------------------------------------------------------------- verbs
-
-async function act(c: Ctx, deps: AppDeps, node: RelayNode, verb: Verb): Promise<Response> {
-  if (c.get("face") !== "control") return forbidden(c);
-  const body = v.safeParse(verbBodies[verb], await json(c));
-  if (!body.success) return c.json({ error: wrongBody(body.issues) }, 400);
-  const request = { verb, node: node.id, body: body.output } as VerbRequest;
-  const answer = await deps.hands.act(node, request, deadlineMs(c, deps));
-  return c.json(answer, STATUS[answer.outcome]);
-}
-
-async function tellEpoch(c: Ctx, deps: AppDeps): Promise<Response> {
-  if (c.get("face") !== "control") return forbidden(c);
-  const body = v.safeParse(tellEpochBody, await json(c));
-  const group = c.req.param("group") ?? "";
-  if (!body.success) return c.json({ error: wrongBody(body.issues) }, 400);
-  if (group.length > 253) return c.json({ error: "ERR group: at most 253 characters" }, 400);
-  const answer = await deps.hands.tellEpoch(group, body.output, deadlineMs(c, deps));
-  return c.json(answer, STATUS[answer.outcome]);
-}
-
-const forbidden = (c: Ctx): Response =>
-  c.json({ error: "NOPERM the data token runs no verbs" }, 403);
-
-async function json(c: Ctx): Promise<unknown> {
-  try {
-    return JSON.parse(await c.req.text());
-  } catch {
-    return undefined;
-  }
-}
-
-function wrongBody(issues: readonly v.BaseIssue<unknown>[]): string {
-  const [first] = issues;
-  const path = first === undefined ? null : v.getDotPath(first);
-  return `ERR ${path ?? "the body"}: ${first?.message ?? "wrong"}`.slice(0, 300);
+  return boundedDeadline(c.req.header(headers.deadline), nodeTimeoutMs);
 }

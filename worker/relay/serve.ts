@@ -37,7 +37,7 @@ export async function startRelay(settings: RelaySettings): Promise<Relay> {
   const app = createApp({
     nodes,
     hands: createHands(opened.journal, opened.store, clock),
-    faceOf: createDoorkeeper(settings.controlTokens[0] ?? "", settings.dataTokens[0]?.token ?? ""),
+    callerOf: createDoorkeeper(settings),
     clock,
     nodeTimeoutMs: settings.nodeTimeoutMs,
   });

@@ -6,8 +6,7 @@
  * waits inside Redis and so holds up everyone behind it.
  */
 import type { Command } from "../../redis/connection.ts";
-
-export type Face = "control" | "data";
+import type { Caller } from "../tokens.ts";
 
 const TOPOLOGY = "topology and server settings are changed by the relay's verbs only";
 const CONNECTION = "it changes the state of a connection that all callers share";
@@ -32,7 +31,7 @@ const CLIENT_LOOKS = ["ID", "INFO", "LIST", "GETNAME"];
 const CONTROL_LOOKS = ["PING", "INFO", "ROLE", "TIME", "DBSIZE"];
 
 /** The text of Redis's kind of error, or null when the command may go through. */
-export function refusalOf(face: Face, command: Command): string | null {
+export function refusalOf(face: Caller["face"], command: Command): string | null {
   const [name = "", second = ""] = command.slice(0, 2).map((word) => String(word).toUpperCase());
   const reason =
     face === "control" ? controlReason(name, second, command) : dataReason(name, command);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { refusalOf } from "../../worker/relay/rest/commands.ts";
+import { refusalOf } from "../../../worker/relay/rest/commands.ts";
 
 const refusedForApps = `
   REPLICAOF NO ONE | slaveof no one | FailOver | CONFIG SET maxmemory 1 | config get requirepass
