@@ -45,13 +45,24 @@ export type Replies = { readonly kind: "replies"; readonly replies: readonly Rep
 export type Answer = Replies | Failure;
 
 /** Why commands cannot be sent: a failure, or Redis's own word on this connection (maxclients, DENIED). */
-type Closed = Failure | { readonly kind: "said"; readonly error: Error };
+export type Closed = Failure | { readonly kind: "said"; readonly error: Error };
 
 export type Connection = {
   /** Settles once: null when commands may be sent. */
   readonly opened: Promise<Closed | null>;
+  /** Settles when it is lost or destroyed. */
+  readonly ended: Promise<Failure>;
+  /** Opened, and not ended since. */
+  readonly isOpen: () => boolean;
   readonly isClosed: () => boolean;
-  readonly send: (commands: readonly Command[]) => Promise<Answer>;
+  /** `done` is called once. Not a promise: this is in the way of every command of every app. */
+  readonly send: (commands: readonly Command[], done: (answer: Answer) => void) => void;
+  /** Hears what is published until `stop`; `word` settles when Redis has agreed, with null, or not. */
+  readonly listen: (
+    kind: "channels" | "patterns",
+    name: string,
+    hear: (payload: Buffer, channel: Buffer) => void,
+  ) => { readonly word: Promise<Closed | null>; readonly stop: () => void };
   readonly destroy: () => void;
 };
 
@@ -78,31 +89,49 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
     },
   });
   let cause: unknown = null;
-  let closed = false;
+  let state: "opening" | "open" | "closed" = "opening";
+  let end: (why: Failure) => void = () => {};
+  const ended = new Promise<Failure>((resolve) => {
+    end = resolve;
+  });
   // A server that does not speak RESP makes the decoder complain and leaves the socket open.
   client.on("error", (error) => destroy(error));
 
   function destroy(reason: unknown = null): void {
     cause ??= reason;
-    closed = true;
     client.destroy();
+    if (state === "closed") return;
+    state = "closed";
+    end(failureOf(cause, true));
   }
 
-  async function exchange(commands: readonly Command[]): Promise<readonly Reply[] | null> {
-    try {
-      return await Promise.all(
-        commands.map((command) =>
-          client.sendCommand<Reply>(command).catch((error: unknown) => {
-            if (error instanceof ErrorReply) return error;
-            throw error;
-          }),
-        ),
-      );
-    } catch (error) {
+  function send(commands: readonly Command[], done: (answer: Answer) => void): void {
+    const replies: Reply[] = new Array(commands.length);
+    let missing = commands.length;
+    const take = (index: number, reply: Reply) => {
+      replies[index] = reply;
+      missing -= 1;
+      if (missing === 0) done({ kind: "replies", replies });
+    };
+    // All of them are lost together: the first one tells, and the others say nothing more.
+    const lose = (index: number, error: unknown) => {
+      if (error instanceof ErrorReply) return take(index, error);
       destroy(error);
-      return null;
+      if (missing === Number.POSITIVE_INFINITY) return;
+      missing = Number.POSITIVE_INFINITY;
+      done(failureOf(cause, true));
+    };
+    if (missing === 0) done({ kind: "replies", replies });
+    for (const [index, command] of commands.entries()) {
+      client.sendCommand<Reply>(command).then(
+        (reply) => take(index, reply),
+        (error) => lose(index, error),
+      );
     }
   }
+
+  const exchange = (commands: readonly Command[]) =>
+    new Promise<Answer>((resolve) => send(commands, resolve));
 
   async function open(): Promise<Closed | null> {
     try {
@@ -112,23 +141,55 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
       return failureOf(cause, false);
     }
     // Destroyed while TCP was connecting: the library may have come up all the same.
-    if (closed) {
+    if (state === "closed") {
       client.destroy();
       return failureOf(cause, false);
     }
     const word = await greet(exchange, endpoint);
     if (word === undefined) return failureOf(cause, false);
     if (word !== null) destroy();
+    else if (state === "opening") state = "open";
     return word;
+  }
+
+  function listen(
+    kind: "channels" | "patterns",
+    name: string,
+    hear: (payload: Buffer, channel: Buffer) => void,
+  ) {
+    // The library would keep it for a connection to come.
+    if (state !== "open") return { word: Promise.resolve(failureOf(cause, false)), stop: () => {} };
+    const channels = kind === "channels";
+    const begun = channels
+      ? client.subscribe(name, hear, true)
+      : client.pSubscribe(name, hear, true);
+    const word = begun.then(
+      () => null,
+      (error: unknown): Closed => {
+        if (error instanceof ErrorReply) return { kind: "said", error };
+        destroy(error);
+        return failureOf(cause, false);
+      },
+    );
+    return {
+      word,
+      stop: () => {
+        if (state !== "open") return;
+        const done = channels
+          ? client.unsubscribe(name, hear, true)
+          : client.pUnsubscribe(name, hear, true);
+        done.catch(destroy);
+      },
+    };
   }
 
   return {
     opened: open(),
-    isClosed: () => closed,
-    send: async (commands) => {
-      const replies = await exchange(commands);
-      return replies === null ? failureOf(cause, true) : { kind: "replies", replies };
-    },
+    ended,
+    isOpen: () => state === "open",
+    isClosed: () => state === "closed",
+    send,
+    listen,
     destroy,
   };
 }
@@ -147,19 +208,19 @@ function wayTo(endpoint: Endpoint) {
 
 /** Null: welcome. Undefined: the connection was lost. */
 async function greet(
-  exchange: (commands: readonly Command[]) => Promise<readonly Reply[] | null>,
+  exchange: (commands: readonly Command[]) => Promise<Answer>,
   { username, password }: Endpoint,
 ): Promise<Closed | null | undefined> {
   if (password !== null) {
     const auth = username === null ? ["AUTH", password] : ["AUTH", username, password];
-    const replies = await exchange([auth]);
-    if (replies === null) return undefined;
-    const error = replies[0];
+    const answer = await exchange([auth]);
+    if (answer.kind === "failure") return undefined;
+    const [error] = answer.replies;
     if (error instanceof Error) return turnedAway(error) ?? authFailure(error);
   }
-  const replies = await exchange([["PING"]]);
-  if (replies === null) return undefined;
-  const error = replies[0];
+  const answer = await exchange([["PING"]]);
+  if (answer.kind === "failure") return undefined;
+  const [error] = answer.replies;
   if (!(error instanceof Error)) return null;
   if (error.message.startsWith("NOAUTH")) return authFailure(error);
   // Any other error (LOADING, BUSY, MISCONF, NOPERM) is a living Redis: the command gets its own answer.
@@ -171,30 +232,32 @@ function turnedAway(error: Error): Closed | null {
   return /^(ERR max number of clients|DENIED)/.test(error.message) ? { kind: "said", error } : null;
 }
 
-function authFailure(error: Error): Failure {
-  return { kind: "failure", class: "auth", dispatched: false, detail: error.message.slice(0, 200) };
+const authFailure = (error: Error): Failure => failure("auth", false, error.message);
+
+export function failure(kind: FailureClass, dispatched: boolean, detail: string): Failure {
+  return { kind: "failure", class: kind, dispatched, detail: detail.slice(0, 200) };
 }
 
 /** The class of a socket's or the library's error. What is not known to be the node's silence is `closed`. */
 export function failureOf(error: unknown, dispatched: boolean): Failure {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : "";
-  const failure = (kind: FailureClass, detail: string): Failure => ({
-    kind: "failure",
-    class: kind,
-    dispatched,
-    detail: detail.slice(0, 200),
-  });
-  if (code === "ECONNREFUSED") return failure("refused", "nothing listens there");
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
-    return failure("dns", `${code} for its host name`);
-  if (["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"].includes(code)) return failure("timeout", code);
-  if (message === "Connection timeout") return failure("timeout", "no TCP connection");
-  if (/^ERR_(TLS|SSL)|CERT/.test(code)) return failure("tls", code);
+  const [kind, detail] = classOf(code, message);
+  return failure(kind, dispatched, detail);
+}
+
+function classOf(code: string, message: string): readonly [FailureClass, string] {
+  // ENOENT: a unix socket that nobody made.
+  if (code === "ECONNREFUSED" || code === "ENOENT") return ["refused", "nothing listens there"];
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return ["dns", `${code} for its host name`];
+  if (["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"].includes(code)) return ["timeout", code];
+  if (message === "Connection timeout") return ["timeout", "no connection"];
+  if (code === "EACCES") return ["auth", "no permission for its unix socket"];
+  if (/^ERR_(TLS|SSL)|CERT|^UNABLE_TO_|^EPROTO$/.test(code)) return ["tls", code];
   if (message.startsWith("Unknown RESP type")) {
-    return failure("closed", "it does not speak the Redis protocol");
+    return ["closed", "it does not speak the Redis protocol"];
   }
-  return failure("closed", code === "" ? "the connection was closed" : code);
+  return ["closed", code === "" ? "the connection was closed" : code];
 }
 
 /** node:net gathers the errors of several addresses in one; the first with a code speaks for it. */

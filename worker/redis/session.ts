@@ -1,10 +1,10 @@
 /**
- * A lasting way to one Redis: at most one connection in use, opened on demand, with one deadline for
- * everything.
+ * A lasting way to one Redis: at most one connection in use, opened on demand, shared by all, with one
+ * deadline for everything.
  *
  * Promises: `run` settles within its deadline whatever the node does, and says truly whether the commands
- * may have been executed; a connection that was silent once is never used again; a node that refuses is
- * asked anew each time.
+ * may have been executed; commands given together are sent together; a connection that was silent once is
+ * never used again.
  * Must never: send a command again that may have been executed, unless the caller said it may.
  */
 import {
@@ -13,111 +13,154 @@ import {
   type Connection,
   connect,
   type Endpoint,
-  type Failure,
+  failure,
 } from "./connection.ts";
+import { createGate, type Gate } from "./gate.ts";
 
 export type RunOptions = {
   readonly deadlineMs: number;
   /** The commands change nothing: after a drop of a used connection they are sent once more on a new one. */
   readonly repeatable?: boolean;
+  /** How long they may wait for a hold to end before the deadline begins. Without: inside the deadline. */
+  readonly holdMs?: number;
 };
 
-export type Session = {
+export type Session = Pick<Gate, "holdDuring" | "excuseFor"> & {
   readonly run: (commands: readonly Command[], options: RunOptions) => Promise<Answer>;
-  /** Commands wait while `work` runs, and start on a new connection. `reason`: why the old one may drop. */
-  readonly holdDuring: (work: Promise<unknown>, reason: string) => void;
-  /**
-   * For so long, silence and drops are told as `busy` with this reason, and not as faults of the node.
-   * 0 ends it.
-   */
-  readonly excuseFor: (ms: number, reason: string) => void;
+  readonly isOpen: () => boolean;
   readonly close: () => void;
+};
+
+export type SessionParts = {
+  readonly gate?: Gate;
+  /** Opens connections; by default one anew for whoever asks, however often that failed before. */
+  readonly dial?: () => Connection;
 };
 
 const MAX_IN_FLIGHT = 10_000;
 
 type Line = { readonly connection: Connection; users: number; reason: string | null };
 
-/** One run's account of itself, read by its deadline. */
-type Progress = { line: Line | null; dispatched: boolean; over: boolean };
+/** One run's account of itself. A plain object and callbacks: this is in the way of every command. */
+type Job = {
+  readonly commands: readonly Command[];
+  readonly options: RunOptions;
+  readonly settle: (answer: Answer) => void;
+  timer: NodeJS.Timeout | undefined;
+  line: Line | null;
+  held: boolean;
+  dispatched: boolean;
+  over: boolean;
+};
 
-export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Session {
+export function openSession(
+  endpoint: Endpoint,
+  connectTimeoutMs: number,
+  parts: SessionParts = {},
+): Session {
+  const { gate = createGate(), dial = () => connect(endpoint, connectTimeoutMs) } = parts;
   let current: Line | null = null;
-  let gate: Promise<unknown> | null = null;
   let inFlight = 0;
-  let excuse = { until: 0, reason: "" };
 
-  async function run(commands: readonly Command[], options: RunOptions): Promise<Answer> {
+  gate.onHold((reason) => {
+    if (current === null) return;
+    current.reason = reason;
+    retire(current);
+  });
+
+  function run(commands: readonly Command[], options: RunOptions): Promise<Answer> {
     if (inFlight + commands.length > MAX_IN_FLIGHT) {
-      return failure("busy", false, `${inFlight} commands are in flight already`);
+      const text = `${inFlight} commands are in flight already`;
+      return Promise.resolve(failure("busy", false, text));
     }
     inFlight += commands.length;
-    const progress: Progress = { line: null, dispatched: false, over: false };
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<null>((resolve) => {
-      // One more turn of the loop: an answer that waits in the socket of a busy process is no silence.
-      timer = setTimeout(() => setImmediate(resolve, null), options.deadlineMs);
+    return new Promise((settle) => {
+      const held = gate.closed() !== null;
+      const job: Job = {
+        ...{ commands, options, settle, timer: undefined, line: null },
+        ...{ held, dispatched: false, over: false },
+      };
+      arm(job, held ? (options.holdMs ?? options.deadlineMs) : options.deadlineMs);
+      proceed(job);
     });
-    try {
-      const answer = await Promise.race([attempt(commands, options, progress), silence]);
-      if (answer !== null) return excused(answer);
-      if (progress.line !== null) retire(progress.line);
-      const silent = `no answer in ${Math.round(options.deadlineMs)} ms`;
-      return excused(failure("timeout", progress.dispatched, silent));
-    } finally {
-      clearTimeout(timer);
-      progress.over = true;
-      inFlight -= commands.length;
-      release(progress);
-    }
   }
 
-  async function attempt(
-    commands: readonly Command[],
-    options: RunOptions,
-    progress: Progress,
-  ): Promise<Answer> {
-    for (;;) {
-      while (gate !== null) await gate;
-      // Past its deadline nothing may be sent: the caller was told that it was not.
-      if (progress.over) return failure("timeout", false, "too late");
-      const used = current !== null && !current.connection.isClosed();
-      const line = borrow(progress);
-      const closed = await line.connection.opened;
-      if (progress.over) return failure("timeout", false, "too late");
-      if (closed?.kind === "failure") return closed;
-      if (closed !== null) return { kind: "replies", replies: commands.map(() => closed.error) };
+  /** The job's only timer: here it is set, and finish() clears it. */
+  function arm(job: Job, ms: number): void {
+    clearTimeout(job.timer);
+    // One more turn of the loop: an answer that waits in the socket of a busy process is no silence.
+    job.timer = setTimeout(() => setImmediate(expire, job), ms);
+  }
 
-      progress.dispatched = true;
-      const answer = await line.connection.send(commands);
-      if (answer.kind === "replies") return answer;
-      if (!used || options.repeatable !== true || progress.over) {
-        return line.reason === null ? answer : { ...answer, detail: line.reason };
+  function expire(job: Job): void {
+    if (job.over) return;
+    if (job.line !== null) retire(job.line);
+    const { deadlineMs, holdMs = deadlineMs } = job.options;
+    finish(
+      job,
+      job.held
+        ? failure("busy", false, `held back for ${Math.round(holdMs)} ms by a change of this node`)
+        : failure("timeout", job.dispatched, `no answer in ${Math.round(deadlineMs)} ms`),
+    );
+  }
+
+  function finish(job: Job, answer: Answer): void {
+    if (job.over) return;
+    job.over = true;
+    clearTimeout(job.timer);
+    inFlight -= job.commands.length;
+    release(job);
+    job.settle(gate.excused(answer));
+  }
+
+  /** Past its deadline nothing may be sent, and nothing is: the caller was told that it was not. */
+  function proceed(job: Job): void {
+    if (job.over) return;
+    const held = gate.closed();
+    if (held !== null) {
+      void held.then(() => proceed(job));
+      return;
+    }
+    if (job.held) {
+      job.held = false;
+      if (job.options.holdMs !== undefined) arm(job, job.options.deadlineMs);
+    }
+    const used = current?.connection.isOpen() === true;
+    const line = borrow(job);
+    if (used) return dispatch(job, line, true);
+    void line.connection.opened.then((closed) => {
+      if (job.over) return;
+      if (closed === null) return dispatch(job, line, false);
+      if (closed.kind === "failure") return finish(job, closed);
+      finish(job, { kind: "replies", replies: job.commands.map(() => closed.error) });
+    });
+  }
+
+  function dispatch(job: Job, line: Line, used: boolean): void {
+    job.dispatched = true;
+    line.connection.send(job.commands, (answer) => {
+      if (answer.kind === "replies" || job.over) return finish(job, answer);
+      if (!used || job.options.repeatable !== true) {
+        return finish(job, line.reason === null ? answer : { ...answer, detail: line.reason });
       }
-      release(progress);
-      progress.dispatched = false;
-    }
+      release(job);
+      job.dispatched = false;
+      proceed(job);
+    });
   }
 
-  function excused(answer: Answer): Answer {
-    const fault =
-      answer.kind === "failure" && (answer.class === "timeout" || answer.class === "closed");
-    if (!fault || performance.now() >= excuse.until) return answer;
-    return failure("busy", answer.dispatched, excuse.reason);
-  }
-
-  function borrow(progress: Progress): Line {
+  function borrow(job: Job): Line {
     if (current === null || current.connection.isClosed()) {
-      current = { connection: connect(endpoint, connectTimeoutMs), users: 0, reason: null };
+      current = { connection: dial(), users: 0, reason: null };
     }
     current.users += 1;
-    progress.line = current;
+    job.line = current;
     return current;
   }
 
-  function release(progress: Progress): void {
-    const line = progress.line;
-    progress.line = null;
+  function release(job: Job): void {
+    const { line } = job;
+    job.line = null;
     if (line === null) return;
     line.users -= 1;
     if (line !== current && line.users === 0) line.connection.destroy();
@@ -129,31 +172,14 @@ export function openSession(endpoint: Endpoint, connectTimeoutMs: number): Sessi
     if (line.users === 0) line.connection.destroy();
   }
 
-  function holdDuring(work: Promise<unknown>, reason: string): void {
-    if (current !== null) {
-      current.reason = reason;
-      retire(current);
-    }
-    const held: Promise<void> = work.then(ended, ended);
-    gate = held;
-    function ended(): void {
-      if (gate === held) gate = null;
-    }
-  }
-
   return {
     run,
-    holdDuring,
-    excuseFor: (ms, reason) => {
-      excuse = { until: performance.now() + ms, reason };
-    },
+    holdDuring: gate.holdDuring,
+    excuseFor: gate.excuseFor,
+    isOpen: () => current?.connection.isOpen() === true,
     close: () => {
       if (current !== null) current.connection.destroy();
       current = null;
     },
   };
-}
-
-function failure(kind: Failure["class"], dispatched: boolean, detail: string): Failure {
-  return { kind: "failure", class: kind, dispatched, detail };
 }

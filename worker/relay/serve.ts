@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import { openSession } from "../redis/session.ts";
+import { openLinks } from "../redis/node.ts";
 import { createApp } from "./app.ts";
 import type { RelayNodeConfig, RelaySettings } from "./config.ts";
 import { createDoorkeeper } from "./tokens.ts";
@@ -50,19 +50,15 @@ export async function startRelay(settings: RelaySettings): Promise<Relay> {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
     close: async () => {
       await stop(server);
-      for (const node of nodes.values()) {
-        node.data.close();
-        node.control.close();
-      }
+      for (const node of nodes.values()) node.close();
     },
   };
 }
 
-function open(node: RelayNodeConfig, { nodeTimeoutMs }: RelaySettings): RelayNode {
+function open(node: RelayNodeConfig, { nodeTimeoutMs, pool }: RelaySettings): RelayNode {
   return {
     id: node.id,
-    data: openSession(node, nodeTimeoutMs),
-    control: openSession(node, nodeTimeoutMs),
+    ...openLinks(node, nodeTimeoutMs, pool),
     inTurn: createTurns(),
   };
 }

@@ -7,7 +7,7 @@
  * Must never: send a verb to a Redis that did not answer a PING just before.
  */
 import type { Failure } from "../../redis/connection.ts";
-import type { Session } from "../../redis/session.ts";
+import type { NodeLinks } from "../../redis/node.ts";
 import type { TellEpochBody, VerbAnswer } from "../protocol.ts";
 import { within } from "../request.ts";
 import { failureText } from "../rest/upstash.ts";
@@ -24,12 +24,7 @@ import { doPlainly, type PlainRequest, type Run } from "./plain.ts";
 import { answerOf, outcomeOf, type TransactionRequest, transactionOf } from "./steps.ts";
 import type { Turns } from "./turns.ts";
 
-export type RelayNode = {
-  readonly id: string;
-  readonly data: Session;
-  readonly control: Session;
-  readonly inTurn: Turns;
-};
+export type RelayNode = NodeLinks & { readonly id: string; readonly inTurn: Turns };
 
 export type Hands = {
   readonly act: (node: RelayNode, request: VerbRequest, deadlineMs: number) => Promise<VerbAnswer>;

@@ -1,0 +1,165 @@
+/**
+ * Connections of their own, for one Redis: whoever waits inside Redis, or needs a connection to itself,
+ * borrows one; and subscriptions, which share one.
+ *
+ * Promises: at most so many connections and so many who wait for one; `run` settles by its deadline, or at
+ * once when its signal aborts, and says truly whether the commands may have been executed; a connection that
+ * was interrupted, or left in a state of its own, is destroyed and never given to another.
+ * Must never: send a command twice.
+ */
+import { type Answer, type Command, type Connection, failure } from "./connection.ts";
+import { type Ears, openEars } from "./ears.ts";
+import { createGate, type Gate } from "./gate.ts";
+
+export type PoolOptions = {
+  readonly deadlineMs: number;
+  /** The caller went away: the connection is dropped, so that Redis waits for nobody. */
+  readonly signal?: AbortSignal;
+};
+
+export type PoolLimits = { readonly connections: number; readonly waiting: number };
+
+export type Pool = {
+  /** Together, in order, alone on a connection. */
+  readonly run: (commands: readonly Command[], options: PoolOptions) => Promise<Answer>;
+  readonly subscribe: Ears["subscribe"];
+  /** Connections that are open or opening, idle ones included, and those who wait for one. */
+  readonly usage: () => { readonly connections: number; readonly waiting: number };
+  readonly close: () => void;
+};
+
+type Turn = (connection: Connection | null) => void;
+
+export function openPool(
+  dial: () => Connection,
+  limits: PoolLimits,
+  gate: Gate = createGate(),
+): Pool {
+  const idle: Connection[] = [];
+  const inUse = new Map<Connection, { reason: string | null }>();
+  const waiting = new Set<Turn>();
+  const ears = openEars(dial);
+  let closed = false;
+
+  gate.onHold((reason) => {
+    for (const connection of idle.splice(0)) connection.destroy();
+    for (const use of inUse.values()) use.reason = reason;
+  });
+
+  async function run(
+    commands: readonly Command[],
+    { deadlineMs, signal }: PoolOptions,
+  ): Promise<Answer> {
+    if (signal?.aborted === true) return gone(false);
+    let connection: Connection | null = null;
+    let turn: Turn | null = null;
+    let dispatched = false;
+    let over = false;
+    let timer: NodeJS.Timeout | undefined;
+    let onAbort = () => {};
+    const interrupted = new Promise<Answer>((resolve) => {
+      timer = setTimeout(() => {
+        const why = turn === null ? "no answer" : "no connection was free";
+        const text = `${why} in ${Math.round(deadlineMs)} ms`;
+        resolve(gate.excused(failure(turn === null ? "timeout" : "busy", dispatched, text)));
+      }, deadlineMs);
+      onAbort = () => resolve(gone(dispatched));
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+
+    async function attempt(): Promise<Answer> {
+      for (let held = gate.closed(); held !== null && !over; held = gate.closed()) await held;
+      if (over) return gone(false);
+      connection = take();
+      if (connection === null) {
+        if (waiting.size >= limits.waiting) {
+          return failure("busy", false, `${waiting.size} wait for a connection already`);
+        }
+        connection = await new Promise<Connection | null>((resolve) => {
+          turn = resolve;
+          waiting.add(resolve);
+        });
+        turn = null;
+        if (connection === null) return gone(false);
+      }
+      const word = await connection.opened;
+      if (over) return gone(false);
+      if (word?.kind === "failure") return word;
+      if (word !== null) return { kind: "replies", replies: commands.map(() => word.error) };
+      dispatched = true;
+      const reached = connection;
+      const answer = await new Promise<Answer>((resolve) => reached.send(commands, resolve));
+      const reason = inUse.get(reached)?.reason ?? null;
+      return answer.kind === "failure" && reason !== null ? { ...answer, detail: reason } : answer;
+    }
+
+    try {
+      const answer = await Promise.race([attempt(), interrupted]);
+      const clean = answer.kind === "replies" && leavesNothing(commands);
+      give(connection, clean);
+      connection = null;
+      return gate.excused(answer);
+    } finally {
+      over = true;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+      if (turn !== null && waiting.delete(turn)) (turn as Turn)(null);
+    }
+  }
+
+  /** An idle one, or a new one while there is room; null: wait for your turn. */
+  function take(): Connection | null {
+    for (let kept = idle.pop(); kept !== undefined; kept = idle.pop()) {
+      if (kept.isClosed()) continue;
+      inUse.set(kept, { reason: null });
+      return kept;
+    }
+    if (inUse.size >= limits.connections) return null;
+    const fresh = dial();
+    inUse.set(fresh, { reason: null });
+    return fresh;
+  }
+
+  function give(connection: Connection | null, clean: boolean): void {
+    if (connection === null) return;
+    const use = inUse.get(connection);
+    inUse.delete(connection);
+    if (clean && use?.reason === null && !closed && !connection.isClosed()) idle.push(connection);
+    else connection.destroy();
+    const [next] = waiting;
+    if (next === undefined) return;
+    waiting.delete(next);
+    next(take());
+  }
+
+  return {
+    run,
+    subscribe: ears.subscribe,
+    usage: () => ({
+      connections: idle.length + inUse.size + (ears.isOpen() ? 1 : 0),
+      waiting: waiting.size,
+    }),
+    close: () => {
+      closed = true;
+      ears.close();
+      for (const connection of [...idle.splice(0), ...inUse.keys()]) connection.destroy();
+    },
+  };
+}
+
+/** EXEC and DISCARD end what MULTI and WATCH began; what else changes a connection, nothing undoes. */
+function leavesNothing(commands: readonly Command[]): boolean {
+  let open = false;
+  for (const [word] of commands) {
+    const name = String(word).toUpperCase();
+    if (name === "EXEC" || name === "DISCARD") open = false;
+    else if (name === "MULTI" || name === "WATCH") open = true;
+    else if (LASTING.has(name)) return false;
+  }
+  return !open;
+}
+
+const LASTING = new Set(["SELECT", "AUTH", "HELLO", "CLIENT", "MONITOR", "READONLY", "ASKING"]);
+
+const gone = (dispatched: boolean): Answer =>
+  failure("busy", dispatched, "the caller did not wait for the answer");
