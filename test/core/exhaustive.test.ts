@@ -114,11 +114,14 @@ function savedIn(phase: Phase, config: GroupConfig): State["saved"] {
     followed: ["b", "c"],
     lastAttemptAtMs: phase.kind === "watching" || after ? null : nowMs - 1000,
     phase,
-    pending: [{ id: "cache.1", kind, about, key: null, epoch: 2, deadlineMs: nowMs + 1000 }],
+    pending: [{ id: "cache.1", kind, about, key: about, epoch: 2, deadlineMs: nowMs + 1000 }],
     nextAction: 2,
     maybePromoted: sent ? ["b"] : [],
     published: { kv: { key: "1.3", atMs: 0, failures: 0, nextAtMs: 0, problem: null } },
-    leases: { longestMs: config.fencing === "lease" ? config.leaseMs : 0, untilMs: null },
+    leases:
+      config.fencing === "lease"
+        ? { longestMs: config.leaseMs, untilMs: null, keepers: { a: ["b", "c"], b: ["a", "c"] } }
+        : { longestMs: 0, untilMs: null },
     revokedAtMs: revoked ? nowMs - 1 : null,
   });
 }

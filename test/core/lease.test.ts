@@ -1,9 +1,17 @@
 /** The lease, the Group's side: who is granted one, when the last one has ended, and what waits for that. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { grantLease, leaseEndMs } from "../../worker/core/lease.ts";
+import {
+  firstLease,
+  grantLease,
+  type Keeping,
+  leaseEndMs,
+  noteKeeper,
+  whyUnleased,
+} from "../../worker/core/lease.ts";
 import { initialState } from "../../worker/core/saved.ts";
 import type { Saved } from "../../worker/core/state.ts";
+import type { GroupConfig } from "../../worker/core/types.ts";
 import { groupConfig } from "../support/builders.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -15,6 +23,7 @@ const saved: Saved = {
   highestEpoch: 3,
   primary: "a",
   primaryRunId: "run-a",
+  leases: { longestMs: 3000, untilMs: null },
 };
 /** The relay of one machine asks for a node on it. */
 const grant = (by: Saved, relay: string, node: string, of = config) =>
@@ -56,9 +65,26 @@ describe("who is granted a lease", () => {
     expect(given.why).toMatch(/a was restarted, and its data is not judged yet/);
   });
 
-  test("while the group is paused none is enforced", () => {
-    const paused = { reason: "rest", sinceMs: nowMs, untilMs: null };
-    expect(grant({ ...saved, paused }, "a", "a")).toMatchObject({ granted: true, enforced: false });
+  const rest = { reason: "rest", sinceMs: nowMs, untilMs: null };
+  const failing = { revokedAtMs: nowMs - 1, paused: rest };
+  test.each<readonly [string, Partial<Saved>, GroupConfig, boolean, boolean]>([
+    ["paused", { paused: rest }, config, true, false],
+    ["observed", {}, groupConfig({ fencing: "lease", observeOnly: true }), true, false],
+    ["without leases", {}, groupConfig(), false, false],
+    ["paused, and a failover runs that somebody asked for", failing, config, false, true],
+    ["without leases, and one is waited for", { revokedAtMs: nowMs }, groupConfig(), false, true],
+  ])("%s: what is enforced", (_, change, of, granted, enforced) => {
+    expect(grant({ ...saved, ...change }, "a", "a", of)).toMatchObject({ granted, enforced });
+  });
+
+  test("never longer than what a failover waits for, whatever a deploy has just said", () => {
+    const longer = groupConfig({ fencing: "lease", leaseMs: 9000 });
+    expect(grant(saved, "a", "a", longer)).toMatchObject({ granted: true, leaseMs: 3000 });
+    expect(firstLease(saved, longer, "b")).toEqual({ ms: 3000, promisers: ["a", "c"] });
+    expect(firstLease(saved, groupConfig(), "b")).toBeNull();
+    const undecided = { ...saved, leases: { longestMs: 0, untilMs: null } };
+    expect(grant(undecided, "a", "a")).toMatchObject({ granted: false, enforced: true });
+    expect(firstLease(undecided, config, "a")).toBeNull();
   });
 
   test("never two at once, whatever is asked", () => {
@@ -71,6 +97,90 @@ describe("who is granted a lease", () => {
         expect(new Set(granted.map(([, node]) => node)).size).toBeLessThanOrEqual(1);
       }),
     );
+  });
+});
+
+describe("what is known of the relays that keep leases", () => {
+  const asked: Keeping = { relay: "a", node: "a", runId: "run-a", leftMs: 0, promisers: null };
+  const others = ["b", "c"];
+
+  test("one that asked is known, with those who have to promise; the same again is no news", () => {
+    const leases = noteKeeper(saved, config, { ...asked, promisers: others });
+    expect(leases.keepers).toEqual({ a: others });
+    const again = { ...asked, promisers: [...others] };
+    expect(noteKeeper({ ...saved, leases }, config, again)).toBe(leases);
+    expect(noteKeeper({ ...saved, leases }, config, asked).keepers).toEqual({ a: null });
+  });
+
+  test.each<readonly [string, Partial<Keeping>, GroupConfig]>([
+    ["a relay elsewhere", { relay: "b" }, config],
+    ["one that would stay open for longer than is waited for", { leftMs: 3001 }, config],
+    ["while there are no leases", {}, groupConfig()],
+  ])("%s says nothing", (_, change, of) => {
+    expect(noteKeeper(saved, of, { ...asked, ...change })).toBe(saved.leases);
+  });
+
+  test("nothing is counted on before it asked, and before it knows of everyone who could take over", () => {
+    const with_ = (keepers: Record<string, readonly string[] | null>) => ({
+      ...saved,
+      leases: { ...saved.leases, keepers },
+    });
+    expect(whyUnleased(saved, config, "a")).toMatch(/relay of a has never asked for its lease/);
+    expect(whyUnleased(with_({ b: others }), config, "a")).toMatch(/never asked/);
+    expect(whyUnleased(with_({ a: ["b"] }), config, "a")).toMatch(/not heard yet that relay c has/);
+    expect(whyUnleased(with_({ a: others }), config, "a")).toBeNull();
+    // Whoever knows of nobody asks nobody, and ends with its lease.
+    expect(whyUnleased(with_({ a: null }), config, "a")).toBeNull();
+    expect(whyUnleased(saved, groupConfig(), "a")).toBeNull();
+  });
+
+  test("a primary whose relay never asked is not replaced by the group itself, and is by an operator", () => {
+    const world = createWorld({ fencing: "lease" });
+    world.leaseless.add("a");
+    world.run(3000);
+    world.kill("a");
+    world.relay("a").reach = false;
+    world.run(20_000);
+    expect(world.state.saved).toMatchObject({ primary: "a", highestEpoch: 1 });
+    expect(world.told("+held")[0]?.data).toMatchObject({ reason: "unleased" });
+    world.ask({ kind: "failover", to: null });
+    world.until("b is the primary", () => world.state.saved.primary === "b");
+  });
+
+  test("it is forgotten when the group does without leases for a while", () => {
+    const world = createWorld({ fencing: "lease" });
+    world.run(3000);
+    expect(Object.keys(world.state.saved.leases.keepers ?? {})).toEqual(["a", "b", "c"]);
+    world.configure({ fencing: "sealed" });
+    world.run(10_000);
+    expect(world.state.saved.leases).toEqual({ longestMs: 0, untilMs: null });
+  });
+});
+
+describe("who opens a node, and who confirms that it is closed", () => {
+  test("only the relay on its own machine opens it, and the lease goes along", () => {
+    const world = createWorld({ fencing: "lease" });
+    world.run(3000);
+    world.relay("b").reach = false;
+    world.kill("a");
+    world.until("promoting", () => world.state.saved.phase.kind === "promoting");
+    const opening = world.actions.filter(({ kind }) => kind === "promote" || kind === "unseal");
+    // b is reached through a and c, but nobody there keeps its lease.
+    expect(opening.at(-1)).toMatchObject({ node: "c", relay: "c" });
+    expect(opening.at(-1)).toMatchObject({ lease: { ms: 3000, promisers: ["a", "b"] } });
+  });
+
+  test("a seal that another relay carried out does not end the wait", () => {
+    const world = createWorld({ fencing: "lease" });
+    world.run(3000);
+    // Its own relay is silent: those of the others reach it, and seal it.
+    world.relay("a").reach = false;
+    world.ask({ kind: "failover", to: null });
+    world.until("fencing", () => world.state.saved.phase.kind === "fencing");
+    const endMs = leaseEndMs(world.nowMs, world.config);
+    world.until("sealed", () => world.node("a").minReplicas > 0);
+    world.until("promoting", () => world.state.saved.phase.kind === "promoting");
+    expect(world.nowMs).toBeGreaterThanOrEqual(endMs);
   });
 });
 
@@ -204,7 +314,8 @@ describe("fencing waits for the seal or for the end of the lease, never less, ne
     begun(world);
     expect(both()).toEqual([false, false]);
     promotedAt(world);
-    expect(both()).toEqual([false, false]);
+    // Its first lease comes with the verb, and is renewed from then on.
+    expect(both()).toEqual([false, true]);
     world.until("seen", () => world.state.saved.primary === "b");
     expect(both()).toEqual([false, true]);
   });

@@ -7,6 +7,7 @@
 import { decide } from "../../worker/core/decide.ts";
 import type { GroupEvent } from "../../worker/core/events.ts";
 import { SEALED } from "../../worker/core/facts.ts";
+import { promisersFor } from "../../worker/core/lease.ts";
 import { effectiveConfig } from "../../worker/core/membership.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import type { Decision, OperatorRequest, Reply, State } from "../../worker/core/state.ts";
@@ -81,6 +82,8 @@ export function createWorld(
   let restarts = 0;
   let promotions = 0;
   const connected = new Set<string>();
+  /** Relays that never ask for a lease, though the group has them. */
+  const leaseless = new Set<string>();
   const late: { atMs: number; outcome: Outcome }[] = [];
   const events: GroupEvent[] = [];
   const actions: Action[] = [];
@@ -323,13 +326,27 @@ export function createWorld(
     }
   }
 
+  /** What relays say of themselves when they ask for leases. */
+  function asked() {
+    if (config.fencing !== "lease") return [];
+    return config.relays
+      .filter(({ id }) => relays.get(id)?.reach === true && !leaseless.has(id))
+      .flatMap(({ id, local }) =>
+        local.map((each) => {
+          const promisers = promisersFor(config, each);
+          return { relay: id, node: each, runId: node(each).runId, leftMs: 0, promisers };
+        }),
+      );
+  }
+
   function round(requests: readonly OperatorRequest[] = [], seen?: Observation[]): Decision {
     physics();
     for (const each of late.splice(0)) {
       if (each.atMs > nowMs) late.push(each);
       else outcomes.push(each.outcome);
     }
-    const input = { observations: seen ?? look(), outcomes, requests, connected: [...connected] };
+    const observations = seen ?? look();
+    const input = { observations, outcomes, requests, connected: [...connected], keepers: asked() };
     outcomes = [];
     const decision = decide(deepFreeze(state), deepFreeze(input), config, nowMs);
     state = decision.state;
@@ -375,6 +392,7 @@ export function createWorld(
       config = { ...config, nodes: [...config.nodes, added], relays: [...config.relays, relay] };
     },
     connected,
+    leaseless,
     events,
     actions,
     replies,

@@ -100,7 +100,7 @@ function candidateOf(
     offset: facts?.offset ?? 0,
     keys: facts?.keys ?? 0,
     sdown: !isReplaced && verdict !== undefined && verdict.down > 0 && verdict.down >= verdict.up,
-    reachable: handsFor(draft, node.id) !== null,
+    reachable: handsFor(draft, node.id, "promote") !== null,
     okAgeMs: okAtMs === null ? null : nowMs - okAtMs,
     factsAgeMs: best === null || best.factsAtMs === null ? null : nowMs - best.factsAtMs,
     downtime: saved.downtimes[node.id]?.reason ?? null,

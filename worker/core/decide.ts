@@ -21,7 +21,7 @@ import { stepElecting } from "./electing.ts";
 import { isSealed } from "./facts.ts";
 import { permitted, sealAnswered, stepFencing } from "./failover.ts";
 import { stuckForMs } from "./health.ts";
-import { longestLease } from "./lease.ts";
+import { leasesNow } from "./lease.ts";
 import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
@@ -49,7 +49,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   const draft = startDraft({ saved, sight: forget(state, config, nowMs) }, config, nowMs);
   tellMembership(draft, state.saved, config);
   const tilt = watchClock(draft);
-  noteLeases(draft);
+  noteLeases(draft, input);
   for (const outcome of input.outcomes) settle(draft, outcome);
   if (state.sight.lastDecisionAtMs === null) forgetPending(draft);
   expirePending(draft);
@@ -191,10 +191,8 @@ function tellSeal(draft: Draft, { about }: Pending, outcome: Outcome): void {
 const graceOf = (kind: Pending["kind"], config: GroupConfig) =>
   kind === "permit" ? 0 : config.commandTimeoutMs;
 
-/** While a failover runs nothing is granted, so nothing longer either. */
-function noteLeases(draft: Draft): void {
-  if (draft.saved.revokedAtMs !== null) return;
-  const leases = longestLease(draft.saved, draft.config, draft.nowMs);
+function noteLeases(draft: Draft, { keepers = [] }: Input): void {
+  const leases = leasesNow(draft.saved, draft.config, keepers, draft.nowMs);
   if (leases !== draft.saved.leases) save(draft, { leases });
 }
 

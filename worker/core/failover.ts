@@ -23,8 +23,8 @@ import {
 } from "./draft.ts";
 import type { EventName } from "./events.ts";
 import { durations } from "./evidence.ts";
-import { bootsSealed } from "./facts.ts";
-import { leaseEndMs } from "./lease.ts";
+import { bootsSealed, isSealed } from "./facts.ts";
+import { isKeeper, leaseEndMs } from "./lease.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, FailoverCause, Pending, Phase } from "./state.ts";
 import type { Outcome } from "./types.ts";
@@ -122,6 +122,9 @@ export function permitted(draft: Draft, pending: Pending, outcome: Outcome): voi
 export function sealAnswered(draft: Draft, pending: Pending, outcome: Outcome): void {
   const { phase } = draft.saved;
   if (phase.kind !== "fencing" || outcome.kind !== "done") return;
+  // One that another relay sealed may still be opened by its own, with an order that is on its way.
+  const { saved, config } = draft;
+  if (saved.leases.longestMs > 0 && !isKeeper(config, pending.key ?? "", pending.about)) return;
   if (pending.epoch !== phase.attempt.epoch || phase.sealed.includes(pending.about)) return;
   amend<"fencing">(draft, phase, { sealed: [...phase.sealed, pending.about] });
 }
@@ -144,7 +147,8 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
     return wakeBy(draft, Math.max(phase.deadlineMs, nowMs + Math.min(20, config.retryMs)));
   }
   const mustSeal = isStrict(attempt) || (living && isPlanned(attempt) && !attempt.force);
-  if (mustSeal && open.includes(attempt.from ?? "")) {
+  // (Sealed by another relay than its own it is waited for, and takes no writes meanwhile.)
+  if (mustSeal && open.includes(attempt.from ?? "") && !isSealed(factsOf(draft, attempt.from))) {
     const text = `${attempt.from} ${living ? "is up and " : ""}could not be sealed: nothing is forced on it`;
     return abort(draft, attempt, "-failover-abort-not-sealed", text);
   }

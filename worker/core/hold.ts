@@ -2,12 +2,13 @@
  * What forbids an automatic failover now, in words.
  *
  * Rules: nothing begins without enough vantages, while a replica still hears the primary, while an operator
- * said to leave it, too soon after an aborted attempt or a success, or too often in an hour. What goes on in
+ * said to leave it, while nobody knows that its lease ends, too soon after an aborted attempt or a success, or too often in an hour. What goes on in
  * the same attempt (the new primary died before all followed it) is not held by the cooldown.
  * Must never: forbid what an operator asks for.
  */
 import { attemptOf, type Draft } from "./draft.ts";
 import { witnessesOf } from "./health.ts";
+import { whyUnleased } from "./lease.ts";
 import type { FailoverCause } from "./state.ts";
 import type { NodeConfig } from "./types.ts";
 
@@ -44,6 +45,9 @@ export function whyHeld(draft: Draft, primary: NodeConfig, cause: FailoverCause)
         `${witnesses.join(", ")} still hears from it: out of reach, not dead`,
       );
   }
+  const unleased = whyUnleased(saved, config, primary.id);
+  if (unleased !== null)
+    return hold("unleased", unleased, "its relay asking, or a failover that an operator asks for");
   const outage = outageOf(draft);
   if (outage !== null) return hold("outage", outage);
   if (saved.lastAttemptAtMs !== null) {

@@ -9,6 +9,7 @@
 import { act, type Draft, isPending, nodeOf, remember } from "./draft.ts";
 import { bootsSealed } from "./facts.ts";
 import { relayBelief } from "./health.ts";
+import { firstLease } from "./lease.ts";
 import { good, vantageOf } from "./sight.ts";
 import type { Address, RelayAction, RelayConfig, Stamp } from "./types.ts";
 
@@ -36,8 +37,10 @@ export function authority(draft: Draft): { epoch: number; primary: string | null
 type Hands = { readonly relay: RelayConfig; readonly stamp: Stamp };
 
 /** The relay that acts for a node, or null when none can now. */
-export function handsFor(draft: Draft, node: string): Hands | null {
-  const { config, sight, nowMs } = draft;
+export function handsFor(draft: Draft, node: string, kind: VerbKind): Hands | null {
+  const { config, sight, nowMs, saved } = draft;
+  // Whoever opens a node keeps its lease, and has promised or not.
+  const leased = OPENS.includes(kind) && firstLease(saved, config, node) !== null;
   let best: Hands | null = null;
   let bestRank = -1;
   for (const relay of config.relays) {
@@ -46,6 +49,7 @@ export function handsFor(draft: Draft, node: string): Hands | null {
     if (nowMs - belief.atMs >= config.commandTtlMs) continue;
     const seen = sight.nodes[node]?.[vantageOf(relay.id)]?.class;
     const local = relay.local.includes(node);
+    if (!local && leased) continue;
     if (!local && (seen === undefined || seen === "policy")) continue;
     // One that saw it answer before one that did not, and the local one first among equals.
     const rank = Number(seen !== undefined && good.includes(seen)) * 2 + Number(local);
@@ -54,6 +58,8 @@ export function handsFor(draft: Draft, node: string): Hands | null {
   }
   return best;
 }
+
+const OPENS: readonly VerbKind[] = ["promote", "unseal"];
 
 export type VerbKind = Exclude<RelayAction["kind"], "tell-epoch">;
 
@@ -67,11 +73,11 @@ type Order = {
 /** Sends one verb for one node, unless the same is still pending. False when no relay could be asked. */
 export function sendVerb(draft: Draft, kind: VerbKind, id: string, order: Order = {}): boolean {
   if (isPending(draft, kind, id)) return true;
-  const hands = handsFor(draft, id);
+  const hands = handsFor(draft, id, kind);
   if (hands === null) return false;
   const { config } = draft;
   const { epoch, primary } = authority(draft);
-  act(draft, id, null, (actionId) => {
+  act(draft, id, hands.relay.id, (actionId) => {
     const head = {
       id: actionId,
       epoch,
@@ -84,8 +90,10 @@ export function sendVerb(draft: Draft, kind: VerbKind, id: string, order: Order 
     const opened = { minReplicas: config.minReplicas, bootSealed: bootsSealed(config) };
     switch (kind) {
       case "promote":
-      case "unseal":
-        return { ...head, kind, ...opened };
+      case "unseal": {
+        const lease = firstLease(draft.saved, config, id);
+        return { ...head, kind, ...opened, ...(lease === null ? {} : { lease }) };
+      }
       case "demote":
         return { ...head, kind, follow: replicationOf(draft, order.follow), ...opened };
       case "switchover": {

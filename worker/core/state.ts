@@ -5,6 +5,7 @@
  */
 import type { Baseline, Sight } from "./believed.ts";
 import type { GroupEvent } from "./events.ts";
+import type { Keeping } from "./lease.ts";
 import type { Route } from "./route.ts";
 import type { Action, NodeConfig, Observation, Outcome } from "./types.ts";
 
@@ -194,7 +195,12 @@ export type Saved = {
   readonly failoversAtMs: readonly number[];
   readonly lastSwitch: Switch | null;
   /** The longest lease that may run, and until when, if no longer one is granted now. */
-  readonly leases: { readonly longestMs: number; readonly untilMs: number | null };
+  readonly leases: {
+    readonly longestMs: number;
+    readonly untilMs: number | null;
+    /** Nodes whose relay asked for a lease since there are any: who has to promise, as that relay knows it. */
+    readonly keepers?: Readonly<Record<string, readonly string[] | null>>;
+  };
   /** With fencing "lease": nothing was granted since; null while leases are granted. */
   readonly revokedAtMs: number | null;
   readonly drill: DrillPoint | null;
@@ -264,6 +270,8 @@ export type Input = {
   readonly requests: readonly OperatorRequest[];
   /** Relays that hold a connection over which they tell at once what they see. */
   readonly connected?: readonly string[];
+  /** Relays that asked for a lease, with something that is not known of them yet. */
+  readonly keepers?: readonly Keeping[];
 };
 
 export type Decision = {

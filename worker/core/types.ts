@@ -196,6 +196,9 @@ type ActionHead = {
   readonly deadlineMs: number;
 };
 
+/** The lease that comes with the verb that opens a node, counted from the verb's stamp. */
+export type FirstLease = { readonly ms: number; readonly promisers: readonly string[] | null };
+
 /** What a relay is asked to do to Redis. Each is one transaction there. */
 export type RelayAction = ActionHead & {
   readonly relay: string;
@@ -209,6 +212,8 @@ export type RelayAction = ActionHead & {
         readonly minReplicas: number;
         /** Its file stays sealed, so that it boots sealed. */
         readonly bootSealed: boolean;
+        /** Absent: the group has none. */
+        readonly lease?: FirstLease;
       }
     | {
         readonly kind: "demote";
@@ -224,6 +229,8 @@ export type RelayAction = ActionHead & {
         readonly minReplicas: number;
         /** It is the primary: synchronisations begin as usual again. */
         readonly bootSealed: boolean;
+        /** Absent: the group has none. */
+        readonly lease?: FirstLease;
       }
     /** The primary hands over to the node that the epoch names, without loss, or stays what it is. */
     | {

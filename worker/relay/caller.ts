@@ -66,8 +66,13 @@ function messageOf(group: string, action: RelayAction): { path: string; body: un
       return { path, body: head };
     case "promote":
     case "unseal": {
-      const { minReplicas, bootSealed } = action;
-      const body: VerbBody<"promote" | "unseal"> = { ...head, minReplicas, bootSealed };
+      const { minReplicas, bootSealed, lease } = action;
+      const body: VerbBody<"promote" | "unseal"> = {
+        ...head,
+        minReplicas,
+        bootSealed,
+        ...(lease === undefined ? {} : { lease: { ...lease, promisers: copied(lease.promisers) } }),
+      };
       return { path, body };
     }
     case "demote": {
@@ -82,6 +87,8 @@ function messageOf(group: string, action: RelayAction): { path: string; body: un
     }
   }
 }
+
+const copied = (ids: readonly string[] | null) => (ids === null ? null : [...ids]);
 
 const statusOf = { done: 200, refused: 409, failed: 502, unreachable: 502, unknown: 504 } as const;
 

@@ -46,6 +46,14 @@ const stamp = v.strictObject({
   ms: v.pipe(v.number(), v.minValue(0)),
 });
 
+/** A node's first lease, counted from the verb's stamp; and the relays that have to promise (null: in vain). */
+const lease = v.optional(
+  v.strictObject({
+    ms: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(600_000)),
+    promisers: v.nullable(v.pipe(v.array(name), v.maxLength(64))),
+  }),
+);
+
 const head = {
   group: name,
   epoch,
@@ -57,10 +65,10 @@ const head = {
 
 /** Bodies of POST /nodes/:id/<verb>. */
 export const verbBodies = {
-  promote: v.strictObject({ ...head, minReplicas, bootSealed }),
+  promote: v.strictObject({ ...head, minReplicas, bootSealed, lease }),
   demote: v.strictObject({ ...head, follow: address, minReplicas, bootSealed }),
   seal: v.strictObject(head),
-  unseal: v.strictObject({ ...head, minReplicas, bootSealed }),
+  unseal: v.strictObject({ ...head, minReplicas, bootSealed, lease }),
   switchover: v.strictObject({ ...head, to: address, timeoutMs }),
   "abort-switchover": v.strictObject(head),
   "script-kill": v.strictObject(head),
@@ -88,6 +96,10 @@ export const refusals = {
   stamp: "STAMP",
   untold: "UNTOLD",
   action: "ACTION",
+  /** A verb that opens a node with a lease, and nobody here would end it. */
+  lease: "LEASE",
+  /** This relay has promised another one to open nobody for a while. */
+  promised: "PROMISED",
 } as const;
 
 /**
