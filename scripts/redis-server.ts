@@ -1,7 +1,8 @@
 /**
  * Real redis-servers for tests, demo and bench: started, killed, started again.
  *
- * Promises: a server listens on 127.0.0.1 only, answers PING once started, and dies with its parent.
+ * Promises: a server listens on 127.0.0.1 only, unless told otherwise; it answers PING once started, and dies
+ * with its parent.
  * Must never: sleep in place of waiting for a condition, or touch a server that it did not start.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -19,7 +20,7 @@ const killTimeoutMs = 10_000;
 const keptLines = 50;
 
 export type RedisProcess = {
-  readonly host: "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   /** Of the last start. */
   readonly pid: number;
@@ -37,6 +38,10 @@ export type RedisOptions = {
   readonly dir?: string;
   /** Default: a free one. */
   readonly port?: number;
+  /** Where it is asked whether it is ready; that it listens there is said in `args`. Default: 127.0.0.1. */
+  readonly host?: string;
+  /** A command that runs it: ["ip", "netns", "exec", "box"]. It must keep the pid. */
+  readonly inside?: readonly string[];
   /** More settings as on the command line: ["--replicaof", "127.0.0.1", "7000"]. They go to redis.conf. */
   readonly args?: readonly string[];
 };
@@ -65,6 +70,7 @@ process.on("exit", () => {
 export async function startRedis(options: RedisOptions = {}): Promise<RedisProcess> {
   const server = await findRedisServer();
   const port = options.port ?? (await freePort());
+  const { host = "127.0.0.1", inside = [] } = options;
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "picket-redis-")));
   await mkdir(dir, { recursive: true });
   await writeFile(join(dir, "redis.conf"), settings(port, dir, options.args ?? []));
@@ -72,7 +78,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisProce
   let child: ChildProcess | null = null;
   const start = async () => {
     if (child !== null && !gone(child)) throw new Error(`redis-server ${port} runs already`);
-    child = await launch(server, port, dir);
+    child = await launch(server, { host, port }, dir, inside);
   };
   const kill = async (signal: NodeJS.Signals = "SIGKILL") => {
     if (child !== null) await signalled(child, signal);
@@ -86,7 +92,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisProce
     throw error;
   });
   return {
-    host: "127.0.0.1",
+    host,
     port,
     dir,
     get pid() {
@@ -116,11 +122,19 @@ function settings(port: number, dir: string, args: readonly string[]): string {
   return `${lines.join("\n")}\n`;
 }
 
-async function launch(server: RedisServer, port: number, dir: string): Promise<ChildProcess> {
+type At = { readonly host: string; readonly port: number };
+
+async function launch(
+  server: RedisServer,
+  { host, port }: At,
+  dir: string,
+  inside: readonly string[],
+): Promise<ChildProcess> {
   const line = [server.command, join(dir, "redis.conf")];
   // setpriv keeps the pid; with it the kernel kills Redis even if this process is killed -9.
   const guard = onPath("setpriv");
   if (guard !== null) line.unshift(guard, "--pdeathsig", "KILL", "--");
+  line.unshift(...inside);
   const [command = server.command, ...args] = line;
   const child = spawn(command, args, {
     cwd: dir,
@@ -140,7 +154,7 @@ async function launch(server: RedisServer, port: number, dir: string): Promise<C
   child.once("close", () => running.delete(child));
 
   const deadline = performance.now() + startTimeoutMs;
-  while (!(await answers(port, child.pid ?? -1))) {
+  while (!(await answers({ host, port }, child.pid ?? -1))) {
     const late = performance.now() > deadline;
     if (running.has(child) && !late) {
       await pause(10);
@@ -154,10 +168,10 @@ async function launch(server: RedisServer, port: number, dir: string): Promise<C
 }
 
 /** True when the server of that pid is ready. A stranger on the port, or LOADING, is not. */
-function answers(port: number, pid: number): Promise<boolean> {
+function answers({ host, port }: At, pid: number): Promise<boolean> {
   return new Promise((resolve) => {
     let text = "";
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\nINFO server\r\n"));
+    const socket = connect(port, host, () => socket.write("PING\r\nINFO server\r\n"));
     const end = (ready: boolean) => {
       socket.destroy();
       resolve(ready);

@@ -57,8 +57,10 @@ export type StackOptions = {
   readonly replicate?: boolean;
   /** More settings of a redis-server: ["--appendonly", "yes"]. */
   readonly redisArgs?: (node: string) => readonly string[];
-  /** The address that everyone knows a node by: one of 127.0.0.0/8, by default 127.0.0.1. */
+  /** The address that everyone knows a node by: one of 127.0.0.0/8, by default 127.0.0.1; or its box's. */
   readonly hostOf?: (node: string) => string;
+  /** A command that runs another one in the node's box, where its Redis and its relay then are. */
+  readonly inside?: (node: string) => readonly string[];
   /** Where a relay looks for a node, if not where it is. */
   readonly reach?: (relay: string, node: string) => Address | undefined;
   /** More Workers in the same workerd, sharing the KV namespace ROUTES. */
@@ -81,6 +83,9 @@ process.on("exit", () => {
 
 export async function startStack(options: StackOptions = {}) {
   const { ids = ["a", "b", "c"], say = () => undefined, hostOf = () => "127.0.0.1" } = options;
+  const { inside = () => [] } = options;
+  /** Where this process finds what stands beside a node. */
+  const placeOf = (id: string) => (inside(id).length > 0 ? hostOf(id) : "127.0.0.1");
   const ending: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
@@ -101,6 +106,8 @@ export async function startStack(options: StackOptions = {}) {
       const args = follow ? ["--replicaof", leader, String(first.port)] : [];
       const server = await startRedis({
         dir: join(dir, `redis-${id}`),
+        host: placeOf(id),
+        inside: inside(id),
         args: ["--bind", ...hosts, ...args, ...(options.redisArgs?.(id) ?? [])],
       });
       redis[id] = server;
@@ -110,7 +117,11 @@ export async function startStack(options: StackOptions = {}) {
 
     const relays: Record<string, RelayProcess> = {};
     const launching = ids.map(async (id) => {
-      const relay = await startRelayProcess(id, dir, redis, options.reach);
+      const relay = await startRelayProcess(id, dir, redis, {
+        host: placeOf(id),
+        inside: inside(id),
+        reach: options.reach,
+      });
       relays[id] = relay;
       ending.push(() => relay.kill("SIGKILL"));
       say(`relay ${id} on ${relay.url}, pid ${relay.pid()}`);
@@ -164,8 +175,13 @@ async function startRelayProcess(
   id: string,
   dir: string,
   redis: Readonly<Record<string, RedisProcess>>,
-  reach: StackOptions["reach"],
+  at: {
+    readonly host: string;
+    readonly inside: readonly string[];
+    readonly reach: StackOptions["reach"];
+  },
 ): Promise<RelayProcess> {
+  const { host, inside, reach } = at;
   const port = await freePort();
   const file = join(dir, `relay-${id}.json`);
   const stateFile = join(dir, `relay-${id}.state.json`);
@@ -177,7 +193,7 @@ async function startRelayProcess(
     file,
     JSON.stringify({
       id,
-      listen: { host: "127.0.0.1", port },
+      listen: { host, port },
       state_file: stateFile,
       control_tokens: [tokens.control(id)],
       data_tokens: [tokens.data(id)],
@@ -186,12 +202,12 @@ async function startRelayProcess(
   );
   let child: ChildProcess | null = null;
   const start = async () => {
-    child = await launchRelay(file);
+    child = await launchRelay(file, inside);
   };
   await start();
   return {
     id,
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${host}:${port}`,
     pid: () => child?.pid ?? -1,
     kill: async (signal = "SIGKILL") => {
       if (child === null || child.exitCode !== null || child.signalCode !== null) return;
@@ -204,11 +220,11 @@ async function startRelayProcess(
 }
 
 /** Resolves when it says that it listens; rejects with its complaint when it ends before that. */
-async function launchRelay(file: string): Promise<ChildProcess> {
+async function launchRelay(file: string, inside: readonly string[]): Promise<ChildProcess> {
   const script = new URL("scripts/relay.ts", root).pathname;
-  const child = spawn(process.execPath, [script, "--config", file], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const line = [...inside, process.execPath, script, "--config", file];
+  const [command = process.execPath, ...args] = line;
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   const last = () => child.kill("SIGKILL");
   process.on("exit", last);
   child.on("exit", () => process.off("exit", last));
