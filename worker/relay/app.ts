@@ -1,51 +1,84 @@
 /**
- * The relay's two faces over HTTP: the Upstash REST protocol, and the verbs.
+ * The relay's door: whose token it is, and which of its faces answers.
  *
- * Promises: every answer is JSON, also after Redis was lost in mid-command; whatever Redis does, an answer
- * comes within the deadline; an answer to a control token carries the relay's clock and epoch.
- * Must never: tell a caller without a token anything, or run two verbs for one node at once.
+ * Promises: every answer is JSON unless RESP2 was asked for; an answer to a control token carries the relay's
+ * clock and epoch; commands go past the router, straight to the REST face.
+ * Must never: tell a caller without a token anything but health.
  */
-import { type Context, Hono } from "hono";
+import type { RequestListener } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { Answer, Command, Reply } from "../redis/connection.ts";
-import { headers, nodeErrors } from "./protocol.ts";
-import { refusalOf } from "./rest/commands.ts";
-import {
-  failureText,
-  parseCommand,
-  parseCommands,
-  resultOf,
-  type UpstashResult,
-} from "./rest/upstash.ts";
-import type { Doorkeeper, Env } from "./tokens.ts";
+import { headers, verbs } from "./protocol.ts";
+import { type Headers, refuse } from "./rest/answer.ts";
+import type { RestNode } from "./rest/node.ts";
+import type { Limits } from "./rest/policy.ts";
+import { createRest, type RestDeps } from "./rest/rest.ts";
+import { parseTarget, type Target } from "./rest/target.ts";
+import type { Caller, Doorkeeper, Env } from "./tokens.ts";
 import type { Clock } from "./verbs/fence.ts";
 import type { Hands, RelayNode } from "./verbs/hands.ts";
-import { addVerbRoutes, boundedDeadline } from "./verbs/routes.ts";
+import { addVerbRoutes } from "./verbs/routes.ts";
 
-export type AppDeps = {
-  readonly nodes: ReadonlyMap<string, RelayNode>;
-  readonly hands: Hands;
+/** What a reload replaces, whole. */
+export type Site = {
+  readonly nodes: ReadonlyMap<string, RelayNode & RestNode>;
   readonly callerOf: Doorkeeper;
-  readonly clock: () => Clock;
+  readonly limits: Limits;
   readonly nodeTimeoutMs: number;
 };
 
-type Ctx = Context<Env>;
+export type AppDeps = RestDeps & {
+  /** Asked once for each request. */
+  readonly site: () => Site;
+  readonly hands: Hands;
+  readonly clock: () => Clock;
+  /** Routes that need no token: health, metrics. */
+  readonly open?: (app: Hono) => void;
+  /** Routes behind a token, `c.get("caller")`. */
+  readonly routes?: (app: Hono<Env>) => void;
+};
 
+/** Of verbs and their like; the REST face has a limit of its own. */
 const MAX_BODY_BYTES = 1024 * 1024;
+const VERBS: ReadonlySet<string> = new Set(verbs);
 
-export function createApp(deps: AppDeps): Hono<Env> {
+export function createApp(deps: AppDeps): RequestListener {
+  const rest = createRest(deps);
+  const others = getRequestListener(createRoutes(deps).fetch);
+  return (req, res) => {
+    const site = deps.site();
+    const target = parseTarget(req.url ?? "/");
+    if (target === null || isVerb(target)) return void others(req, res);
+    const token = target.kind === "wrong" ? null : target.token;
+    const caller = site.callerOf(req.headers.authorization, token);
+    if (caller.face === "none") return refuse(req, res, 401, caller.error);
+    const answerHeaders = () => headersFor(caller, req.headers[headers.group], deps);
+    if (target.kind === "wrong") return refuse(req, res, 400, target.error, answerHeaders());
+    const { limits, nodeTimeoutMs } = site;
+    const node = site.nodes.get(target.node);
+    rest({ req, res, target, caller, node, limits, nodeTimeoutMs, headers: answerHeaders });
+  };
+}
+
+/** A verb's name is nobody's command; its address is answered for every method and token. */
+function isVerb(target: Target | { readonly kind: "wrong" }): boolean {
+  if (target.kind !== "path" || target.words.length !== 1) return false;
+  return VERBS.has(String(target.words[0]));
+}
+
+function createRoutes(deps: AppDeps): Hono<Env> {
   const app = new Hono<Env>();
-  const fail = (c: Ctx, status: ContentfulStatusCode, error: string) => c.json({ error }, status);
-
-  app.get("/healthz", (c) => c.json({ ok: true }));
+  const open = new Hono();
+  deps.open?.(open);
+  app.route("/", open);
   app.use(async (c, next) => {
-    const caller = deps.callerOf(c.req.header("authorization"));
-    if (caller.face === "none") return fail(c, 401, caller.error);
+    const caller = deps.site().callerOf(c.req.header("authorization"));
+    if (caller.face === "none") return c.json({ error: caller.error }, 401);
     c.set("caller", caller);
     await next();
-    if (caller.face === "control") speakOfItself(c, deps);
+    const spoken = headersFor(caller, c.req.header(headers.group), deps);
+    for (const [name, value] of Object.entries(spoken)) c.header(name, value);
   });
   app.use(
     bodyLimit({
@@ -54,120 +87,38 @@ export function createApp(deps: AppDeps): Hono<Env> {
     }),
   );
 
-  for (const path of ["/nodes/:id", "/nodes/:id/"]) {
-    app.post(path, (c) => withNode(c, deps, (node) => single(c, deps, node)));
-  }
-  app.post("/nodes/:id/pipeline", (c) => withNode(c, deps, (node) => pipeline(c, deps, node)));
-  app.post("/nodes/:id/multi-exec", (c) => withNode(c, deps, (node) => multiExec(c, deps, node)));
   addVerbRoutes(app, {
-    nodes: () => deps.nodes,
+    nodes: () => deps.site().nodes,
     hands: deps.hands,
-    nodeTimeoutMs: () => deps.nodeTimeoutMs,
+    nodeTimeoutMs: () => deps.site().nodeTimeoutMs,
   });
+  deps.routes?.(app);
 
-  for (const path of ["/nodes/:id", "/nodes/:id/*", "/groups/:group/epoch"]) {
-    app.get(path, (c) => fail(c, 405, "ERR only POST is answered here"));
-    app.on(["PUT", "PATCH", "DELETE"], path, (c) => fail(c, 405, "ERR only POST is answered here"));
+  for (const path of [...verbs.map((verb) => `/nodes/:id/${verb}`), "/groups/:group/epoch"]) {
+    app.all(path, (c) => c.json({ error: "ERR only POST is answered here" }, 405));
   }
-  app.notFound((c) => fail(c as Ctx, 404, "ERR there is nothing at this address"));
+  app.notFound((c) => c.json({ error: "ERR there is nothing at this address" }, 404));
   // Nothing throws by design; if something does, the caller learns that nobody knows what happened.
-  app.onError((_, c) => fail(c as Ctx, 500, "RELAY_ERROR a fault of the relay; outcome unknown"));
+  app.onError((_, c) =>
+    c.json({ error: "RELAY_ERROR a fault of the relay; outcome unknown" }, 500),
+  );
   return app;
 }
 
+const NOTHING: Headers = {};
+
 /** The clock at the moment of answering: the next verb's stamp. */
-function speakOfItself(c: Ctx, { clock, hands }: AppDeps): void {
+function headersFor(
+  caller: Caller,
+  group: string | readonly string[] | undefined,
+  { clock, hands }: AppDeps,
+): Headers {
+  if (caller.face !== "control") return NOTHING;
   const { boot, ms } = clock();
-  const epoch = hands.epochOf(c.req.header(headers.group) ?? "");
-  c.header(headers.boot, boot);
-  c.header(headers.ms, String(Math.floor(ms)));
-  c.header(headers.epoch, epoch === null ? "none" : String(epoch));
-}
-
-async function withNode(
-  c: Ctx,
-  { nodes }: AppDeps,
-  serve: (node: RelayNode) => Promise<Response>,
-): Promise<Response> {
-  const node = nodes.get(c.req.param("id") ?? "");
-  if (node !== undefined) return serve(node);
-  return c.json({ error: `${nodeErrors.unknown} this relay has no such node` }, 404);
-}
-
-// ------------------------------------------------------------- Upstash REST
-
-async function single(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Response> {
-  const parsed = parseCommand(await c.req.text());
-  if (parsed.kind === "wrong") return c.json({ error: parsed.error }, 400);
-  const refusal = refusalOf(c.get("caller").face, parsed.value);
-  if (refusal !== null) return c.json({ error: refusal }, 400);
-  const answer = await send(c, deps, node, [parsed.value]);
-  if (answer.kind === "failure") return lost(c, answer);
-  const result = resultOf(answer.replies[0], wantsBase64(c));
-  return c.json(result, "error" in result ? 400 : 200);
-}
-
-/** Each command for itself: a refused one has its error in its place, the others run. */
-async function pipeline(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Response> {
-  const parsed = parseCommands(await c.req.text());
-  if (parsed.kind === "wrong") return c.json({ error: parsed.error }, 400);
-  const refusals = parsed.value.map((command) => refusalOf(c.get("caller").face, command));
-  const allowed = parsed.value.filter((_, index) => refusals[index] === null);
-  const answer = await send(c, deps, node, allowed);
-  if (answer.kind === "failure") return lost(c, answer);
-  const base64 = wantsBase64(c);
-  const replies = answer.replies.values();
-  const results: UpstashResult[] = refusals.map((refusal) =>
-    refusal === null ? resultOf(replies.next().value, base64) : { error: refusal },
-  );
-  return c.json(results);
-}
-
-/** All or nothing: a refused or malformed command discards the whole. */
-async function multiExec(c: Ctx, deps: AppDeps, node: RelayNode): Promise<Response> {
-  const parsed = parseCommands(await c.req.text());
-  if (parsed.kind === "wrong") return c.json({ error: parsed.error }, 400);
-  for (const command of parsed.value) {
-    const refusal = refusalOf(c.get("caller").face, command);
-    if (refusal !== null) return c.json({ error: refusal }, 400);
-  }
-  const answer = await send(c, deps, node, [["MULTI"], ...parsed.value, ["EXEC"]]);
-  if (answer.kind === "failure") return lost(c, answer);
-  const done = answer.replies.at(-1);
-  if (!Array.isArray(done)) return c.json({ error: discarded(answer.replies) }, 400);
-  const base64 = wantsBase64(c);
-  return c.json(parsed.value.map((_, index) => resultOf(done[index], base64)));
-}
-
-/** EXECABORT alone hides why: the first command that Redis would not queue says it. */
-function discarded(replies: readonly Reply[]): string {
-  const exec = replies.at(-1);
-  const text = exec instanceof Error ? exec.message : "EXECABORT Transaction discarded";
-  const cause = replies.slice(0, -1).find((reply) => reply instanceof Error);
-  return cause === undefined || cause === exec ? text : `${text} (${cause.message})`;
-}
-
-async function send(
-  c: Ctx,
-  deps: AppDeps,
-  node: RelayNode,
-  commands: readonly Command[],
-): Promise<Answer> {
-  if (commands.length === 0) return { kind: "replies", replies: [] };
-  // The control token only looks, so what it sends may be sent again after a drop.
-  return c.get("caller").face === "control"
-    ? node.control.run(commands, { deadlineMs: deadlineMs(c, deps), repeatable: true })
-    : node.data.run(commands, { deadlineMs: deps.nodeTimeoutMs });
-}
-
-function lost(c: Ctx, failure: Extract<Answer, { kind: "failure" }>): Response {
-  const { status, error } = failureText(failure);
-  return c.json({ error }, status);
-}
-
-const wantsBase64 = (c: Ctx): boolean =>
-  c.req.header("upstash-encoding")?.toLowerCase() === "base64";
-
-function deadlineMs(c: Ctx, { nodeTimeoutMs }: AppDeps): number {
-  return boundedDeadline(c.req.header(headers.deadline), nodeTimeoutMs);
+  const epoch = hands.epochOf(String(group ?? ""));
+  return {
+    [headers.boot]: boot,
+    [headers.ms]: String(Math.floor(ms)),
+    [headers.epoch]: epoch === null ? "none" : String(epoch),
+  };
 }

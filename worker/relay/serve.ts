@@ -6,13 +6,12 @@
  * Must never: read a file other than the state file, or print.
  */
 import { randomUUID } from "node:crypto";
-import type { Server } from "node:http";
-import { createAdaptorServer } from "@hono/node-server";
+import { createServer, type Server } from "node:http";
 import { openLinks } from "../redis/node.ts";
 import { createApp } from "./app.ts";
 import type { RelayNodeConfig, RelaySettings } from "./config.ts";
 import { createDoorkeeper } from "./tokens.ts";
-import { createHands, type RelayNode } from "./verbs/hands.ts";
+import { createHands } from "./verbs/hands.ts";
 import { openJournal } from "./verbs/journal.ts";
 import { createTurns } from "./verbs/turns.ts";
 
@@ -34,16 +33,22 @@ export async function startRelay(settings: RelaySettings): Promise<Relay> {
     ttlMs: settings.commandTtlMs,
   });
   const nodes = new Map(settings.nodes.map((node) => [node.id, open(node, settings)]));
-  const app = createApp({
+  const site = {
     nodes,
-    hands: createHands(opened.journal, opened.store, clock),
     callerOf: createDoorkeeper(settings),
-    clock,
+    limits: settings.limits,
     nodeTimeoutMs: settings.nodeTimeoutMs,
+  };
+  const ending = new AbortController();
+  const app = createApp({
+    site: () => site,
+    hands: createHands(opened.journal, opened.store, clock),
+    clock,
+    open: (routes) => routes.get("/healthz", (c) => c.json({ ok: true })),
+    ending: ending.signal,
   });
   // A caller that trickles its request holds a socket for so long, no more.
-  const serverOptions = { requestTimeout: 30_000, headersTimeout: 10_000 };
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions }) as Server;
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app);
   const port = await listen(server, settings.listen);
   const { host } = settings.listen;
   return {
@@ -55,12 +60,8 @@ export async function startRelay(settings: RelaySettings): Promise<Relay> {
   };
 }
 
-function open(node: RelayNodeConfig, { nodeTimeoutMs, pool }: RelaySettings): RelayNode {
-  return {
-    id: node.id,
-    ...openLinks(node, nodeTimeoutMs, pool),
-    inTurn: createTurns(),
-  };
+function open(node: RelayNodeConfig, { nodeTimeoutMs, pool }: RelaySettings) {
+  return { id: node.id, ...openLinks(node, nodeTimeoutMs, pool), inTurn: createTurns() };
 }
 
 function listen(server: Server, at: RelaySettings["listen"]): Promise<number> {

@@ -1,27 +1,44 @@
 /**
- * Which Redis commands a token may send through the Upstash face: one table, one function.
+ * Which Redis commands a caller may send through the REST face, and what each of them needs.
  *
- * Promises: names are compared in any letter case; every refusal names the command and says why.
- * Must never: let a command through that changes who is primary, what a shared connection is, or that
- * waits inside Redis and so holds up everyone behind it.
+ * Promises: names are compared in any letter case; every refusal names the command and says why; a command of
+ * which nobody knows what it does is `unknown`, until the server was asked (learn.ts).
+ * Must never: let a command through that changes who is primary, what a shared connection is, or that waits
+ * longer than is allowed.
  */
 import type { Command } from "../../redis/connection.ts";
 import type { Caller } from "../tokens.ts";
+import type { Known } from "./keys.ts";
+import type { DataToken, Limits } from "./policy.ts";
+import { outsideOf } from "./prefix.ts";
+import { commandTable } from "./table.ts";
+import { waitOf } from "./waiting.ts";
+
+export type Verdict =
+  | { readonly kind: "allowed"; readonly write: boolean; readonly waitMs: number }
+  | { readonly kind: "refused"; readonly error: string }
+  | { readonly kind: "unknown"; readonly name: string };
+
+/** What servers told beyond the table; null: that server has no such command. */
+export type Learned = ReadonlyMap<string, Known | null>;
 
 const TOPOLOGY = "topology and server settings are changed by the relay's verbs only";
+const ADMINISTRATION = "administration is not for apps";
 const CONNECTION = "it changes the state of a connection that all callers share";
 const TRANSACTION = "transactions go to /multi-exec";
-const BLOCKING = "it waits inside Redis on a connection that all callers share";
+const STREAM = "subscriptions are event streams: /subscribe/<channel>, /psubscribe/<pattern>";
 const LOOKS = "the control token looks only: PING, INFO, ROLE, TIME, DBSIZE, CONFIG GET";
+const READS = "this token only reads";
+const WAITS = "how long it would wait inside Redis is not known here";
 
 /** SAVE and its kin stand with topology: they stop or load the server for everyone. */
 const REFUSED: readonly (readonly [reason: string, names: string])[] = [
   [TOPOLOGY, "REPLICAOF SLAVEOF FAILOVER CLUSTER SENTINEL SYNC PSYNC REPLCONF MIGRATE"],
-  [TOPOLOGY, "CONFIG DEBUG SHUTDOWN MODULE ACL MONITOR SAVE BGSAVE BGREWRITEAOF RESTORE-ASKING"],
+  [TOPOLOGY, "CONFIG DEBUG SHUTDOWN MODULE ACL SAVE BGSAVE BGREWRITEAOF RESTORE-ASKING"],
+  [ADMINISTRATION, "MONITOR SWAPDB LATENCY SLOWLOG"],
   [CONNECTION, "SELECT AUTH HELLO QUIT RESET READONLY READWRITE ASKING"],
-  [CONNECTION, "SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE"],
+  [STREAM, "SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE"],
   [TRANSACTION, "MULTI EXEC DISCARD WATCH UNWATCH"],
-  [BLOCKING, "BLPOP BRPOP BLMOVE BLMPOP BRPOPLPUSH BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF"],
 ];
 const reasons = new Map(
   REFUSED.flatMap(([reason, names]) => names.split(" ").map((name) => [name, reason] as const)),
@@ -29,31 +46,127 @@ const reasons = new Map(
 
 const CLIENT_LOOKS = ["ID", "INFO", "LIST", "GETNAME"];
 const CONTROL_LOOKS = ["PING", "INFO", "ROLE", "TIME", "DBSIZE"];
+/** Not flagged `readonly` by Redis, and yet they only look. */
+const HARMLESS = ["PING", "ECHO", "TIME", "INFO", "COMMAND"];
+/** Flagged `readonly`, and yet they tell every key there is. */
+const POWERFUL = ["KEYS", "SCAN"];
 
-/** The text of Redis's kind of error, or null when the command may go through. */
-export function refusalOf(face: Caller["face"], command: Command): string | null {
-  const [name = "", second = ""] = command.slice(0, 2).map((word) => String(word).toUpperCase());
-  const reason =
-    face === "control" ? controlReason(name, second, command) : dataReason(name, command);
-  return reason === null ? null : `NOPERM this relay refuses '${name.slice(0, 32)}': ${reason}`;
-}
+const READ: Verdict = { kind: "allowed", write: false, waitMs: 0 };
+const WRITE: Verdict = { kind: "allowed", write: true, waitMs: 0 };
 
-function dataReason(name: string, command: Command): string | null {
-  const second = String(command[1] ?? "").toUpperCase();
-  if (name === "CLIENT") return CLIENT_LOOKS.includes(second) ? null : CONNECTION;
-  if (name === "SCRIPT" && second === "DEBUG") return CONNECTION;
-  if ((name === "XREAD" || name === "XREADGROUP") && blocks(name, command)) return BLOCKING;
-  return reasons.get(name) ?? null;
-}
-
-/** Options of XREAD stand before STREAMS; XREADGROUP begins with GROUP, a group and a consumer. */
-function blocks(name: string, command: Command): boolean {
-  for (const word of command.slice(name === "XREADGROUP" ? 4 : 1)) {
-    const option = String(word).toUpperCase();
-    if (option === "BLOCK") return true;
-    if (option === "STREAMS") return false;
+export function judge(caller: Caller, command: Command, limits: Limits, learned: Learned): Verdict {
+  if (caller.face === "control") return judgeControl(command);
+  const entry = entryOf(command, learned);
+  if (entry.reason !== null) return refuse(entry.name, entry.reason);
+  const { known } = entry;
+  if (known === undefined) return { kind: "unknown", name: entry.name };
+  if (known === null) {
+    // The server will say that it has no such command; whoever is bounded is told so here.
+    return bounded(caller.token) ? refuse(entry.name, "this Redis does not know it") : READ;
   }
-  return false;
+  const { token } = caller;
+  if (token.readOnly && !isReading(known)) return refuse(entry.name, READS);
+  if (token.keyPrefix !== null) {
+    const outside = outsideOf(token.keyPrefix, known, command);
+    if (outside !== null) return refuse(entry.name, outside);
+  }
+  if (!entry.mayWait) return known.readonly ? READ : WRITE;
+  return judgeWait(known, command, limits);
+}
+
+function judgeWait(known: Known, command: Command, limits: Limits): Verdict {
+  const wait = waitOf(known.name, command);
+  if (wait === "unknown") return refuse(known.name, WAITS);
+  if (wait === "never") return known.readonly ? READ : WRITE;
+  const error = `'${known.name}' may wait for 1 to ${limits.maxBlockMs} ms here, limits.max_block_ms`;
+  if (wait === "malformed")
+    return { kind: "refused", error: `ERR ${error}: its timeout is no number` };
+  if (wait === 0) return { kind: "refused", error: `ERR ${error}: a timeout of 0 is for ever` };
+  if (wait > limits.maxBlockMs) return { kind: "refused", error: `ERR ${error}: not for ${wait}` };
+  return { kind: "allowed", write: !known.readonly, waitMs: wait };
+}
+
+const bounded = (token: DataToken): boolean => token.readOnly || token.keyPrefix !== null;
+
+const isReading = ({ name, readonly }: Known): boolean =>
+  readonly ? !POWERFUL.includes(name) : HARMLESS.includes(name.split("|")[0] ?? "");
+
+/** Whether a token may listen at all, and to these channels. */
+export function judgeChannels(
+  token: DataToken,
+  name: "SUBSCRIBE" | "PSUBSCRIBE",
+  channels: Command,
+): string | null {
+  const known = commandTable.get(name);
+  if (token.keyPrefix === null || known === undefined) return null;
+  const outside = outsideOf(token.keyPrefix, known, [name, ...channels]);
+  return outside === null ? null : refusalText(name, outside);
+}
+
+const refusalText = (name: string, reason: string): string =>
+  `NOPERM this relay refuses '${name.slice(0, 32)}': ${reason}`;
+
+const refuse = (name: string, reason: string): Verdict => ({
+  kind: "refused",
+  error: refusalText(name.split("|")[0] ?? "", reason),
+});
+
+// ------------------------------------------------------------------ looking up
+
+/** What is known of a command before its arguments are looked at. */
+type Entry = {
+  readonly name: string;
+  readonly reason: string | null;
+  readonly known: Known | null | undefined;
+  readonly mayWait: boolean;
+};
+
+function entry(name: string, known: Known | null | undefined): Entry {
+  const [container = name] = name.split("|");
+  const admin = known?.admin === true && name !== "CLIENT|LIST";
+  const reason = reasons.get(container) ?? (admin ? ADMINISTRATION : null);
+  const mayWait = known?.blocking === true || name === "WAIT" || name === "WAITAOF";
+  return { name, reason, known, mayWait };
+}
+
+/** Ready for the two ways in which nearly everybody writes them. */
+const entries = new Map<string, Entry>();
+const containers = new Set<string>();
+for (const [name, known] of commandTable) {
+  const made = entry(name, known);
+  entries.set(name, made);
+  entries.set(name.toLowerCase(), made);
+  const [container = "", subcommand] = name.split("|");
+  if (subcommand !== undefined) containers.add(container);
+}
+
+function entryOf(command: Command, learned: Learned): Entry {
+  const given = String(command[0]);
+  const found = entries.get(given) ?? entries.get(given.toUpperCase());
+  if (found === undefined) {
+    const name = given.toUpperCase();
+    const subcommand = learned.get(`${name}|${String(command[1] ?? "").toUpperCase()}`);
+    return entry(name, subcommand ?? learned.get(name));
+  }
+  return containers.has(found.name) ? within(found, command) : found;
+}
+
+function within(container: Entry, command: Command): Entry {
+  const second = String(command[1] ?? "").toUpperCase();
+  if (container.name === "CLIENT" && !CLIENT_LOOKS.includes(second)) {
+    return { ...container, reason: CONNECTION };
+  }
+  if (container.name === "SCRIPT" && second === "DEBUG")
+    return { ...container, reason: CONNECTION };
+  return entries.get(`${container.name}|${second}`) ?? container;
+}
+
+// --------------------------------------------------------------------- control
+
+function judgeControl(command: Command): Verdict {
+  const [name = "", second = ""] = command.slice(0, 2).map((word) => String(word).toUpperCase());
+  const reason = controlReason(name, second, command);
+  return reason === null ? READ : refuse(name, reason);
 }
 
 function controlReason(name: string, second: string, command: Command): string | null {

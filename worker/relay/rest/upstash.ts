@@ -1,51 +1,31 @@
 /**
- * The Upstash REST protocol as data: bodies to commands, replies to JSON.
+ * The answers of the Upstash REST protocol: replies to JSON or RESP2.
  *
- * Promises: pure; integers keep every digit in both directions; with base64 every byte survives.
+ * Promises: pure; integers keep every digit; with base64 and with RESP2 every byte survives.
  * Must never: decide what is allowed (commands.ts) or touch a connection.
  */
-import { type Command, type Failure, isBytes, type Reply } from "../../redis/connection.ts";
+import { type Failure, isBytes, type Reply } from "../../redis/connection.ts";
 import { nodeErrors } from "../protocol.ts";
+import { explained } from "./unknown.ts";
 
-export const MAX_PIPELINE = 1000;
+export type Format = "json" | "base64" | "resp2";
 
-export type Json = null | string | number | readonly Json[];
-export type UpstashResult = { readonly result: Json } | { readonly error: string };
+type Json = null | string | number | readonly Json[];
 
-export type Parsed<T> =
-  | { readonly kind: "parsed"; readonly value: T }
-  | { readonly kind: "wrong"; readonly error: string };
-
-export function parseCommand(body: string): Parsed<Command> {
-  const value = parseJson(body);
-  if (value === undefined) return wrong("ERR the body is not JSON");
-  const command = commandOf(value);
-  return command === null ? wrong(NO_COMMAND) : { kind: "parsed", value: command };
-}
-
-export function parseCommands(body: string): Parsed<readonly Command[]> {
-  const value = parseJson(body);
-  if (value === undefined) return wrong("ERR the body is not JSON");
-  if (!Array.isArray(value) || value.length === 0) {
-    return wrong("ERR the body must be a list of commands, at least one");
+/** `{"result":…}` or `{"error":…}` as JSON text. */
+export function resultText(reply: Reply | undefined, base64: boolean): string {
+  if (reply === undefined) return errorText("ERR no reply");
+  if (isBytes(reply)) {
+    // The clients take a plain OK only here; inside a list they decode every string.
+    if (reply.length === 2 && reply[0] === 79 && reply[1] === 75) return '{"result":"OK"}';
+    if (base64) return `{"result":"${reply.toString("base64")}"}`;
+    return `{"result":${JSON.stringify(reply.toString())}}`;
   }
-  if (value.length > MAX_PIPELINE) return wrong(`ERR at most ${MAX_PIPELINE} commands at once`);
-  const commands: Command[] = [];
-  for (const [index, each] of value.entries()) {
-    const command = commandOf(each);
-    if (command === null) return wrong(`${NO_COMMAND} (command ${index + 1})`);
-    commands.push(command);
-  }
-  return { kind: "parsed", value: commands };
+  if (reply instanceof Error) return errorText(explained(reply.message));
+  return `{"result":${JSON.stringify(jsonOf(reply, base64))}}`;
 }
 
-export function resultOf(reply: Reply | undefined, base64: boolean): UpstashResult {
-  if (reply instanceof Error) return { error: reply.message };
-  if (reply === undefined) return { error: "ERR no reply" };
-  // The clients take a plain OK only here; inside a list they decode every string.
-  if (isBytes(reply) && reply.equals(OK)) return { result: "OK" };
-  return { result: jsonOf(reply, base64) };
-}
+export const errorText = (error: string): string => JSON.stringify({ error });
 
 /** The relay's own word when Redis did not answer. 502, 503: surely not executed. 504: nobody knows. */
 export function failureText(failure: Failure): { status: 502 | 503 | 504; error: string } {
@@ -59,9 +39,6 @@ export function failureText(failure: Failure): { status: 502 | 503 | 504; error:
   const error = `${nodeErrors[failure.class]} ${failure.detail}; ${fate}`;
   return { status: failure.dispatched ? 504 : 502, error };
 }
-
-const OK = Buffer.from("OK");
-const NO_COMMAND = "ERR a command is a list of strings, numbers or booleans, at least one";
 
 function jsonOf(reply: Reply, base64: boolean): Json {
   if (reply === null) return null;
@@ -78,31 +55,41 @@ function stringOf(bytes: Buffer, base64: boolean): string {
   return bytes.toString(base64 ? "base64" : "utf8");
 }
 
-function parseJson(body: string): unknown {
-  try {
-    // The source of a number is looked at only where a double could round it: the plain parser is faster.
-    return /\d{16}/.test(body) ? JSON.parse(body, exactNumber) : JSON.parse(body);
-  } catch {
-    return undefined;
+/** Bytes of a reply, roughly, and never more than a little above `most`. */
+export function sizeOf(reply: Reply | undefined, most: number): number {
+  if (reply === null || reply === undefined) return 4;
+  if (typeof reply === "string" || isBytes(reply)) return reply.length;
+  if (reply instanceof Error) return reply.message.length;
+  let size = 2;
+  for (const each of reply) {
+    size += sizeOf(each, most) + 1;
+    if (size > most) break;
   }
+  return size;
 }
 
-function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  return context?.source ?? value;
+/** As a client over TCP would read it; a lone OK is the status that it mostly is, all else is bulk. */
+export function resp2Of(replies: readonly (Reply | undefined)[]): Buffer {
+  const parts: Buffer[] = [];
+  for (const reply of replies) encode(reply ?? null, parts);
+  return Buffer.concat(parts);
 }
 
-function commandOf(value: unknown): Command | null {
-  if (!Array.isArray(value) || value.length === 0) return null;
-  const words: string[] = [];
-  for (const word of value) {
-    if (typeof word !== "string" && typeof word !== "number" && typeof word !== "boolean")
-      return null;
-    words.push(String(word));
+export const resp2Error = (error: string): Buffer =>
+  Buffer.from(`-${error.replace(/[\r\n]+/g, " ")}\r\n`);
+
+const CRLF = Buffer.from("\r\n");
+const OK = Buffer.from("OK");
+
+function encode(reply: Reply, parts: Buffer[]): void {
+  if (reply === null) parts.push(Buffer.from("$-1\r\n"));
+  else if (typeof reply === "string") parts.push(Buffer.from(`:${reply}\r\n`));
+  else if (reply instanceof Error) parts.push(resp2Error(explained(reply.message)));
+  else if (isBytes(reply)) {
+    if (reply.equals(OK)) parts.push(Buffer.from("+OK\r\n"));
+    else parts.push(Buffer.from(`$${reply.length}\r\n`), reply, CRLF);
+  } else {
+    parts.push(Buffer.from(`*${reply.length}\r\n`));
+    for (const each of reply) encode(each, parts);
   }
-  return words;
-}
-
-function wrong(error: string): { readonly kind: "wrong"; readonly error: string } {
-  return { kind: "wrong", error };
 }

@@ -1,0 +1,68 @@
+/**
+ * Answers over node:http.
+ *
+ * Promises: one answer for each request; a caller who is refused before its body was read still gets to read
+ * why.
+ * Must never: keep a timer after the answer is out.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { errorText } from "./upstash.ts";
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** How long a caller who is refused may go on sending. */
+const LINGER_MS = 5_000;
+/** What is left of a request is read to its end up to here. */
+const SMALL = 64 * 1024;
+
+/** Bytes of the body. */
+export function respond(
+  res: ServerResponse,
+  status: number,
+  body: string | Buffer,
+  headers?: Headers,
+): number {
+  const text = typeof body === "string";
+  const bytes = text ? Buffer.byteLength(body) : body.length;
+  const type = text ? "application/json" : "application/octet-stream";
+  if (res.headersSent) return 0;
+  res.writeHead(status, { "content-type": type, "content-length": bytes, ...headers });
+  res.end(body);
+  return bytes;
+}
+
+/**
+ * For a request whose body was not read. A connection closed at once would take the answer with it, so what
+ * is still being sent is thrown away for a while.
+ */
+export function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  error: string,
+  headers?: Headers,
+): void {
+  if (res.headersSent) return;
+  const body = errorText(error);
+  const declared = req.headers["content-length"];
+  const chunked = req.headers["transfer-encoding"] !== undefined;
+  if (req.complete || (!chunked && Number(declared ?? 0) <= SMALL)) {
+    respond(res, status, body, headers);
+    return;
+  }
+  res.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    connection: "close",
+    ...headers,
+  });
+  res.write(body);
+  const end = () => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  req.once("end", end);
+  req.once("close", end);
+  req.resume();
+}

@@ -1,0 +1,128 @@
+/**
+ * Subscriptions as server-sent events: `data: message,<channel>,<payload>`.
+ *
+ * Promises: the caller's end is the subscription's end, and the other way round; a connection to Redis that is
+ * lost is sought again for a while, and another `subscribe` line tells that there was a gap.
+ * Must never: let a caller who does not read hold more than a bounded piece of memory.
+ */
+import type { Message, Subscription, Topics } from "../../redis/ears.ts";
+import type { Headers } from "./answer.ts";
+import type { Desk, Work } from "./desk.ts";
+import type { RestNode } from "./node.ts";
+import { errorText, failureText } from "./upstash.ts";
+
+export type StreamOptions = {
+  readonly deadlineMs: number;
+  /** Aborted when the relay ends. */
+  readonly ending: AbortSignal | undefined;
+  readonly headers: Headers;
+};
+
+/** Proxies close what is silent for a minute. */
+const BEAT_MS = 15_000;
+const SEEK_AGAIN_MS = 250;
+const SEEK_FOR_MS = 10_000;
+
+export async function stream(
+  desk: Desk,
+  work: Work,
+  node: RestNode,
+  topics: Topics,
+  { deadlineMs, ending, headers }: StreamOptions,
+): Promise<void> {
+  const { res } = work;
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  res.once("close", leave);
+  ending?.addEventListener("abort", leave, { once: true });
+  const { signal } = gone;
+  const open = () =>
+    node.pool.subscribe(topics, (message) => say(lineOf(message)), { deadlineMs, signal });
+  let opened = false;
+  // What is published before the caller was told that it listens comes after that.
+  const early: string[] = [];
+  function say(text: string): void {
+    if (!opened) early.push(text);
+    else if (!desk.overflows(work)) res.write(text);
+  }
+
+  let beat: NodeJS.Timeout | undefined;
+  try {
+    let subscription: Subscription | null = await open();
+    if (signal.aborted) return;
+    if (subscription.kind !== "subscribed") return fail(desk, work, subscription, headers);
+    res.writeHead(200, {
+      "content-type": "text/event-stream",
+      "cache-control": "no-cache",
+      "x-accel-buffering": "no",
+      ...headers,
+    });
+    res.socket?.setNoDelay(true);
+    beat = setInterval(() => res.write(": beat\n\n"), BEAT_MS);
+    opened = true;
+    while (subscription?.kind === "subscribed") {
+      res.write(greeting(topics) + early.splice(0).join(""));
+      await subscription.ended;
+      subscription = await seek(open, signal);
+    }
+  } finally {
+    clearInterval(beat);
+    res.off("close", leave);
+    ending?.removeEventListener("abort", leave);
+    gone.abort();
+    res.end();
+  }
+}
+
+async function seek(
+  open: () => Promise<Subscription>,
+  signal: AbortSignal,
+): Promise<Subscription | null> {
+  const until = performance.now() + SEEK_FOR_MS;
+  while (!signal.aborted && performance.now() < until) {
+    await pause(SEEK_AGAIN_MS, signal);
+    const subscription = await open();
+    if (subscription.kind === "subscribed") return subscription;
+  }
+  return null;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+  });
+}
+
+function fail(
+  desk: Desk,
+  work: Work,
+  word: Exclude<Subscription, { kind: "subscribed" }>,
+  headers: Headers,
+): void {
+  if (word.kind === "said") return desk.answer(work, 400, errorText(word.error.message), headers);
+  // A subscription that did not come about has done nothing.
+  const { status, error } = failureText({ ...word, dispatched: false });
+  desk.answer(work, status, errorText(error), headers);
+}
+
+const greeting = ({ kind, names }: Topics): string =>
+  names
+    .map((name, index) => {
+      const verb = kind === "channels" ? "subscribe" : "psubscribe";
+      return event(`${verb},${name},${index + 1}`);
+    })
+    .join("");
+
+function lineOf({ pattern, channel, payload }: Message): string {
+  const head = pattern === null ? "message" : `pmessage,${pattern}`;
+  return event(`${head},${channel.toString()},${payload.toString()}`);
+}
+
+/** Several lines of data are one event: that is how the format writes a line break. */
+const event = (data: string): string => `data: ${data.split(/\r\n|[\r\n]/).join("\ndata: ")}\n\n`;
