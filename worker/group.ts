@@ -12,13 +12,12 @@ import { effectiveConfig } from "./core/membership.ts";
 import { routeStands } from "./core/publishing.ts";
 import { ckquorum, type Quorum } from "./core/quorum.ts";
 import { type Route, routeOf } from "./core/route.ts";
-import type { OperatorRequest, Reply, State } from "./core/state.ts";
+import type { OperatorRequest, Reply } from "./core/state.ts";
 import type { Action, GroupConfig, Outcome } from "./core/types.ts";
 import { type GroupView, viewOf } from "./core/view.ts";
 import {
   type Answer,
   type Brake,
-  configInForce,
   type EventPage,
   type GroupRpc,
   type LastInfo,
@@ -28,9 +27,12 @@ import {
 import { alarmAfter, guardMs, isScheduledOnly } from "./group/alarm.ts";
 import { lastInfoOf, nodeIn, noNode, told } from "./group/answers.ts";
 import { createInbox, unavailable, type WhyNot } from "./group/inbox.ts";
-import { type Memory, type Read, recall } from "./group/memory.ts";
+import { createLookout } from "./group/lookout.ts";
+import { createMemory, type Memory, type Ready } from "./group/memory.ts";
 import { perform } from "./group/perform.ts";
+import { createSockets, type Sockets } from "./group/sockets.ts";
 import { openStore, type Store } from "./group/store.ts";
+import { createAlarm, createNap } from "./group/wakers.ts";
 import { lookAtAll } from "./probe/look.ts";
 
 /** A next look nearer than this is waited for in the same invocation, not left to an alarm. */
@@ -40,27 +42,22 @@ const INVOCATION_MS = 25_000;
 /** After a round that failed, and while no interval is known. */
 const RETRY_MS = 1000;
 
-/** What runs, and what is believed. */
-type Ready = {
-  readonly kind: "ready";
-  readonly config: GroupConfig;
-  readonly brake: Brake;
-  readonly state: State;
-};
-
 export class Group extends DurableObject<RawEnv> implements GroupRpc {
   readonly #store: Store;
   readonly #inbox = createInbox();
-  #name: string | null;
-  /** Null: to be read, for nothing was yet, or this may no longer be what is stored. */
-  #memory: Memory | null = null;
+  readonly #nap = createNap();
+  readonly #lookout = createLookout(
+    (config, epoch, wanted) =>
+      lookAtAll(config, (secret) => secretOf(this.env, secret), epoch, wanted),
+    () => this.#nudge(),
+  );
+  readonly #alarm: ReturnType<typeof createAlarm>;
+  readonly #sockets: Sockets;
+  readonly #memory: Memory;
   #because = "not looked yet";
   #outcomes: Outcome[] = [];
   #running: Promise<void> | null = null;
   #nudged = false;
-  #wakeSleeper: (() => void) | null = null;
-  /** Null: surely none stands; undefined: not known. */
-  #armedAtMs: number | null | undefined;
   #guardMs = RETRY_MS;
   /** The last decision left the next look to cron. */
   #quiet = false;
@@ -68,21 +65,49 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   constructor(ctx: DurableObjectState, env: RawEnv) {
     super(ctx, env);
     this.#store = openStore(ctx.storage);
-    this.#name = ctx.id.name ?? null;
+    this.#memory = createMemory(env, this.#store, ctx.id.name ?? null);
+    this.#alarm = createAlarm(ctx.storage);
+    this.#sockets = createSockets(ctx);
   }
 
   // ------------------------------------------------------------ who wakes it
 
   override async alarm(): Promise<void> {
     // It is spent. The next one is set first of all, whatever becomes of the round.
-    this.#armedAtMs = undefined;
-    await this.#arm(Date.now() + this.#guardMs);
+    this.#alarm.spent();
+    await this.#alarm.arm(Date.now() + this.#guardMs);
     await this.#run();
+  }
+
+  /** A relay connects; the door has seen its token. */
+  override async fetch(request: Request): Promise<Response> {
+    const response = this.#sockets.accept(new URL(request.url).searchParams.get("relay") ?? "");
+    this.#nudge();
+    return response;
+  }
+
+  override async webSocketMessage(socket: WebSocket, data: unknown): Promise<void> {
+    const ready = await this.#memory.ready();
+    if (ready.kind !== "ready") return this.#run();
+    const seen = this.#sockets.heard(socket, data, ready.state, Date.now());
+    if (seen === null) return;
+    this.#lookout.tell(seen);
+    this.#nudge();
+    await this.#run();
+  }
+
+  /** One eye less: the group is no longer quiet. */
+  override async webSocketClose(): Promise<void> {
+    await this.#nextLook();
+  }
+
+  override webSocketError(): Promise<void> {
+    return this.webSocketClose();
   }
 
   /** Cron, every minute; it also re-arms an alarm that died. Without alarms it is the whole loop. */
   async wake(name: string): Promise<void> {
-    const ready = await this.#ready(name);
+    const ready = await this.#memory.ready(name);
     if (ready.kind === "ready" && !isScheduledOnly(ready.config)) await this.#nextLook();
     else await this.#run();
   }
@@ -105,10 +130,10 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   /** Served from memory, once a deploy that changes it was counted as a new rev. */
   async route(name: string): Promise<Answer<Route>> {
-    let ready = await this.#ready(name);
+    let ready = await this.#memory.ready(name);
     if (ready.kind === "ready" && !routeStands(ready.state.saved, ready.config)) {
       await this.#nextLook();
-      ready = await this.#ready(name);
+      ready = await this.#memory.ready(name);
     }
     return ready.kind === "ready" ? told(routeOf(ready.state.saved, ready.config)) : ready;
   }
@@ -118,7 +143,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   }
 
   async ask(name: string, request: OperatorRequest): Promise<Answer<Reply>> {
-    const ready = await this.#ready(name);
+    const ready = await this.#memory.ready(name);
     if (ready.kind !== "ready") return ready;
     const node = nodeIn(request);
     const { nodes } = effectiveConfig(ready.state.saved, ready.config);
@@ -144,12 +169,12 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     let cronOnly = false;
     this.#nudged = false;
     try {
-      const ready = await this.#ready(this.#name);
+      const ready = await this.#memory.ready();
       if (ready.kind !== "ready") return await this.#stop(ready);
       const { config, brake } = ready;
       cronOnly = isScheduledOnly(config);
-      if (!cronOnly && !this.#quiet && (this.#armedAtMs ?? 0) <= startMs)
-        await this.#arm(startMs + guardMs(config, 0));
+      if (!cronOnly && !this.#quiet && (this.#alarm.armedAtMs() ?? 0) <= startMs)
+        await this.#alarm.arm(startMs + guardMs(config, 0));
       const linger = cronOnly ? LINGER_MS.scheduledOnly : LINGER_MS.alarms;
       for (;;) {
         this.#nudged = false;
@@ -157,27 +182,28 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
         const nowMs = Date.now();
         const near = decided.wakeAtMs - nowMs < linger || this.#nudged;
         if (!near || nowMs - startMs > INVOCATION_MS) {
-          const next = alarmAfter(this.#armedAtMs ?? null, decided, nowMs, config);
+          const next = alarmAfter(this.#alarm.armedAtMs(), decided, nowMs, config);
           this.#quiet = next === null;
-          return await this.#arm(next);
+          return await this.#alarm.arm(next);
         }
-        await this.#sleepUntil(decided.wakeAtMs);
+        if (!this.#nudged) await this.#nap.until(decided.wakeAtMs);
       }
     } catch (error) {
       this.#because = "an internal error ended the last round: see the log";
       console.error("round failed", error instanceof Error ? error.message : "unknown");
       // Somebody else may have written: what is stored counts, and a fresh look.
-      this.#memory = null;
+      this.#memory.forget();
       this.#inbox.giveUp(unavailable("the round failed"));
-      await this.#arm(cronOnly ? null : Date.now() + RETRY_MS);
+      await this.#alarm.arm(cronOnly ? null : Date.now() + RETRY_MS);
     }
   }
 
   /** Nothing can be decided. Only a Fleet that is silent is soon asked again; cron does for the rest. */
   async #stop(why: WhyNot): Promise<void> {
     this.#inbox.giveUp(why);
-    const forGood = why.kind === "not-found" || this.#memory?.kind === "unavailable";
-    await this.#arm(forGood ? null : Date.now() + RETRY_MS);
+    if (why.kind === "not-found") this.#sockets.endAll();
+    const forGood = why.kind === "not-found" || this.#memory.isUnreadable();
+    await this.#alarm.arm(forGood ? null : Date.now() + RETRY_MS);
   }
 
   /** Look, decide, save, act. Tells when it decided, and when to look again. */
@@ -186,24 +212,24 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     brake: Brake,
   ): Promise<{ readonly atMs: number; readonly wakeAtMs: number }> {
     const startMs = Date.now();
-    const { saved } = this.#recalled(config.name).state;
-    const token = (secret: string) => secretOf(this.env, secret);
-    const observations = await lookAtAll(effectiveConfig(saved, config), token, saved.epoch);
-    const { state, version } = this.#recalled(config.name);
+    await this.#lookout.look(this.#memory.state(config.name).state, config, startMs);
+    const { state, version } = this.#memory.state(config.name);
     // Taken off their lists only when the decision is saved: a round that fails leaves them as they were.
     const requests = this.#inbox.requests();
     const outcomes = [...this.#outcomes];
     const atMs = Date.now();
-    const input = { observations, outcomes, requests, connected: [] };
+    const observations = this.#lookout.take();
+    const input = { observations, outcomes, requests, connected: this.#sockets.connected() };
     const decision = decide(state, input, config, atMs);
     const next = decision.state.saved;
     const json = next === state.saved ? null : JSON.stringify(next);
     const written = this.#store.write(json, decision.events, version);
-    this.#memory = { kind: "read", state: decision.state, version: written };
+    this.#memory.decided(decision.state, written);
     this.#because = decision.because;
     this.#guardMs = guardMs(config, atMs - startMs);
     this.#inbox.decided(requests);
     this.#outcomes.splice(0, outcomes.length);
+    this.#sockets.tell(decision.state, config);
     if (decision.actions.length > 0 || decision.crash) await this.ctx.storage.sync();
     if (decision.crash) this.#die(`drill: ${decision.because}`);
     for (const action of decision.actions)
@@ -226,22 +252,8 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   #nudge(): void {
     this.#nudged = true;
-    this.#wakeSleeper?.();
+    this.#nap.end();
     void this.#run();
-  }
-
-  /** Waits, unless something came in meanwhile. */
-  #sleepUntil(atMs: number): Promise<void> {
-    if (this.#nudged) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#wakeSleeper = null;
-        resolve();
-      };
-      const timer = setTimeout(done, Math.max(0, atMs - Date.now()));
-      this.#wakeSleeper = done;
-    });
   }
 
   async #nextLook(): Promise<void> {
@@ -250,51 +262,15 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     await look;
   }
 
-  /** Never rejects: an alarm that cannot be set is what cron is for. */
-  async #arm(atMs: number | null): Promise<void> {
-    if (atMs === this.#armedAtMs) return;
-    try {
-      if (atMs === null) await this.ctx.storage.deleteAlarm();
-      else await this.ctx.storage.setAlarm(atMs);
-      this.#armedAtMs = atMs;
-    } catch (error) {
-      console.error("no alarm", error instanceof Error ? error.message : "unknown");
-    }
-  }
-
   // ------------------------------------------------------------- what it knows
-
-  async #ready(name: string | null): Promise<Ready | WhyNot> {
-    const { source, problem, groups, brake } = await configInForce(this.env);
-    if (source === "unheard") return unavailable(problem ?? source);
-    const config = groups.find((group) => group.name === name);
-    if (config === undefined || brake === null)
-      return { kind: "not-found", detail: "the group is no longer configured" };
-    this.#name = config.name;
-    const memory = this.#recall(config.name);
-    return memory.kind === "read" ? { kind: "ready", config, brake, state: memory.state } : memory;
-  }
 
   /** Answers of what is seen: the first one after a start waits for a look. */
   async #seen<T>(name: string, tell: (ready: Ready) => Answer<T>): Promise<Answer<T>> {
-    const ready = await this.#ready(name);
+    const ready = await this.#memory.ready(name);
     if (ready.kind !== "ready") return ready;
     if (ready.state.sight.lookAskedAtMs !== null) return tell(ready);
     await this.#nextLook();
-    const looked = await this.#ready(name);
+    const looked = await this.#memory.ready(name);
     return looked.kind === "ready" ? tell(looked) : looked;
-  }
-
-  #recall(name: string): Memory {
-    if (this.#memory !== null) return this.#memory;
-    this.#memory = recall(this.#store, name);
-    if (this.#memory.kind !== "read") console.error("stored state", this.#memory.detail);
-    return this.#memory;
-  }
-
-  #recalled(name: string): Read {
-    const memory = this.#recall(name);
-    if (memory.kind !== "read") throw new Error(memory.detail);
-    return memory;
   }
 }

@@ -24,6 +24,7 @@ import { guard, mayPass } from "./access.ts";
 import { badInput, count, onlyJson } from "./input.ts";
 import { type Operation, operations } from "./operations.ts";
 import { knownStatus, notFound, problem, unauthorized } from "./problem.ts";
+import { connect } from "./relays.ts";
 
 type Bindings = { Bindings: RawEnv; Variables: { config: GroupConfig } };
 type Ctx = Context<Bindings>;
@@ -53,6 +54,8 @@ app.onError((error, context) => {
   console.error("request failed", error.message);
   return problem(context, { status: 500 });
 });
+// Relays have tokens of their own.
+app.get("/v1/groups/:group/relays/:relay/push", connect);
 app.use("/v1/*", guard);
 app.use(
   "/v1/*",

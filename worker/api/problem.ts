@@ -11,6 +11,7 @@ const titles = {
   404: "Not Found",
   409: "Conflict",
   413: "Content Too Large",
+  426: "Upgrade Required",
   500: "Internal Server Error",
   503: "Service Unavailable",
 } as const;

@@ -1,0 +1,170 @@
+/**
+ * The relays that hold a connection: what they tell, and what they are told.
+ *
+ * Promises: a relay's connection speaks for that relay alone, whatever its messages say; a message that is
+ * wrong, and a relay that never stops talking, end the connection with a reason; who says nothing new is told
+ * nothing, and wakes nobody: the runtime answers its pings.
+ * Must never: judge what was seen, or believe a relay's clock.
+ */
+import { routeOf } from "../core/route.ts";
+import { vantageOf } from "../core/sight.ts";
+import type { State } from "../core/state.ts";
+import type { GroupConfig, Observation, Stamp } from "../core/types.ts";
+import {
+  closeCodes,
+  type LooksMessage,
+  MAX_MESSAGES_PER_S,
+  PING,
+  PONG,
+  parseLooks,
+  type WatchMessage,
+} from "../relay/push.ts";
+
+/** Kept by the runtime with the connection while the Group sleeps. */
+type Attached = {
+  readonly relay: string;
+  /** What it was told last. */
+  readonly told: string;
+};
+
+/** How many messages may come at once before the rate counts. */
+const BURST = 4 * MAX_MESSAGES_PER_S;
+
+export type Sockets = ReturnType<typeof createSockets>;
+
+export function createSockets(ctx: DurableObjectState) {
+  const budgets = new WeakMap<WebSocket, { left: number; atMs: number }>();
+  ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+
+  const attached = (socket: WebSocket): Attached | null =>
+    socket.readyState === WebSocket.OPEN ? (socket.deserializeAttachment() as Attached) : null;
+  const open = (relay?: string) => ctx.getWebSockets(relay).filter((each) => attached(each));
+
+  function withinBudget(socket: WebSocket, nowMs: number): boolean {
+    const { left, atMs } = budgets.get(socket) ?? { left: BURST, atMs: nowMs };
+    const gained = (Math.max(0, nowMs - atMs) / 1000) * MAX_MESSAGES_PER_S;
+    const next = Math.min(BURST, left + gained) - 1;
+    budgets.set(socket, { left: next, atMs: nowMs });
+    return next >= 0;
+  }
+
+  return {
+    /** The connection of a relay whose token was found right. An older one of the same relay ends. */
+    accept(relay: string): Response {
+      const before = open(relay);
+      const { 0: theirs, 1: ours } = new WebSocketPair();
+      ctx.acceptWebSocket(ours, [relay]);
+      ours.serializeAttachment({ relay, told: "" } satisfies Attached);
+      for (const each of before) each.close(closeCodes.replaced, "this relay has connected again");
+      return new Response(null, { status: 101, webSocket: theirs });
+    },
+
+    /** Relays whose connection stands. */
+    connected: (): readonly string[] => [
+      ...new Set(open().flatMap((each) => attached(each)?.relay ?? [])),
+    ],
+
+    /** What a relay saw, or null: the connection is ended. */
+    heard(
+      socket: WebSocket,
+      data: unknown,
+      state: State,
+      nowMs: number,
+    ): readonly Observation[] | null {
+      const relay = attached(socket)?.relay;
+      if (relay === undefined) return null;
+      if (!withinBudget(socket, nowMs)) {
+        socket.close(closeCodes.tooMany, `at most ${MAX_MESSAGES_PER_S} messages a second`);
+        return null;
+      }
+      const message = parseLooks(data);
+      if (message !== null) return observationsOf(relay, message, state, nowMs);
+      socket.close(closeCodes.badMessage, "not a message of this protocol: docs/relay.md");
+      return null;
+    },
+
+    /** Everyone who does not know it yet is told what to watch, and the route. */
+    tell({ saved }: State, config: GroupConfig): void {
+      const message = JSON.stringify(watchOf(saved, config));
+      for (const socket of open()) {
+        const { relay, told } = attached(socket) ?? { relay: "", told: "" };
+        if (!config.relays.some(({ id }) => id === relay)) {
+          socket.close(closeCodes.gone, "this relay is not one of the group");
+        } else if (told !== message) tellOne(socket, relay, message);
+      }
+    },
+
+    /** The group is no longer configured. */
+    endAll(): void {
+      for (const socket of open()) socket.close(closeCodes.gone, "no such group");
+    },
+  };
+}
+
+function tellOne(socket: WebSocket, relay: string, message: string): void {
+  try {
+    socket.send(message);
+    socket.serializeAttachment({ relay, told: message } satisfies Attached);
+  } catch (error) {
+    // It is closing: its end is heard by itself.
+    console.error("a relay was not told", error instanceof Error ? error.message : "unknown");
+  }
+}
+
+function watchOf(saved: State["saved"], config: GroupConfig): WatchMessage {
+  const { name, checkIntervalMs, probeTimeoutMs, retryMs, maxFailures, downAfterMs } = config;
+  return {
+    v: 1,
+    kind: "watch",
+    group: name,
+    nodes: config.nodes.map(({ id }) => id),
+    ...{ checkIntervalMs, probeTimeoutMs, retryMs, maxFailures, downAfterMs },
+    epoch: saved.epoch,
+    primary: saved.primary,
+    route: routeOf(saved, config),
+  };
+}
+
+/** By the Group's clock: what is told as so long ago was then, or earlier if the message was on its way. */
+function observationsOf(
+  relay: string,
+  message: LooksMessage,
+  { saved, sight }: State,
+  nowMs: number,
+): readonly Observation[] {
+  const { boot, ms, epoch } = message;
+  const sentAtMs = sentAt({ boot, ms }, sight.relays[relay]?.group, nowMs);
+  return message.looks.map((look) => {
+    const atMs = sentAtMs - look.agoMs;
+    // The stamp of the look, not of the message: a verb is built on what was seen.
+    const stamp = { boot, ms: Math.max(0, Math.floor(ms - look.agoMs)) };
+    return {
+      vantage: vantageOf(relay),
+      from: "group",
+      epoch: saved.epoch,
+      node: look.node,
+      class: look.class,
+      detail: look.detail,
+      atMs,
+      tookMs: look.tookMs,
+      facts: look.facts,
+      relay: { stamp, epoch },
+      pushed: { news: message.news, looks: look.looks, sinceMs: atMs - look.badForMs },
+    };
+  });
+}
+
+/**
+ * When it was sent, at the latest. The relay's clock at an answer that we had from it bounds how far its clock
+ * is behind ours: what took longer than that answer was on its way for the rest.
+ */
+function sentAt(
+  stamp: Stamp,
+  known: State["sight"]["relays"][string][string] | undefined,
+  nowMs: number,
+): number {
+  const before = known?.facts?.stamp;
+  if (known === undefined || before === undefined || before.boot !== stamp.boot) return nowMs;
+  const atMs = known.atMs + (stamp.ms - before.ms);
+  return Math.min(nowMs, atMs);
+}
