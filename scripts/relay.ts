@@ -2,17 +2,20 @@
  * The relay's door for people: `npm run relay -- --config FILE`; and what redis.conf has to hold so that a
  * node boots sealed: `npm run relay -- --print-redis-conf`.
  *
- * Promises: one JSON line on stdout when it listens; anything wrong goes to stderr, with exit 2 for a
- * configuration or a state file that cannot be used; SIGTERM and SIGINT end it cleanly.
+ * Promises: JSON lines on stdout, the first one when it listens; what keeps it from starting goes to stderr,
+ * with exit 2; SIGHUP reads the configuration again, and a wrong one changes nothing; SIGTERM and SIGINT end
+ * it cleanly.
  * Must never: print a token or a password.
  */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { parseSettings } from "../worker/relay/config.ts";
+import { type ParsedSettings, parseSettings } from "../worker/relay/config.ts";
+import { createLog, secretsOf } from "../worker/relay/log.ts";
 import { BOOT_SEALED } from "../worker/relay/protocol.ts";
 import { startRelay } from "../worker/relay/serve.ts";
 
 const USAGE = `npm run relay -- --config FILE        runs a relay; settings: docs/relay.md
+                                      without --config: the file that PICKET_RELAY_CONFIG names
 npm run relay -- --print-redis-conf   prints what redis.conf holds on a node that boots sealed`;
 
 const WHY: Readonly<Record<(typeof BOOT_SEALED)[number][0], string>> = {
@@ -51,32 +54,65 @@ function configFile(): string {
       console.log(USAGE);
       process.exit(0);
     }
-    return values.config ?? refuse("--config is missing", USAGE);
+    return (
+      values.config ??
+      process.env.PICKET_RELAY_CONFIG ??
+      refuse("--config is missing, and so is PICKET_RELAY_CONFIG", USAGE)
+    );
   } catch (error) {
     return refuse(error instanceof Error ? error.message : "wrong arguments", USAGE);
   }
 }
 
+async function read(file: string): Promise<ParsedSettings> {
+  try {
+    return parseSettings(await readFile(file, "utf8"));
+  } catch (error) {
+    const complaint = error instanceof Error ? error.message : "cannot be read";
+    return { kind: "wrong", complaints: [complaint] };
+  }
+}
+
 const file = configFile();
-const text = await readFile(file, "utf8").catch((error: unknown) =>
-  refuse(`${file}: ${error instanceof Error ? error.message : "cannot be read"}`),
-);
-const parsed = parseSettings(text);
+const parsed = await read(file);
 if (parsed.kind === "wrong") {
   refuse(...parsed.complaints.map((complaint) => `${file}: ${complaint}`));
 }
-const { settings } = parsed;
-const relay = await startRelay(settings).catch((error: unknown) =>
+let { settings } = parsed;
+// Whoever reads the log may go away; the relay stays.
+process.stdout.on("error", () => undefined);
+const log = createLog(process.stdout, settings.id, () => secretsOf(settings));
+const relay = await startRelay(settings, log).catch((error: unknown) =>
   refuse(error instanceof Error ? error.message : "could not start"),
 );
+log("start", { listening: relay.url, nodes: settings.nodes.map((node) => node.id) });
 
 let closing = false;
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.on(signal, () => {
     if (closing) return;
     closing = true;
-    void relay.close().then(() => process.exit(0));
+    log("stop", { signal });
+    void relay.close().then(() => {
+      log("stopped");
+      process.exit(0);
+    });
   });
 }
-const nodes = settings.nodes.map((node) => node.id);
-console.log(JSON.stringify({ relay: settings.id, listening: relay.url, nodes }));
+
+let reloading = Promise.resolve();
+process.on("SIGHUP", () => {
+  reloading = reloading.then(reload);
+});
+
+async function reload(): Promise<void> {
+  if (closing) return;
+  const again = await read(file);
+  const complaints = again.kind === "wrong" ? again.complaints : relay.reload(again.settings);
+  if (again.kind === "settings" && complaints.length === 0) {
+    settings = again.settings;
+    log("reload", { nodes: settings.nodes.map((node) => node.id) });
+  } else {
+    log("reload-refused", { complaints });
+  }
+}

@@ -48,7 +48,7 @@ async function relayProcess(config: string): Promise<Running> {
   const { child, said, exit } = run("--config", config);
   await vi.waitFor(() => expect(said.out + said.err).toContain("\n"), settled);
   expect(said.err).toBe("");
-  const line = JSON.parse(said.out);
+  const line = JSON.parse(said.out.split("\n")[0] ?? "");
   return { url: line.listening, line, child, exit };
 }
 
@@ -76,7 +76,9 @@ test("it says one line when it listens, and ends cleanly at SIGTERM", async () =
   ]);
   const relay = await relayProcess(path);
   expect(relay.line).toEqual({
+    at: expect.any(String),
     relay: "r",
+    event: "start",
     listening: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
     nodes: ["a", "b"],
   });

@@ -64,6 +64,7 @@ export const relayDefaults = {
     holdMs: 2000,
   },
   pool: { connections: 64, waiting: 256 },
+  drainMs: 0,
   commandTtlMs: 2000,
   nodeTimeoutMs: 1000,
   groups: [],

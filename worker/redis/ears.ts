@@ -33,6 +33,7 @@ export type Ears = {
     options: ListenOptions,
   ) => Promise<Subscription>;
   readonly isOpen: () => boolean;
+  /** Ends every subscription, and takes no other. */
   readonly close: () => void;
 };
 
@@ -43,6 +44,7 @@ const PING_EVERY_MS = 10_000;
 
 export function openEars(dial: () => Connection): Ears {
   let current: Line | null = null;
+  let closed = false;
 
   function join(): Line {
     if (current !== null && !current.connection.isClosed()) return current;
@@ -61,6 +63,7 @@ export function openEars(dial: () => Connection): Ears {
     { deadlineMs, signal }: ListenOptions,
   ): Promise<Subscription> {
     if (signal.aborted) return left(false);
+    if (closed) return failure("busy", false, "this relay takes no more subscriptions here");
     const { connection, listeners } = join();
     const stops: (() => void)[] = [];
     let end: (why: Failure) => void = () => {};
@@ -105,7 +108,10 @@ export function openEars(dial: () => Connection): Ears {
   return {
     subscribe,
     isOpen: () => current !== null && !current.connection.isClosed(),
-    close: () => current?.connection.destroy(),
+    close: () => {
+      closed = true;
+      current?.connection.destroy();
+    },
   };
 }
 

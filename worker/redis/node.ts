@@ -9,7 +9,7 @@ import type { Endpoint } from "./connection.ts";
 import { createDialler } from "./dial.ts";
 import { createGate } from "./gate.ts";
 import { openPool, type Pool, type PoolLimits } from "./pool.ts";
-import { openSession, type Session } from "./session.ts";
+import { type Count, openSession, type Session } from "./session.ts";
 
 export type NodeLinks = {
   /** One connection that all apps share. */
@@ -18,25 +18,56 @@ export type NodeLinks = {
   readonly control: Session;
   /** Connections for one caller at a time, and subscriptions. */
   readonly pool: Pool;
+  readonly usage: () => { readonly connections: number; readonly waiting: number };
+  /** Ends subscriptions at once, and the rest when nobody waits for an answer any more, or after so long. */
+  readonly retire: (withinMs: number) => Promise<void>;
   readonly close: () => void;
 };
 
-export function openLinks(endpoint: Endpoint, nodeTimeoutMs: number, pool: PoolLimits): NodeLinks {
+const RETIRE_POLL_MS = 20;
+
+/** `count` hears of what apps sent. */
+export function openLinks(
+  endpoint: Endpoint,
+  nodeTimeoutMs: number,
+  limits: PoolLimits,
+  count: Count = () => {},
+): NodeLinks {
   const gate = createGate();
   const { dial, forget } = createDialler(endpoint, nodeTimeoutMs);
   // What is done to the node changes how it answers.
   gate.onHold(forget);
-  const links = {
-    data: openSession(endpoint, nodeTimeoutMs, { gate, dial }),
-    control: openSession(endpoint, nodeTimeoutMs),
-    pool: openPool(dial, pool, gate),
+  const data = openSession(endpoint, nodeTimeoutMs, { gate, dial, count });
+  const control = openSession(endpoint, nodeTimeoutMs);
+  const pool = openPool(dial, limits, gate, count);
+
+  const close = () => {
+    for (const each of [data, control, pool]) each.close();
   };
+  const isBusy = () => {
+    const { running, waiting } = pool.usage();
+    return data.inFlight() + control.inFlight() + running + waiting > 0;
+  };
+
+  async function retire(withinMs: number): Promise<void> {
+    pool.hush();
+    const deadlineAt = performance.now() + withinMs;
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (isBusy() && performance.now() < deadlineAt) return;
+        clearInterval(timer);
+        resolve();
+      }, RETIRE_POLL_MS);
+    });
+    close();
+  }
+
   return {
-    ...links,
-    close: () => {
-      links.data.close();
-      links.control.close();
-      links.pool.close();
+    ...{ data, control, pool, retire, close },
+    usage: () => {
+      const { connections, waiting } = pool.usage();
+      const shared = [data, control].filter((each) => each.isOpen()).length;
+      return { connections: connections + shared, waiting };
     },
   };
 }

@@ -10,6 +10,7 @@
 import { type Answer, type Command, type Connection, failure } from "./connection.ts";
 import { type Ears, openEars } from "./ears.ts";
 import { createGate, type Gate } from "./gate.ts";
+import type { Count } from "./session.ts";
 
 export type PoolOptions = {
   readonly deadlineMs: number;
@@ -23,9 +24,17 @@ export type Pool = {
   /** Together, in order, alone on a connection. */
   readonly run: (commands: readonly Command[], options: PoolOptions) => Promise<Answer>;
   readonly subscribe: Ears["subscribe"];
-  /** Connections that are open or opening, idle ones included, and those who wait for one. */
-  readonly usage: () => { readonly connections: number; readonly waiting: number };
+  readonly usage: () => PoolUsage;
+  /** Ends every subscription, and takes no other. */
+  readonly hush: () => void;
   readonly close: () => void;
+};
+
+export type PoolUsage = {
+  /** Open or opening, idle ones and the one of the subscriptions included. */
+  readonly connections: number;
+  readonly running: number;
+  readonly waiting: number;
 };
 
 type Turn = (connection: Connection | null) => void;
@@ -34,6 +43,7 @@ export function openPool(
   dial: () => Connection,
   limits: PoolLimits,
   gate: Gate = createGate(),
+  count: Count = () => {},
 ): Pool {
   const idle: Connection[] = [];
   const inUse = new Map<Connection, { reason: string | null }>();
@@ -80,7 +90,9 @@ export function openPool(
           waiting.add(resolve);
         });
         turn = null;
-        if (connection === null) return gone(false);
+        // It was handed over at the very moment at which this caller gave up.
+        if (over) give(connection, false);
+        if (over || connection === null) return gone(false);
       }
       const word = await connection.opened;
       if (over) return gone(false);
@@ -98,7 +110,9 @@ export function openPool(
       const clean = answer.kind === "replies" && leavesNothing(commands);
       give(connection, clean);
       connection = null;
-      return gate.excused(answer);
+      const told = gate.excused(answer);
+      count(commands.length, told);
+      return told;
     } finally {
       over = true;
       clearTimeout(timer);
@@ -137,8 +151,10 @@ export function openPool(
     subscribe: ears.subscribe,
     usage: () => ({
       connections: idle.length + inUse.size + (ears.isOpen() ? 1 : 0),
+      running: inUse.size,
       waiting: waiting.size,
     }),
+    hush: ears.close,
     close: () => {
       closed = true;
       ears.close();

@@ -28,6 +28,8 @@ export type RunOptions = {
 export type Session = Pick<Gate, "holdDuring" | "excuseFor"> & {
   readonly run: (commands: readonly Command[], options: RunOptions) => Promise<Answer>;
   readonly isOpen: () => boolean;
+  readonly inFlight: () => number;
+  /** Ends what is under way. A command that comes afterwards gets a connection for itself. */
   readonly close: () => void;
 };
 
@@ -35,7 +37,11 @@ export type SessionParts = {
   readonly gate?: Gate;
   /** Opens connections; by default one anew for whoever asks, however often that failed before. */
   readonly dial?: () => Connection;
+  /** Hears of every run, once. */
+  readonly count?: Count;
 };
+
+export type Count = (commands: number, answer: Answer) => void;
 
 const MAX_IN_FLIGHT = 10_000;
 
@@ -58,9 +64,10 @@ export function openSession(
   connectTimeoutMs: number,
   parts: SessionParts = {},
 ): Session {
-  const { gate = createGate(), dial = () => connect(endpoint, connectTimeoutMs) } = parts;
+  const { gate = createGate(), dial = () => connect(endpoint, connectTimeoutMs), count } = parts;
   let current: Line | null = null;
   let inFlight = 0;
+  let closed = false;
 
   gate.onHold((reason) => {
     if (current === null) return;
@@ -110,7 +117,9 @@ export function openSession(
     clearTimeout(job.timer);
     inFlight -= job.commands.length;
     release(job);
-    job.settle(gate.excused(answer));
+    const told = gate.excused(answer);
+    count?.(job.commands.length, told);
+    job.settle(told);
   }
 
   /** Past its deadline nothing may be sent, and nothing is: the caller was told that it was not. */
@@ -163,7 +172,7 @@ export function openSession(
     job.line = null;
     if (line === null) return;
     line.users -= 1;
-    if (line !== current && line.users === 0) line.connection.destroy();
+    if ((closed || line !== current) && line.users === 0) line.connection.destroy();
   }
 
   /** Out of use, but those who wait on it keep their own deadlines; the last one out destroys it. */
@@ -177,7 +186,9 @@ export function openSession(
     holdDuring: gate.holdDuring,
     excuseFor: gate.excuseFor,
     isOpen: () => current?.connection.isOpen() === true,
+    inFlight: () => inFlight,
     close: () => {
+      closed = true;
       if (current !== null) current.connection.destroy();
       current = null;
     },

@@ -136,6 +136,7 @@ export function fileSchema(sources: Sources) {
       metrics_token: orNull(token),
       limits: v.optional(limits, {}),
       pool: v.optional(pool, {}),
+      drain_ms: v.optional(whole(0, 60_000), 0),
       command_ttl_ms: v.optional(whole(100, 60_000), 2000),
       node_timeout_ms: v.optional(whole(10, 30_000), 1000),
       nodes: list(node, 1, 64, "nodes", (all) => different(all.map((each) => each.id))),

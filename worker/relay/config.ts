@@ -26,6 +26,8 @@ export type RelaySettings = {
   readonly metricsToken: string | null;
   readonly limits: Limits;
   readonly pool: PoolLimits;
+  /** At the end: for so long /readyz says no while everything is still answered. */
+  readonly drainMs: number;
   readonly commandTtlMs: number;
   readonly nodeTimeoutMs: number;
   readonly nodes: readonly RelayNodeConfig[];
@@ -80,6 +82,7 @@ function settingsOf(all: File): RelaySettings {
       holdMs: most.hold_ms,
     },
     pool: all.pool,
+    drainMs: all.drain_ms,
     commandTtlMs: all.command_ttl_ms,
     nodeTimeoutMs: all.node_timeout_ms,
     nodes: all.nodes.map(nodeOf),

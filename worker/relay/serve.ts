@@ -1,99 +1,188 @@
 /**
- * The relay as a running server on Node: from settings to a listening port and back.
+ * The relay as a running server on Node: from settings to a listening port, to other settings, and back.
  *
- * Promises: nothing listens before the journal was read and could be written; `close` lets requests in
- * flight finish for 2 s, then ends everything.
+ * Promises: nothing listens before the journal was read and could be written; a reload drops no request;
+ * `close` lets requests in flight finish for a bounded time, and answers those that do not.
  * Must never: read a file other than the state file, or print.
  */
 import { randomUUID } from "node:crypto";
-import { createServer, type Server } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { openLinks } from "../redis/node.ts";
-import { createApp } from "./app.ts";
+import { createApp, type Site } from "./app.ts";
 import type { RelayNodeConfig, RelaySettings } from "./config.ts";
+import { openDoor, sameSecret } from "./door.ts";
+import { watchHealth } from "./health.ts";
+import { type Log, silent } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
 import { createDoorkeeper } from "./tokens.ts";
-import { createHands } from "./verbs/hands.ts";
+import { createHands, type Hands, type RelayNode } from "./verbs/hands.ts";
 import { openJournal } from "./verbs/journal.ts";
 import { createTurns } from "./verbs/turns.ts";
 
-export type Relay = { readonly url: string; readonly close: () => Promise<void> };
+export type Relay = {
+  readonly url: string;
+  /** Complaints: refused, and nothing has changed. None: in force. */
+  readonly reload: (next: RelaySettings) => readonly string[];
+  readonly close: () => Promise<void>;
+};
 
-const CLOSE_WITHIN_MS = 2000;
+/** What one configuration is made into. A request keeps to the one that it began with. */
+type Generation = Site & {
+  readonly settings: RelaySettings;
+  /** What runs beside the requests. */
+  readonly parts: readonly Part[];
+};
+
+type Part = { readonly close: () => void | Promise<void> };
+
+/** Requests in flight at the end, beyond their own deadline; and for writing out the last answers. */
+const CLOSE_MARGIN_MS = 1000;
+/** What a changed configuration cannot change in a running process. */
+const FIXED = ["id", "listen", "stateFile"] as const;
 
 /** Rejects with an Error fit to be shown: a state file that is unusable, a port that is taken. */
-export async function startRelay(settings: RelaySettings): Promise<Relay> {
-  const opened = await openJournal(settings.stateFile);
+export async function startRelay(first: RelaySettings, log: Log = silent): Promise<Relay> {
+  const opened = await openJournal(first.stateFile);
   if (opened.kind === "unusable") throw new Error(opened.complaint);
   await opened.store.save(opened.journal);
 
   const boot = randomUUID();
   const startedAt = performance.now();
   const clock = () => ({
-    boot,
-    ms: performance.now() - startedAt,
-    ttlMs: settings.commandTtlMs,
+    ...{ boot, ms: performance.now() - startedAt },
+    ttlMs: now.settings.commandTtlMs,
   });
-  const nodes = new Map(settings.nodes.map((node) => [node.id, open(node, settings)]));
-  const site = {
-    nodes,
-    callerOf: createDoorkeeper(settings),
-    limits: settings.limits,
-    nodeTimeoutMs: settings.nodeTimeoutMs,
-  };
-  const ending = new AbortController();
-  const app = createApp({
-    site: () => site,
-    hands: createHands(opened.journal, opened.store, clock),
-    clock,
-    open: (routes) => routes.get("/healthz", (c) => c.json({ ok: true })),
-    ending: ending.signal,
-  });
-  // A caller that trickles its request holds a socket for so long, no more.
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, app);
-  const port = await listen(server, settings.listen);
-  const { host } = settings.listen;
-  return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    close: async () => {
-      await stop(server);
-      for (const node of nodes.values()) node.close();
+  const metrics = createMetrics({
+    sockets: () => door.usage().sockets,
+    bytes: () => door.usage(),
+    nodes: () => {
+      const states = health.states();
+      return [...now.nodes.values()].map((node) => {
+        const up = states.get(node.id) === "up";
+        return { node: node.id, up, ...node.usage() };
+      });
     },
-  };
-}
-
-function open(node: RelayNodeConfig, { nodeTimeoutMs, pool }: RelaySettings) {
-  return { id: node.id, ...openLinks(node, nodeTimeoutMs, pool), inTurn: createTurns() };
-}
-
-function listen(server: Server, at: RelaySettings["listen"]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(at.port, at.host, () => {
-      server.off("error", reject);
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : at.port);
-    });
   });
-}
+  const hands = told(createHands(opened.journal, opened.store, clock));
 
-async function stop(server: Server): Promise<void> {
-  // A kept-alive connection becomes idle when its request ends, and would then hold the server open.
-  server.on("request", (_, response) =>
-    response.once("close", () => server.closeIdleConnections()),
-  );
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, CLOSE_WITHIN_MS);
-  });
-  // A kept-alive connection becomes idle when its request ends, and would then hold the server open.
-  const idle = setInterval(() => server.closeIdleConnections(), 20);
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  try {
-    await Promise.race([closed, patience]);
-  } finally {
-    clearTimeout(timer);
-    clearInterval(idle);
-    server.closeAllConnections();
+  function told(silently: Hands): Hands {
+    return {
+      ...silently,
+      act: async (node, request, deadlineMs) => {
+        const answer = await silently.act(node, request, deadlineMs);
+        const { group, epoch, action } = request.body;
+        metrics.verb(request.verb, answer.outcome);
+        log("verb", { verb: request.verb, node: node.id, group, epoch, action, ...answer });
+        return answer;
+      },
+    };
   }
+
+  function generate(settings: RelaySettings, before: Generation | null): Generation {
+    const nodes = new Map(
+      settings.nodes.map((node) => [node.id, kept(node, settings, before) ?? open(node, settings)]),
+    );
+    const { limits, nodeTimeoutMs } = settings;
+    // What dials out, one line each: begun anew with every configuration.
+    const parts: Part[] = [];
+    return { settings, nodes, callerOf: createDoorkeeper(settings), limits, nodeTimeoutMs, parts };
+  }
+
+  function open(node: RelayNodeConfig, { nodeTimeoutMs, pool }: RelaySettings): RelayNode {
+    const links = openLinks(node, nodeTimeoutMs, pool, (commands, answer) =>
+      metrics.commands(node.id, commands, answer),
+    );
+    const inTurn = turns.get(node.id) ?? createTurns();
+    turns.set(node.id, inTurn);
+    return { ...links, id: node.id, inTurn };
+  }
+
+  /** One at a time for each node, whatever becomes of its address. */
+  const turns = new Map<string, RelayNode["inTurn"]>();
+  let now = generate(first, null);
+  const health = watchHealth(
+    () => now.nodes,
+    () => now.settings.nodeTimeoutMs,
+    log,
+  );
+  const ending = new AbortController();
+  const door = await openDoor({
+    listen: first.listen,
+    handler: createApp({ site: () => now, hands, clock, ending: ending.signal }),
+    states: health.states,
+    metrics: () => metrics,
+    mayRead: (authorization) => mayReadMetrics(now, authorization),
+    log,
+  }).catch(async (error: unknown) => {
+    health.close();
+    await end(now);
+    throw error;
+  });
+
+  function reload(next: RelaySettings): readonly string[] {
+    const fixed = FIXED.filter((key) => !isDeepStrictEqual(next[key], now.settings[key]));
+    if (fixed.length > 0) {
+      metrics.reload("refused");
+      return fixed.map((key) => `${NAMES[key]}: it takes a restart to change it`);
+    }
+    const before = now;
+    now = generate(next, before);
+    metrics.reload("done");
+    const kept = new Set(now.nodes.values());
+    for (const part of before.parts) void part.close();
+    for (const node of before.nodes.values()) {
+      if (!kept.has(node)) void node.retire(longestMs(before.settings));
+    }
+    return [];
+  }
+
+  async function close(): Promise<void> {
+    door.startDrain();
+    await pause(now.settings.drainMs);
+    ending.abort();
+    await door.finish(now.settings.nodeTimeoutMs + CLOSE_MARGIN_MS);
+    health.close();
+    // Whoever still waits for Redis is told so: an answer, and no dropped connection.
+    await end(now);
+    await door.finish(CLOSE_MARGIN_MS);
+    door.close();
+  }
+
+  return { url: door.url, reload, close };
+}
+
+async function end({ parts, nodes }: Generation): Promise<void> {
+  for (const part of parts) await part.close();
+  for (const node of nodes.values()) node.close();
+}
+
+const NAMES: Readonly<Record<(typeof FIXED)[number], string>> = {
+  id: "id",
+  listen: "listen",
+  stateFile: "state_file",
+};
+
+/** No request waits for longer than this. */
+const longestMs = ({ nodeTimeoutMs, limits }: RelaySettings): number =>
+  nodeTimeoutMs + limits.holdMs + limits.maxBlockMs + CLOSE_MARGIN_MS;
+
+/** The node as it is, where nothing about it has changed. */
+function kept(
+  node: RelayNodeConfig,
+  settings: RelaySettings,
+  before: Generation | null,
+): RelayNode | undefined {
+  const same =
+    before !== null &&
+    before.settings.nodeTimeoutMs === settings.nodeTimeoutMs &&
+    isDeepStrictEqual(before.settings.pool, settings.pool) &&
+    before.settings.nodes.some((each) => isDeepStrictEqual(each, node));
+  return same ? before.nodes.get(node.id) : undefined;
+}
+
+function mayReadMetrics({ settings, callerOf }: Generation, authorization?: string): boolean {
+  if (callerOf(authorization).face === "control") return true;
+  const given = /^Bearer (\S+)$/i.exec(authorization ?? "")?.[1] ?? "";
+  return settings.metricsToken !== null && sameSecret(given, settings.metricsToken);
 }

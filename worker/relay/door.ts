@@ -1,0 +1,225 @@
+/**
+ * The relay's HTTP server: what is open to everyone, what is counted, and how it ends.
+ *
+ * Promises: /healthz, /readyz and /metrics are answered here, whatever the rest of the relay does; every
+ * request is counted once; what is no HTTP gets an error in JSON; a drain lets requests in flight finish for
+ * a bounded time and takes no new connection.
+ * Must never: tell a caller without a token more than which node did not answer.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type Log, seldom } from "./log.ts";
+import type { Face, Metrics } from "./metrics.ts";
+import { verbs } from "./protocol.ts";
+
+export type DoorParts = {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly handler: RequestListener;
+  readonly states: () => ReadonlyMap<string, string>;
+  readonly metrics: () => Metrics;
+  readonly mayRead: (authorization: string | undefined) => boolean;
+  readonly log: Log;
+};
+
+export type Door = {
+  readonly url: string;
+  readonly usage: () => { sockets: number; received: number; sent: number };
+  /** /readyz says no from now on, and no answer keeps its connection. */
+  readonly startDrain: () => void;
+  /** No new connections; resolves when the last request has its answer, or after so long. */
+  readonly finish: (withinMs: number) => Promise<void>;
+  readonly close: () => void;
+};
+
+/** Longer than what proxies keep an idle connection for, so that it is they who close it. */
+const KEEP_ALIVE_MS = 65_000;
+/** A caller that trickles its request holds a socket for so long, no more. */
+const REQUEST_MS = 30_000;
+const HEADERS_MS = 10_000;
+const MAX_SOCKETS = 10_000;
+const REFUSALS_EVERY_MS = 10_000;
+
+export async function openDoor(parts: DoorParts): Promise<Door> {
+  let draining = false;
+  const sockets = new Set<Socket>();
+  const closed = { received: 0, sent: 0 };
+  const refused = seldom(parts.log, REFUSALS_EVERY_MS);
+
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_MS,
+      headersTimeout: HEADERS_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      noDelay: true,
+    },
+    (req, res) => {
+      const began = performance.now();
+      const face = faceOf(req.url ?? "");
+      if (draining) res.shouldKeepAlive = false;
+      res.once("close", () => {
+        // 499: the caller was gone before it was answered.
+        const status = res.headersSent ? res.statusCode : 499;
+        parts.metrics().request(face, status, (performance.now() - began) / 1000);
+        if (status === 401) refused("token-refused", { from: req.socket.remoteAddress });
+      });
+      if (face === "operation") return operate(req, res);
+      parts.handler(req, res);
+    },
+  );
+  server.maxConnections = MAX_SOCKETS;
+  server.on("clientError", sayWhatIsWrong);
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      closed.received += socket.bytesRead;
+      closed.sent += socket.bytesWritten;
+    });
+  });
+
+  function operate(req: IncomingMessage, res: ServerResponse): void {
+    // Whatever was sent along is not for us to keep.
+    req.resume();
+    if (req.method !== "GET" && req.method !== "HEAD") {
+      return answer(res, 405, { error: "ERR only GET is answered here" }, { allow: "GET, HEAD" });
+    }
+    const path = pathOf(req.url ?? "");
+    if (path === "/healthz") return answer(res, 200, { ok: true });
+    if (path === "/readyz") return readiness(res);
+    if (!parts.mayRead(req.headers.authorization)) {
+      return answer(res, 401, { error: "Unauthorized: /metrics takes a metrics or control token" });
+    }
+    parts
+      .metrics()
+      .text()
+      .then(
+        ({ type, body }) => res.writeHead(200, { "content-type": type }).end(body),
+        () => answer(res, 500, { error: "RELAY_ERROR a fault of the relay" }),
+      );
+  }
+
+  function readiness(res: ServerResponse): void {
+    const away = [...parts.states()].filter(([, state]) => state !== "up");
+    const ready = away.length === 0 && !draining;
+    const why = {
+      ...(draining ? { draining } : {}),
+      ...(away.length === 0 ? {} : { nodes: Object.fromEntries(away) }),
+    };
+    answer(res, ready ? 200 : 503, { ready, ...why });
+  }
+
+  const port = await listen(server, parts.listen);
+  const { host } = parts.listen;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    usage: () => {
+      let { received, sent } = closed;
+      for (const socket of sockets) {
+        received += socket.bytesRead;
+        sent += socket.bytesWritten;
+      }
+      return { sockets: sockets.size, received, sent };
+    },
+    startDrain: () => {
+      draining = true;
+    },
+    finish: (withinMs) => finish(server, withinMs),
+    close: () => server.closeAllConnections(),
+  };
+}
+
+/** `/nodes/a/promote?x`: a verb by its third word. Only for the counters: each face judges for itself. */
+function faceOf(url: string): Face {
+  if (url.startsWith("/nodes/")) {
+    const third = pathOf(url).split("/", 4)[3] ?? "";
+    if (third === "") return "rest";
+    if ((verbs as readonly string[]).includes(third)) return "verbs";
+    return /^p?subscribe$/i.test(third) ? "stream" : "rest";
+  }
+  const path = pathOf(url);
+  if (path === "/healthz" || path === "/readyz" || path === "/metrics") return "operation";
+  return path.startsWith("/groups/") ? "verbs" : "other";
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf("?");
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function answer(
+  res: ServerResponse,
+  status: number,
+  body: object,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  const text = JSON.stringify(body);
+  res.writeHead(status, {
+    ...more,
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+  });
+  res.end(text);
+}
+
+/** What is no HTTP request, or half of one: Node would say so without a body. */
+function sayWhatIsWrong(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, why] = WRONG[error.code ?? ""] ?? ["400 Bad Request", "this is no HTTP request"];
+  const body = JSON.stringify({ error: `ERR ${why}` });
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+const WRONG: Readonly<Record<string, readonly [string, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "431 Request Header Fields Too Large",
+    "address and headers have at most 16 KiB together",
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: ["408 Request Timeout", "the request did not come in time"],
+};
+
+export const sameSecret = (given: string, secret: string): boolean =>
+  timingSafeEqual(digest(given), digest(secret));
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+function listen(server: Server, at: DoorParts["listen"]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(at.port, at.host, () => {
+      server.off("error", reject);
+      resolve((server.address() as AddressInfo | null)?.port ?? at.port);
+    });
+  });
+}
+
+async function finish(server: Server, withinMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, withinMs);
+  });
+  // A kept-alive connection becomes idle when its request ends, and would then hold the server open.
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  try {
+    await Promise.race([closed, patience]);
+  } finally {
+    clearTimeout(timer);
+    clearInterval(idle);
+  }
+}
