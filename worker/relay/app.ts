@@ -13,7 +13,7 @@ import { headers, verbs } from "./protocol.ts";
 import { type Headers, refuse } from "./rest/answer.ts";
 import type { RestNode } from "./rest/node.ts";
 import type { Limits } from "./rest/policy.ts";
-import { createRest, type RestDeps } from "./rest/rest.ts";
+import { createRest, type RestDeps, unserved } from "./rest/rest.ts";
 import { parseTarget, type Target } from "./rest/target.ts";
 import type { Caller, Doorkeeper, Env } from "./tokens.ts";
 import type { Clock } from "./verbs/fence.ts";
@@ -52,7 +52,10 @@ export function createApp(deps: AppDeps): RequestListener {
     if (target === null || isVerb(target)) return void others(req, res);
     const token = target.kind === "wrong" ? null : target.token;
     const caller = site.callerOf(req.headers.authorization, token);
-    if (caller.face === "none") return refuse(req, res, 401, caller.error);
+    if (caller.face === "none") {
+      deps.observe?.(unserved("none", 401));
+      return refuse(req, res, 401, caller.error);
+    }
     const answerHeaders = () => headersFor(caller, req.headers[headers.group], deps);
     if (target.kind === "wrong") return refuse(req, res, 400, target.error, answerHeaders());
     const { limits, nodeTimeoutMs } = site;

@@ -25,7 +25,7 @@ export function respond(
   const text = typeof body === "string";
   const bytes = text ? Buffer.byteLength(body) : body.length;
   const type = text ? "application/json" : "application/octet-stream";
-  if (res.headersSent) return 0;
+  if (res.headersSent || res.destroyed) return 0;
   res.writeHead(status, { "content-type": type, "content-length": bytes, ...headers });
   res.end(body);
   return bytes;
@@ -42,7 +42,7 @@ export function refuse(
   error: string,
   headers?: Headers,
 ): void {
-  if (res.headersSent) return;
+  if (res.headersSent || res.destroyed) return;
   const body = errorText(error);
   const declared = req.headers["content-length"];
   const chunked = req.headers["transfer-encoding"] !== undefined;

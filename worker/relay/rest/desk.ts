@@ -6,6 +6,7 @@
  * Must never: look into a body.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Caller } from "../tokens.ts";
 import { type Headers, refuse, respond } from "./answer.ts";
 import type { Limits } from "./policy.ts";
 
@@ -13,6 +14,7 @@ export type Work = {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly limits: Limits;
+  readonly face: Caller["face"];
   readonly startedAtMs: number;
   /** Held for it here: its body so far, then its answer as long as it was not read. */
   heldBytes: number;
@@ -24,7 +26,12 @@ export type Work = {
 
 export type Desk = {
   /** Null: there is no room for one more. */
-  readonly begin: (req: IncomingMessage, res: ServerResponse, limits: Limits) => Work | null;
+  readonly begin: (
+    req: IncomingMessage,
+    res: ServerResponse,
+    limits: Limits,
+    face: Caller["face"],
+  ) => Work | null;
   /** Never settles when the caller goes away, or was refused here. */
   readonly bodyOf: (work: Work) => Promise<Buffer>;
   readonly answer: (work: Work, status: number, body: string | Buffer, headers?: Headers) => void;
@@ -59,13 +66,21 @@ export function createDesk(observe?: (work: Work, status: number) => void): Desk
   }
 
   return {
-    begin: (req, res, limits) => {
+    begin: (req, res, limits, face) => {
       if (atWork.size >= limits.maxRequests) {
         endSlowest(PATIENCE_MS);
         return null;
       }
       const work: Work = {
-        ...{ req, res, limits, startedAtMs: performance.now(), heldBytes: 0, answeredAtMs: null },
+        ...{
+          req,
+          res,
+          limits,
+          face,
+          startedAtMs: performance.now(),
+          heldBytes: 0,
+          answeredAtMs: null,
+        },
         ...{ bytesIn: 0, bytesOut: 0, commands: 0 },
       };
       atWork.add(work);

@@ -14,6 +14,7 @@ import { parseCommand, parseCommands } from "./body.ts";
 import { judgeChannels } from "./commands.ts";
 import { createDesk, type Work } from "./desk.ts";
 import { type Ask, type Job, say } from "./job.ts";
+import type { Limits } from "./policy.ts";
 import { multiExec, pipeline, single } from "./run.ts";
 import { stream } from "./stream.ts";
 import { createSyncTokens } from "./sync-token.ts";
@@ -21,7 +22,7 @@ import type { Target } from "./target.ts";
 import { errorText, type Format } from "./upstash.ts";
 
 export type Seen = {
-  readonly face: Caller["face"];
+  readonly face: Caller["face"] | "none";
   readonly status: number;
   readonly ms: number;
   readonly commands: number;
@@ -40,31 +41,19 @@ export type Rest = (ask: Ask) => void;
 
 export function createRest({ observe, ending }: RestDeps): Rest {
   const sync = createSyncTokens();
-  const faces = new WeakMap<Work, Caller["face"]>();
   const desk = createDesk(
-    observe === undefined
-      ? undefined
-      : (work, status) =>
-          observe({
-            face: faces.get(work) ?? "data",
-            status,
-            ms: performance.now() - work.startedAtMs,
-            commands: work.commands,
-            bytesIn: work.bytesIn,
-            bytesOut: work.bytesOut,
-          }),
+    observe && ((work, status) => observe(seenOf(work, status, performance.now()))),
   );
 
   return (ask) => {
     const { req, res, caller, limits, target } = ask;
     const fault = faultOf(ask);
-    if (fault !== null) return refuse(req, res, fault.status, fault.error, ask.headers());
-    const work = desk.begin(req, res, limits);
+    const work = fault === null ? desk.begin(req, res, limits, caller.face) : null;
     if (work === null) {
-      const busy = `RELAY_BUSY ${limits.maxRequests} requests are at work, limits.max_requests`;
-      return refuse(req, res, 503, `${busy}; it was not executed`, ask.headers());
+      const { status, error } = fault ?? busy(limits);
+      observe?.(unserved(caller.face, status));
+      return refuse(req, res, status, error, ask.headers());
     }
-    if (observe !== undefined) faces.set(work, caller.face);
     const job: Job = { ...ask, desk, work, sync, format: formatOf(req, target) as Format };
     serve(job, ending).catch(() => {
       // Nothing rejects by design; if something does, the caller learns that nobody knows what happened.
@@ -72,6 +61,21 @@ export function createRest({ observe, ending }: RestDeps): Rest {
     });
   };
 }
+
+const seenOf = (work: Work, status: number, nowMs: number): Seen => ({
+  ...{ face: work.face, status, ms: nowMs - work.startedAtMs },
+  ...{ commands: work.commands, bytesIn: work.bytesIn, bytesOut: work.bytesOut },
+});
+
+/** Refused before it was begun. */
+export const unserved = (face: Seen["face"], status: number): Seen => ({
+  ...{ face, status, ms: 0, commands: 0, bytesIn: 0, bytesOut: 0 },
+});
+
+const busy = ({ maxRequests }: Limits): Fault => ({
+  status: 503,
+  error: `RELAY_BUSY ${maxRequests} requests are at work, limits.max_requests; it was not executed`,
+});
 
 // ---------------------------------------------------------------- at the door
 
@@ -125,6 +129,9 @@ function formatOf({ headers }: IncomingMessage, { kind }: Target): Format | { wr
 
 // -------------------------------------------------------------------- at work
 
+const QUERY =
+  "ERR a query holds arguments of a command in the path, and the command is in the body";
+
 async function serve(job: Job, ending: AbortSignal | undefined): Promise<void> {
   const { target, limits, desk, work, node, req } = job;
   if (node === undefined) return;
@@ -149,6 +156,7 @@ async function serve(job: Job, ending: AbortSignal | undefined): Promise<void> {
     }
     case "body": {
       const parsed = parseCommand(await desk.bodyOf(work));
+      if (target.after.length > 0) return say(job, node, 400, QUERY);
       if (parsed.kind === "wrong") return say(job, node, 400, parsed.error);
       return single(job, node, parsed.value);
     }

@@ -76,6 +76,11 @@ export async function multiExec(
   const answer = await send(job, node, [["MULTI"], ...commands, ["EXEC"]], 0);
   if (wrote) job.sync.wrote(node);
   if (answer.kind === "failure") return lose(job, node, answer);
+  const [begun] = answer.replies;
+  if (begun instanceof Error) {
+    const text = `ERR this Redis refused MULTI, so the commands ran one by one: ${begun.message}`;
+    return say(job, node, 400, text);
+  }
   const done = answer.replies.at(-1);
   if (!Array.isArray(done)) return say(job, node, 400, discarded(answer.replies));
   give(job, node, 200, done, () => listOf(job, done));

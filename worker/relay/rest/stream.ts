@@ -34,6 +34,8 @@ export async function stream(
   const gone = new AbortController();
   const leave = () => gone.abort();
   res.once("close", leave);
+  // What is written to a caller who has just left.
+  res.on("error", leave);
   ending?.addEventListener("abort", leave, { once: true });
   const { signal } = gone;
   const open = () =>

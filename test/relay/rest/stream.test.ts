@@ -1,0 +1,193 @@
+import { connect } from "node:net";
+import { Redis } from "@upstash/redis";
+import { expect, onTestFinished, test } from "vitest";
+import { until } from "../../support/wait.ts";
+import { app, ask, DATA, dataToken } from "../support.ts";
+import { asApp, type Rest, rest } from "./support.ts";
+
+/** The lines of an event stream as they come. */
+async function listen(url: string, headers: Readonly<Record<string, string>> = asApp) {
+  const abort = new AbortController();
+  onTestFinished(() => abort.abort());
+  const response = await fetch(url, { method: "POST", headers, signal: abort.signal });
+  let text = "";
+  let ended = false;
+  void (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk, { stream: true });
+  })()
+    .catch(() => {})
+    .finally(() => {
+      ended = true;
+    });
+  return { response, text: () => text, ended: () => ended, abort: () => abort.abort() };
+}
+
+const subscribers = async ({ server }: Rest, channel: string) => {
+  const [found] = await ask(server, ["PUBSUB", "NUMSUB", channel]);
+  return Number((found as string[])[1]);
+};
+
+test("the client subscribes, hears, and unsubscribes", async () => {
+  const here = await rest();
+  const client = new Redis({ url: here.base, token: DATA, retry: { retries: 0 } });
+  const heard: unknown[] = [];
+  const subscriber = client.subscribe(["chat", "news"]);
+  subscriber.on("subscribe", (count) => heard.push(["subscribe", count]));
+  subscriber.on("message", ({ channel, message }) => heard.push([channel, message]));
+  subscriber.on("message:chat", ({ message }) => heard.push(["only chat", message]));
+  await until("both streams are open", () => heard.length === 2);
+  expect(heard).toEqual([
+    ["subscribe", 1],
+    ["subscribe", 1],
+  ]);
+  expect(await client.publish("chat", "how are you, today?")).toBe(1);
+  await client.publish("news", { deep: [1, null] });
+  await until("all was heard", () => heard.length === 5);
+  expect(heard.slice(2)).toEqual(
+    expect.arrayContaining([
+      ["chat", "how are you, today?"],
+      ["only chat", "how are you, today?"],
+      ["news", { deep: [1, null] }],
+    ]),
+  );
+  await subscriber.unsubscribe(["chat"]);
+  await until("Redis knows it", async () => (await subscribers(here, "chat")) === 0);
+  expect(await subscribers(here, "news")).toBe(1);
+  await subscriber.unsubscribe();
+  await until("Redis knows it", async () => (await subscribers(here, "news")) === 0);
+});
+
+test("the client subscribes to patterns, also to those with a question mark", async () => {
+  const here = await rest();
+  const client = app(here.relay);
+  const heard: unknown[] = [];
+  const subscriber = client.psubscribe(["user:?:*", "room*"]);
+  subscriber.on("psubscribe", () => heard.push("open"));
+  subscriber.on("pmessage", (each) => heard.push(each));
+  await until("both streams are open", () => heard.length === 2);
+  await client.publish("user:7:name", { first: "Ada" });
+  await client.publish("user:77:name", { first: "Nobody" });
+  await client.publish("rooms", 5);
+  await until("both were heard", () => heard.length === 4);
+  expect(heard.slice(2)).toEqual(
+    expect.arrayContaining([
+      { pattern: "user:?:*", channel: "user:7:name", message: { first: "Ada" } },
+      { pattern: "room*", channel: "rooms", message: 5 },
+    ]),
+  );
+  await subscriber.unsubscribe();
+});
+
+test("a stream is server-sent events: one for each channel, then one for each message", async () => {
+  const { base, run, ask: get } = await rest();
+  const stream = await listen(`${base}/subscribe/chat/other%2Fone`);
+  expect(stream.response.headers.get("content-type")).toBe("text/event-stream");
+  expect(stream.response.headers.get("upstash-sync-token")).toBeTruthy();
+  await until("it is open", () => stream.text().includes(",2"));
+  expect((await get("/publish/chat/hello", { method: "POST" })).body).toEqual({ result: 1 });
+  await run("PUBLISH", "other/one", "two\nlines");
+  await until("both came", () => stream.text().includes("lines"));
+  expect(stream.text()).toBe(
+    [
+      "data: subscribe,chat,1\n\n",
+      "data: subscribe,other/one,2\n\n",
+      "data: message,chat,hello\n\n",
+      "data: message,other/one,two\ndata: lines\n\n",
+    ].join(""),
+  );
+});
+
+test("a token in the address opens a stream, as browsers need it", async () => {
+  const { base, run } = await rest();
+  const stream = await listen(`${base}/psubscribe/c?x&_token=${DATA}`, {});
+  await until("it is open", () => stream.text().includes("psubscribe,c?x,1"));
+  await run("PUBLISH", "c-x", "v");
+  await until("it came", () => stream.text().includes("data: pmessage,c?x,c-x,v\n\n"));
+});
+
+test("a lost connection is sought again, and a line tells of the gap", async () => {
+  const here = await rest();
+  const stream = await listen(`${here.base}/subscribe/chat`);
+  await until("it is open", () => stream.text().includes("subscribe"));
+  await ask(here.server, ["CLIENT", "KILL", "TYPE", "pubsub"]);
+  await until(
+    "it is open again",
+    () => stream.text().match(/data: subscribe,chat,1/g)?.length === 2,
+  );
+  await here.run("PUBLISH", "chat", "after the gap");
+  await until("it hears again", () => stream.text().includes("after the gap"));
+});
+
+test("the relay's end is the stream's end", async () => {
+  const here = await rest();
+  const stream = await listen(`${here.base}/subscribe/chat`);
+  await until("it is open", () => stream.text().includes("subscribe"));
+  await here.relay.close();
+  await until("it has ended", () => stream.ended());
+});
+
+test("who may not listen is told so, and listens to nothing", async () => {
+  const here = await rest({
+    dataTokens: [
+      dataToken(DATA, { keyPrefix: "app:" }),
+      dataToken("token-that-only-reads", { readOnly: true }),
+    ],
+  });
+  const { ask: get } = here;
+  for (const path of [
+    "/subscribe/other",
+    "/subscribe/app:x/other",
+    "/psubscribe/*",
+    "/psubscribe/ap*",
+  ]) {
+    const said = await get(path, { method: "POST" });
+    expect(said).toMatchObject({
+      status: 400,
+      body: { error: expect.stringMatching(/^NOPERM .*SUBSCRIBE/) },
+    });
+  }
+  const inside = await listen(`${here.base}/psubscribe/app:*`);
+  await until("it is open", () => inside.text().includes("psubscribe"));
+  const reader = await listen(`${here.base}/subscribe/any`, {
+    authorization: "Bearer token-that-only-reads",
+  });
+  await until("it is open", () => reader.text().includes("subscribe"));
+  const control = await get("/subscribe/ch", {
+    headers: { authorization: "Bearer control-token-of-the-tests" },
+  });
+  expect(control.status).toBe(400);
+  expect((await get("/subscribe")).body).toMatchObject({ error: expect.stringMatching(/^NOPERM/) });
+});
+
+test("a node that is down opens no stream: surely nothing happened", async () => {
+  const { server, ask: get } = await rest();
+  await server.kill();
+  const said = await get("/subscribe/chat");
+  expect(said).toMatchObject({
+    status: 502,
+    body: { error: expect.stringMatching(/^NODE_REFUSED .*not executed/) },
+  });
+});
+
+test("who never reads a stream is ended, and the others go on", async () => {
+  const here = await rest();
+  const socket = connect(Number(new URL(here.base).port), "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  socket.pause();
+  socket.on("error", () => {});
+  socket.write(
+    `GET /nodes/a/subscribe/loud HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${DATA}\r\n\r\n`,
+  );
+  await until("it listens", async () => (await subscribers(here, "loud")) === 1);
+  const payload = "x".repeat(512 * 1024);
+  await until(
+    "it is ended",
+    async () => {
+      await here.run("PUBLISH", "loud", payload);
+      return (await subscribers(here, "loud")) === 0;
+    },
+    { everyMs: 1 },
+  );
+  expect((await here.run("PING")).body).toEqual({ result: "PONG" });
+});
