@@ -122,7 +122,8 @@ type Entry = {
 };
 
 function entry(name: string, known: Known | null | undefined): Entry {
-  const [container = name] = name.split("|");
+  // A renamed command is still what it was.
+  const [container = name] = (known?.name ?? name).split("|");
   const admin = known?.admin === true && name !== "CLIENT|LIST";
   const reason = reasons.get(container) ?? (admin ? ADMINISTRATION : null);
   const mayWait = known?.blocking === true || name === "WAIT" || name === "WAITAOF";

@@ -45,7 +45,8 @@ export async function learn(
     for (const [index, name] of askable.entries()) {
       for (const known of knownFrom(entries[index] ?? null)) {
         // A renamed command is known here by the name that callers use.
-        const called = known.name.includes("|") ? known.name : name;
+        const [, subcommand] = known.name.split("|");
+        const called = subcommand === undefined ? name : `${name}|${subcommand}`;
         learned.set(called, known);
         if (memory.size < MAX_KEPT) memory.set(called, known);
       }
