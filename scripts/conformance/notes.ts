@@ -125,6 +125,10 @@ export const analogues: Readonly<Record<string, Analogue>> = {
     here: "facts are read from INFO of real servers",
     tests: [["test/probe/relay.test.ts", "sees a primary and its replica"]],
   },
+  G24: {
+    here: "the advice belongs to a later part; that writes stop within the lag is tested",
+    tests: [["test/relay/connections.test.ts", "with min_replicas, a primary"]],
+  },
 };
 
 const CLIENT = "belongs to a later part: the client library";
@@ -134,8 +138,6 @@ export const notPorted: Readonly<Record<string, string>> = {
   "S00.2": "belongs to a later part: the command line",
   "S00.5": "belongs to a later part: webhooks",
   "S01.3": "roles are S00.9's; there is no log level: what happens is told as events",
-  "S03.1":
-    "nothing is set at run time: a relay reads the password when it starts, and S03.2 ends with that",
   "S10.1": "Sentinel's own setting: the nodes of a group are configured, not announced",
   "S10.2": "Sentinel's own setting: who is to be left out is taken out of the configuration",
   S13: "INFO is Sentinel's own: the status is one document, and has no sections",
@@ -147,7 +149,5 @@ export const notPorted: Readonly<Record<string, string>> = {
   F15: CLIENT,
   R5: "nothing is routed by command: a request names its node",
   R6: "nothing is routed by command: a pipeline goes whole to the node that it names",
-  G23: "belongs to a later part: vantages that reach the nodes by paths of their own",
-  G24: "belongs to a later part: advice",
   G25: "belongs to a later part: webhooks",
 };
