@@ -6,16 +6,15 @@
  * came. The demo and the end-to-end tests use the same stack.
  * Must never: fake what can run here.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { createTestHarness, type TestHarnessOptions } from "wrangler";
 import { freePort, type RedisProcess, startRedis } from "../redis-server.ts";
 import { type CloudflareStandIn, startCloudflare } from "./cloudflare.ts";
+import { type Link, openLink } from "./link.ts";
+import { type RelayProcess, startRelayProcess } from "./relay-process.ts";
 
 process.env.WRANGLER_SEND_METRICS = "false";
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
@@ -37,16 +36,6 @@ export const tokens = {
   cloudflare: "cloudflare-token-of-the-demo",
 };
 
-export type RelayProcess = {
-  readonly id: string;
-  readonly url: string;
-  readonly pid: () => number;
-  readonly kill: (signal?: NodeJS.Signals) => Promise<void>;
-  readonly start: () => Promise<void>;
-  /** Its journal: replaced with every verb. */
-  readonly stateFile: string;
-};
-
 export type Address = { readonly host: string; readonly port: number };
 
 export type StackOptions = {
@@ -61,6 +50,10 @@ export type StackOptions = {
   readonly hostOf?: (node: string) => string;
   /** A command that runs another one in the node's box, where its Redis and its relay then are. */
   readonly inside?: (node: string) => readonly string[];
+  /** Where a relay finds the Worker: an address of this machine, by default 127.0.0.1. */
+  readonly edgeHostOf?: (relay: string) => string;
+  /** False: relays hold no connection to the Group; it looks by itself. */
+  readonly push?: boolean;
   /** Where a relay looks for a node, if not where it is. */
   readonly reach?: (relay: string, node: string) => Address | undefined;
   /** More Workers in the same workerd, sharing the KV namespace ROUTES. */
@@ -84,8 +77,8 @@ process.on("exit", () => {
 export async function startStack(options: StackOptions = {}) {
   const { ids = ["a", "b", "c"], say = () => undefined, hostOf = () => "127.0.0.1" } = options;
   const { inside = () => [] } = options;
-  /** Where this process finds what stands beside a node. */
-  const placeOf = (id: string) => (inside(id).length > 0 ? hostOf(id) : "127.0.0.1");
+  /** Where this process, and boxes if there are any, find what stands beside a node. */
+  const placeOf = (id: string) => (options.inside === undefined ? "127.0.0.1" : hostOf(id));
   const ending: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
@@ -115,12 +108,26 @@ export async function startStack(options: StackOptions = {}) {
       say(`redis ${id} on ${server.host}:${server.port}, pid ${server.pid}`);
     }
 
+    /** Each relay's way to the Worker. */
+    const links: Record<string, Link> = {};
+    for (const id of ids) {
+      const link = await openLink(options.edgeHostOf?.(id) ?? "127.0.0.1");
+      links[id] = link;
+      ending.push(link.close);
+    }
+
     const relays: Record<string, RelayProcess> = {};
     const launching = ids.map(async (id) => {
-      const relay = await startRelayProcess(id, dir, redis, {
-        host: placeOf(id),
-        inside: inside(id),
-        reach: options.reach,
+      const relay = await startRelayProcess(dir, inside(id), {
+        id,
+        listen: { host: placeOf(id), port: await freePort() },
+        control_tokens: [tokens.control(id)],
+        data_tokens: [tokens.data(id)],
+        nodes: Object.entries(redis).map(([node, server]) => {
+          const { host, port } = options.reach?.(id, node) ?? server;
+          return { id: node, host, port };
+        }),
+        groups: options.push === false ? [] : [{ name: group, url: links[id]?.url ?? "" }],
       });
       relays[id] = relay;
       ending.push(() => relay.kill("SIGKILL"));
@@ -145,6 +152,8 @@ export async function startStack(options: StackOptions = {}) {
     options.signal?.throwIfAborted();
     const { url } = await harness.listen();
     options.signal?.throwIfAborted();
+    for (const link of Object.values(links))
+      link.leadTo({ host: url.hostname, port: Number(url.port) });
     say(`Worker on ${url.origin}`);
     const worker = harness.getWorker("picket");
     const cron = () => worker.scheduled({ cron: "* * * * *", scheduledTime: new Date() });
@@ -164,79 +173,24 @@ export async function startStack(options: StackOptions = {}) {
       });
       return { status: response.status, body: await response.json() };
     };
-    return { ids, redis, relays, cloudflare, harness, worker, url, variables, cron, api, stop };
+    return {
+      ids,
+      redis,
+      relays,
+      links,
+      cloudflare,
+      harness,
+      worker,
+      url,
+      variables,
+      cron,
+      api,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-async function startRelayProcess(
-  id: string,
-  dir: string,
-  redis: Readonly<Record<string, RedisProcess>>,
-  at: {
-    readonly host: string;
-    readonly inside: readonly string[];
-    readonly reach: StackOptions["reach"];
-  },
-): Promise<RelayProcess> {
-  const { host, inside, reach } = at;
-  const port = await freePort();
-  const file = join(dir, `relay-${id}.json`);
-  const stateFile = join(dir, `relay-${id}.state.json`);
-  const nodes = Object.entries(redis).map(([node, server]) => {
-    const at = reach?.(id, node) ?? server;
-    return { id: node, host: at.host, port: at.port };
-  });
-  await writeFile(
-    file,
-    JSON.stringify({
-      id,
-      listen: { host, port },
-      state_file: stateFile,
-      control_tokens: [tokens.control(id)],
-      data_tokens: [tokens.data(id)],
-      nodes,
-    }),
-  );
-  let child: ChildProcess | null = null;
-  const start = async () => {
-    child = await launchRelay(file, inside);
-  };
-  await start();
-  return {
-    id,
-    url: `http://${host}:${port}`,
-    pid: () => child?.pid ?? -1,
-    kill: async (signal = "SIGKILL") => {
-      if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-      child.kill(signal);
-      if (signal === "SIGKILL" || signal === "SIGTERM") await once(child, "exit");
-    },
-    start,
-    stateFile,
-  };
-}
-
-/** Resolves when it says that it listens; rejects with its complaint when it ends before that. */
-async function launchRelay(file: string, inside: readonly string[]): Promise<ChildProcess> {
-  const script = new URL("scripts/relay.ts", root).pathname;
-  const line = [...inside, process.execPath, script, "--config", file];
-  const [command = process.execPath, ...args] = line;
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-  const last = () => child.kill("SIGKILL");
-  process.on("exit", last);
-  child.on("exit", () => process.off("exit", last));
-  let complaint = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    complaint = `${complaint}${chunk.toString()}`.slice(-2000);
-  });
-  await new Promise<void>((resolve, reject) => {
-    createInterface(child.stdout).once("line", () => resolve());
-    child.once("exit", (code) => reject(new Error(`the relay ended with ${code}: ${complaint}`)));
-  });
-  return child;
 }
 
 function variablesFor(

@@ -1,5 +1,6 @@
 /** What relays tell of their own accord: early, and no more than their own vote. */
 import { describe, expect, test } from "vitest";
+import { awaitedBy } from "../../worker/core/sight.ts";
 import type { Observation } from "../../worker/core/types.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -102,7 +103,7 @@ describe("a push", () => {
 test("a look is complete without those that were down when it was asked for", () => {
   const world = steady();
   world.kill("a");
-  world.until("a to be down", () => world.state.sight.down.includes("a"));
+  world.until("a to be down", () => world.state.sight.away.nodes.includes("a"));
   const before = world.state.sight.lookAskedAtMs ?? 0;
   world.jump(1000);
   const seen = world.look();
@@ -110,4 +111,17 @@ test("a look is complete without those that were down when it was asked for", ()
   expect(world.state.sight.lookAskedAtMs).toBe(before);
   world.push(seen.filter(({ node }) => node === "b"));
   expect(world.state.sight.lookAskedAtMs).toBe(world.nowMs - 1);
+});
+
+test("nor for a relay that does not answer; where nobody does, everyone is waited for", () => {
+  const world = steady();
+  world.relay("a").reach = false;
+  world.until("a's relay to be away", () => world.state.sight.away.vantages.length > 0);
+  world.jump(1000);
+  const seen = world.look();
+  world.push(seen.filter(({ vantage }) => vantage !== "relay:a"));
+  expect(world.state.sight.lookAskedAtMs).toBe(world.nowMs - 1);
+  const away = { nodes: [], vantages: ["relay:a", "relay:b", "relay:c"] };
+  const isAwaited = awaitedBy(away, world.config);
+  expect(isAwaited({ vantage: "relay:a", node: "a" })).toBe(true);
 });

@@ -41,12 +41,12 @@ export type Sight = {
   /** Each relay, as each place that asks it finds it. */
   readonly relays: Readonly<Record<string, Readonly<Record<string, RelayBelief>>>>;
   /**
-   * Since when every vantage was asked for every node anew; those that were down are not waited for.
+   * Since when every vantage was asked for every node anew; those that are away are not waited for.
    * Null: some pair was never asked.
    */
   readonly lookAskedAtMs: number | null;
-  /** Nodes objectively down at the last decision: the next look is not held up by them. */
-  readonly down: readonly string[];
+  /** Who held nobody up any more at the last decision: nodes objectively down, vantages that did not answer. */
+  readonly away: { readonly nodes: readonly string[]; readonly vantages: readonly string[] };
   readonly lastDecisionAtMs: number | null;
   /** Passive until then: the clock went back. */
   readonly tiltUntilMs: number | null;

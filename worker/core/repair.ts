@@ -23,8 +23,9 @@ import {
 import { bootsSealed, followsNode, isSealed } from "./facts.ts";
 import { isMember, memberOf } from "./membership.ts";
 import { repairBy, sendVerb, sentWithin, wasSent } from "./plan.ts";
+import type { Saved } from "./state.ts";
 import { foreignPrimary, promotedAtRunTime, ROLE_CHANGE, standing } from "./topology.ts";
-import type { NodeConfig, NodeFacts } from "./types.ts";
+import type { GroupConfig, NodeConfig, NodeFacts } from "./types.ts";
 import { wipeOf } from "./wipe.ts";
 
 /** A replica whose link stays down for this long no longer holds up the next one (Sentinel). */
@@ -46,20 +47,34 @@ export function isUnknown(draft: Draft, id: string): boolean {
   return node !== null && !isMember(draft.saved, node) && (factsOf(draft, id)?.keys ?? 0) > 0;
 }
 
+/** May it be a primary, as things stand: it is the one in force, or named to be, or wanted by an operator. */
+function mayLead({ primary, phase }: Saved, id: string): boolean {
+  if (phase.kind === "watching") return id === primary;
+  const named = phase.kind === "promoting" || phase.kind === "switching" ? phase.candidate : null;
+  // Once another one was told to be primary the old one is a stranger too.
+  const replaced = phase.kind === "promoting" && phase.attempt.from === id;
+  return (id === primary && !replaced) || id === named || id === phase.attempt.target;
+}
+
+/** Nothing is sealed of a group that has no primary yet, is paused, or only observed. */
+const sealsAtSight = ({ epoch, phase, paused }: Saved, { observeOnly }: GroupConfig): boolean =>
+  epoch > 0 && !observeOnly && (phase.kind !== "watching" || paused === null);
+
+/** Whom a relay seals by itself when it comes back as a primary: nobody who may be one, and no unknown. */
+export const strangersOf = (saved: Saved, config: GroupConfig): readonly string[] =>
+  sealsAtSight(saved, config)
+    ? config.nodes
+        .filter((node) => !mayLead(saved, node.id) && isMember(saved, node))
+        .map(({ id }) => id)
+    : [];
+
 /** First sight of a second primary: it is sealed, whatever else goes on. */
 export function sealStrangers(draft: Draft): void {
   const { config, saved } = draft;
-  const { phase } = saved;
-  if (saved.epoch === 0 || isForeign(draft)) return;
-  if (config.observeOnly || (phase.kind === "watching" && saved.paused !== null)) return;
-  const named = phase.kind === "promoting" || phase.kind === "switching" ? phase.candidate : null;
-  const wanted = phase.kind === "watching" ? null : phase.attempt.target;
+  if (!sealsAtSight(saved, config) || isForeign(draft)) return;
   for (const { id } of config.nodes) {
     const facts = factsOf(draft, id);
-    // Once another one was told to be primary the old one is a stranger too.
-    const replaced = phase.kind === "promoting" && phase.attempt.from === id;
-    const inForce = id === saved.primary && !replaced;
-    const stranger = facts?.role === "primary" && !inForce && id !== named && id !== wanted;
+    const stranger = facts?.role === "primary" && !mayLead(saved, id);
     const mark = `stranger:${id}`;
     // A seal that was sent before, while it was away, says nothing of what it is now.
     const firstSight = !draft.sight.told.includes(mark);

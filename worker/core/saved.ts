@@ -14,7 +14,7 @@ export const freshSight: Sight = {
   nodes: {},
   relays: {},
   lookAskedAtMs: null,
-  down: [],
+  away: { nodes: [], vantages: [] },
   lastDecisionAtMs: null,
   tiltUntilMs: null,
   told: [],

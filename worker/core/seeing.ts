@@ -21,10 +21,10 @@ import { evidenceOf } from "./evidence.ts";
 import { followsNode, isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
 import { sentWithin } from "./plan.ts";
-import { absorb, blind } from "./sight.ts";
+import { absorb, blind, vantageOf } from "./sight.ts";
 import type { Input } from "./state.ts";
 import { cycleSeen, foreignPrimary, primariesSeen, ROLE_CHANGE, standing } from "./topology.ts";
-import type { NodeConfig, ObservationClass } from "./types.ts";
+import type { NodeConfig, ObservationClass, RelayConfig } from "./types.ts";
 
 /** A node that answers so is not dead: it, or who asks it, is set up wrongly, or busy. */
 const faults: readonly ObservationClass[] = ["policy", "auth", "tls", "dns", "busy", "malformed"];
@@ -36,9 +36,7 @@ export function see(draft: Draft, input: Input, askedEpoch: number): void {
   const epochs = { inForce: askedEpoch, highest: saved.highestEpoch };
   draft.sight = absorb(draft.sight, input.observations, config, epochs, nowMs);
   draft.known = survey(draft.sight, config, nowMs);
-  const down = config.nodes.filter(({ id }) => draft.known[id]?.verdict.odown === true);
-  if (down.map(({ id }) => id).join() !== draft.sight.down.join())
-    remember(draft, { down: down.map(({ id }) => id) });
+  noteAway(draft);
   const primary = nodeOf(config, saved.primary);
   const wrongRole = factsOf(draft, saved.primary)?.role === "replica";
   onlySince(draft, "wrong-role:", wrongRole ? saved.primary : null);
@@ -47,6 +45,20 @@ export function see(draft: Draft, input: Input, askedEpoch: number): void {
   seeRoles(draft);
   if (primary !== null) seePrimary(draft, primary);
   seeOutage(draft);
+}
+
+/** Whoever is away is looked at as before; nobody waits for the answer. */
+function noteAway(draft: Draft): void {
+  const { config, sight, known } = draft;
+  const isDown = ({ id }: NodeConfig) => known[id]?.verdict.odown === true;
+  const isSilent = ({ id }: RelayConfig) =>
+    (relayBelief(sight, id)?.failures ?? 0) >= config.maxFailures;
+  const away = {
+    nodes: config.nodes.filter(isDown).map(({ id }) => id),
+    vantages: config.relays.filter(isSilent).map(({ id }) => vantageOf(id)),
+  };
+  const same = JSON.stringify(away) === JSON.stringify(sight.away);
+  if (!same) remember(draft, { away });
 }
 
 function seeNode(draft: Draft, node: NodeConfig): void {

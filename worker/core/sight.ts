@@ -95,16 +95,25 @@ export function absorb(
 }
 
 /** What one relay told by itself is no look at the group: the pair that was asked longest ago counts. */
-function oldestLook({ nodes, down }: Sight, config: GroupConfig): number | null {
-  const awaited = config.nodes.filter(({ id }) => !down.includes(id));
+function oldestLook(sight: Sight, config: GroupConfig): number | null {
+  const isAwaited = awaitedBy(sight.away, config);
   let oldest: number | null = null;
-  for (const { id } of awaited.length > 0 ? awaited : config.nodes)
+  for (const { id: node } of config.nodes)
     for (const vantage of config.vantages) {
-      const askedAtMs = nodes[id]?.[vantage]?.askedAtMs;
+      if (!isAwaited({ vantage, node })) continue;
+      const askedAtMs = sight.nodes[node]?.[vantage]?.askedAtMs;
       if (askedAtMs === undefined) return null;
       oldest = Math.min(oldest ?? askedAtMs, askedAtMs);
     }
   return oldest;
+}
+
+/** Which pairs a look has to wait for. Where everyone is away, for everyone: something has to be seen. */
+export function awaitedBy(away: Sight["away"], { nodes, vantages }: GroupConfig) {
+  const everyNode = nodes.every(({ id }) => away.nodes.includes(id));
+  const everyVantage = vantages.every((vantage) => away.vantages.includes(vantage));
+  return ({ vantage, node }: { readonly vantage: string; readonly node: string }): boolean =>
+    (everyNode || !away.nodes.includes(node)) && (everyVantage || !away.vantages.includes(vantage));
 }
 
 const askedAt = ({ atMs, tookMs }: Observation) => atMs - tookMs;

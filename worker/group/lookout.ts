@@ -1,11 +1,12 @@
 /**
  * What was seen and not decided on yet: looks under way, and what relays tell of their own accord.
  *
- * Promises: a pair of relay and node has at most one look under way; a node that is down holds up nobody, but
- * for where all are, and what it says in the end is not lost; what is told is ready at once, and cannot keep the Group from looking.
+ * Promises: a pair of relay and node has at most one look under way; who is away holds up nobody, and what
+ * comes from there in the end is not lost; what is told is ready at once, and cannot keep the Group from looking.
  * Must never: judge what was seen.
  */
 import { effectiveConfig } from "../core/membership.ts";
+import { awaitedBy } from "../core/sight.ts";
 import type { State } from "../core/state.ts";
 import type { GroupConfig, Observation } from "../core/types.ts";
 import type { Looking, Pair } from "../probe/look.ts";
@@ -21,7 +22,7 @@ export type Lookout = ReturnType<typeof createLookout>;
 
 /** @param returned is called when a node answers that nobody waited for. */
 export function createLookout(lookAt: LookAt, returned: () => void) {
-  const underWay = new Map<string, { readonly node: string; awaited: boolean }>();
+  const underWay = new Map<string, { readonly pair: Pair; awaited: boolean }>();
   let seen: Observation[] = [];
   /** Something was told since it was last taken. */
   let news = false;
@@ -33,7 +34,7 @@ export function createLookout(lookAt: LookAt, returned: () => void) {
 
   async function follow(looking: Looking): Promise<void> {
     const key = keyOf(looking);
-    const entry = { node: looking.node, awaited: true };
+    const entry = { pair: looking, awaited: true };
     underWay.set(key, entry);
     const observation = await looking.seen;
     underWay.delete(key);
@@ -45,15 +46,15 @@ export function createLookout(lookAt: LookAt, returned: () => void) {
   return {
     /** Looks at everything; ends when everyone has answered who is waited for, or something was told. */
     async look({ saved, sight }: State, config: GroupConfig, nowMs: number): Promise<void> {
+      const whole = effectiveConfig(saved, config);
       // What is told all the time is decided on all the time, and must not be asked for as often.
       if (!news || nowMs - lookedAtMs >= config.retryMs) {
         lookedAtMs = nowMs;
         const free = (pair: Pair) => !underWay.has(keyOf(pair));
-        for (const each of lookAt(effectiveConfig(saved, config), saved.epoch, free))
-          void follow(each);
+        for (const each of lookAt(whole, saved.epoch, free)) void follow(each);
       }
-      const all = config.nodes.every(({ id }) => sight.down.includes(id));
-      for (const each of underWay.values()) each.awaited = all || !sight.down.includes(each.node);
+      const isAwaited = awaitedBy(sight.away, whole);
+      for (const each of underWay.values()) each.awaited = isAwaited(each.pair);
       if (isReady()) return;
       await new Promise<void>((resolve) => {
         ready = resolve;

@@ -6,6 +6,8 @@
  * nothing, and wakes nobody: the runtime answers its pings.
  * Must never: judge what was seen, or believe a relay's clock.
  */
+import { attemptOf } from "../core/draft.ts";
+import { strangersOf } from "../core/repair.ts";
 import { routeOf } from "../core/route.ts";
 import { vantageOf } from "../core/sight.ts";
 import type { State } from "../core/state.ts";
@@ -119,8 +121,9 @@ function watchOf(saved: State["saved"], config: GroupConfig): WatchMessage {
     group: name,
     nodes: config.nodes.map(({ id }) => id),
     ...{ checkIntervalMs, probeTimeoutMs, retryMs, maxFailures, downAfterMs },
-    epoch: saved.epoch,
-    primary: saved.primary,
+    // While an attempt is under way relays hold its epoch.
+    epoch: attemptOf(saved)?.epoch ?? saved.epoch,
+    strangers: [...strangersOf(saved, config)],
     route: routeOf(saved, config),
   };
 }

@@ -8,6 +8,7 @@
 import { Redis } from "@upstash/redis";
 import type { NodeFacts, Observation, ObservationClass } from "../core/types.ts";
 import { parseInfo } from "../redis/info.ts";
+import { classOfWord, firstWord } from "../redis/words.ts";
 import { nodeErrors } from "../relay/protocol.ts";
 import { brief, type Fetch } from "../relay/request.ts";
 import { boundedRequester, type Wire } from "./bounded.ts";
@@ -98,12 +99,6 @@ const classes: Readonly<Record<string, ObservationClass>> = {
   [nodeErrors.tls]: "tls",
   [nodeErrors.dns]: "dns",
   [nodeErrors.unknown]: "policy",
-  LOADING: "loading",
-  BUSY: "busy",
-  MISCONF: "misconf",
-  NOAUTH: "auth",
-  WRONGPASS: "auth",
-  NOPERM: "auth",
 };
 
 /**
@@ -111,11 +106,9 @@ const classes: Readonly<Record<string, ObservationClass>> = {
  * answered, so it counts towards nothing. With a 5xx it is the proxy's own failure.
  */
 function classOf(error: string, status: number): ObservationClass {
-  const known = classes[firstWord(error)];
+  const known = classes[firstWord(error)] ?? classOfWord(error);
   return known ?? (status >= 500 ? "relay-unreachable" : "policy");
 }
-
-const firstWord = (error: string) => error.replace(/^-/, "").split(" ", 1)[0] ?? "";
 
 function factsOf(info: Reply, config: Reply): NodeFacts | null {
   if ("error" in info || typeof info.value !== "string") return null;

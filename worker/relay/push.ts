@@ -96,7 +96,8 @@ const watchMessage = v.strictObject({
   maxFailures: v.pipe(count, v.minValue(1)),
   downAfterMs: ms,
   epoch: count,
-  primary: v.nullable(name),
+  /** Nodes that must not be primary at this epoch: sealed at first sight when they come back as one. */
+  strangers: v.pipe(v.array(name), v.maxLength(1000)),
   route: RouteSchema,
 });
 export type WatchMessage = v.InferOutput<typeof watchMessage>;

@@ -19,6 +19,8 @@ import { createDoorkeeper } from "./tokens.ts";
 import { createHands, type Hands, type RelayNode } from "./verbs/hands.ts";
 import { openJournal } from "./verbs/journal.ts";
 import { createTurns } from "./verbs/turns.ts";
+import { createRouteBoard } from "./watch/routes.ts";
+import { watchGroup } from "./watch/watch.ts";
 
 export type Relay = {
   readonly url: string;
@@ -85,7 +87,12 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     );
     const { limits, nodeTimeoutMs } = settings;
     // What dials out, one line each: begun anew with every configuration.
-    const parts: Part[] = [];
+    const parts: Part[] = settings.groups.map((group) =>
+      watchGroup({
+        ...{ group, relay: settings.id, tokens: settings.controlTokens, nodes: settings.nodes },
+        ...{ nodeOf: (id) => nodes.get(id), hands, clock, log, routed: board.put },
+      }),
+    );
     return { settings, nodes, callerOf: createDoorkeeper(settings), limits, nodeTimeoutMs, parts };
   }
 
@@ -98,6 +105,13 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     return { ...links, id: node.id, inTurn };
   }
 
+  const ending = new AbortController();
+  const board = createRouteBoard(ending.signal);
+  /** One at a time for each node, whatever becomes of its address. */
+  const turns = new Map<string, RelayNode["inTurn"]>();
+  const now = generate(first, null);
+  const ending = new AbortController();
+  const board = createRouteBoard(ending.signal);
   /** One at a time for each node, whatever becomes of its address. */
   const turns = new Map<string, RelayNode["inTurn"]>();
   let now = generate(first, null);
@@ -106,19 +120,21 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     () => now.settings.nodeTimeoutMs,
     log,
   );
-  const ending = new AbortController();
   const door = await openDoor({
     listen: first.listen,
-    handler: createApp({ site: () => now, hands, clock, ending: ending.signal }),
-    states: health.states,
+    handler: createApp({
+      ...{ site: () => now, hands, clock, ending: ending.signal },
+      routes: board.addTo,
+    }),
+    states: () => health.states(),
     metrics: () => metrics,
     mayRead: (authorization) => mayReadMetrics(now, authorization),
     log,
   }).catch(async (error: unknown) => {
-    health.close();
     await end(now);
     throw error;
   });
+  // After the door: whoever starts a relay waits for its first line, and that is `start`.
 
   function reload(next: RelaySettings): readonly string[] {
     const fixed = FIXED.filter((key) => !isDeepStrictEqual(next[key], now.settings[key]));

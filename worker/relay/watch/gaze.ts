@@ -1,0 +1,98 @@
+/**
+ * What a relay makes of its own looks at one node: what is news, and when to look again.
+ *
+ * Rules: a refused connection is asked again `max_failures` times at `retry_ms` and then told; silence and
+ * MISCONF are told when they have lasted for `down_after_ms` as well; a change of role, link or state is told
+ * at once; a connection that was dropped is no look, what the next one finds is.
+ * Must never: read a clock, or decide what follows: the Group counts it as one vote.
+ */
+import type { NodeFacts, ObservationClass } from "../../core/types.ts";
+
+/** How the Group wants it watched. */
+export type Plan = {
+  readonly checkIntervalMs: number;
+  readonly probeTimeoutMs: number;
+  readonly retryMs: number;
+  readonly maxFailures: number;
+  readonly downAfterMs: number;
+};
+
+/** One look, by this relay's monotonic clock. */
+export type Seen = {
+  readonly class: Exclude<ObservationClass, "relay-unreachable" | "wrong-role">;
+  readonly detail: string;
+  readonly facts: NodeFacts | null;
+  readonly askedAtMs: number;
+  readonly atMs: number;
+};
+
+export type Gaze = {
+  readonly last: Seen | null;
+  /** Bad looks in a row, and when the first of them was asked for. */
+  readonly bad: { readonly looks: number; readonly sinceMs: number } | null;
+  /** What was told last, in short. */
+  readonly told: string | null;
+};
+
+export type Step = {
+  readonly gaze: Gaze;
+  readonly news: boolean;
+  /** From the end of this look to the next one. */
+  readonly nextMs: number;
+};
+
+export const blank: Gaze = { last: null, bad: null, told: null };
+
+const good: readonly string[] = ["up", "loading", "switching"];
+const bad: readonly string[] = ["refused", "timeout", "misconf"];
+
+/** Silence that lasts for `down_after_ms` is to be seen soon after it began. */
+const BEATS_IN_DOWN_AFTER = 4;
+const FASTEST_MS = 50;
+
+export const beatMs = ({ checkIntervalMs, downAfterMs }: Plan): number =>
+  Math.max(FASTEST_MS, Math.min(checkIntervalMs, downAfterMs / BEATS_IN_DOWN_AFTER));
+
+/** A look waits for so long: `max_failures` silent ones fill `down_after_ms`. */
+export const lookMs = ({ probeTimeoutMs, downAfterMs, maxFailures }: Plan): number =>
+  Math.max(FASTEST_MS, Math.min(probeTimeoutMs, Math.ceil(downAfterMs / maxFailures)));
+
+export function take(gaze: Gaze, seen: Seen, plan: Plan): Step {
+  const isBad = bad.includes(seen.class);
+  const row = good.includes(seen.class) ? null : isBad ? longer(gaze, seen) : gaze.bad;
+  const word = wordOf(seen, row, plan);
+  // What is not sure yet is not told: the last word stands until it is.
+  const news = word !== null && word !== gaze.told;
+  return {
+    gaze: { last: seen, bad: row, told: word ?? gaze.told },
+    news,
+    nextMs: row === null ? beatMs(plan) : seen.class === "timeout" ? 0 : plan.retryMs,
+  };
+}
+
+function longer({ bad: before }: Gaze, seen: Seen): NonNullable<Gaze["bad"]> {
+  return { looks: (before?.looks ?? 0) + 1, sinceMs: before?.sinceMs ?? seen.askedAtMs };
+}
+
+/** What would be told of it, in short; null: it is too early. */
+function wordOf(seen: Seen, row: Gaze["bad"], plan: Plan): string | null {
+  const { facts } = seen;
+  if (seen.class === "closed") return null;
+  if (!bad.includes(seen.class)) return [seen.class, ...changing(facts)].join(" ");
+  const { looks, sinceMs } = row ?? { looks: 0, sinceMs: seen.atMs };
+  const lasts = seen.class === "refused" || seen.atMs - sinceMs >= plan.downAfterMs;
+  return looks >= plan.maxFailures && lasts ? seen.class : null;
+}
+
+/** What of a node is worth a message when it changes. Offsets and keys change all the time. */
+function changing(facts: NodeFacts | null): readonly unknown[] {
+  if (facts === null) return [];
+  const { runId, role, replicaOf, linkUp, switching, minReplicasToWrite } = facts;
+  return [runId, role, replicaOf?.host, replicaOf?.port, linkUp, switching, minReplicasToWrite];
+}
+
+/** It was away, or is another one than before: what it says of itself is seen for the first time. */
+export function isFirstSight({ last, bad: row }: Gaze, seen: Seen): boolean {
+  if (seen.facts === null) return false;
+  return row !== null || last?.facts == null || last.facts.runId !== seen.facts.runId;
+}
