@@ -109,17 +109,7 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
   const board = createRouteBoard(ending.signal);
   /** One at a time for each node, whatever becomes of its address. */
   const turns = new Map<string, RelayNode["inTurn"]>();
-  const now = generate(first, null);
-  const ending = new AbortController();
-  const board = createRouteBoard(ending.signal);
-  /** One at a time for each node, whatever becomes of its address. */
-  const turns = new Map<string, RelayNode["inTurn"]>();
   let now = generate(first, null);
-  const health = watchHealth(
-    () => now.nodes,
-    () => now.settings.nodeTimeoutMs,
-    log,
-  );
   const door = await openDoor({
     listen: first.listen,
     handler: createApp({
@@ -135,6 +125,11 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     throw error;
   });
   // After the door: whoever starts a relay waits for its first line, and that is `start`.
+  const health = watchHealth(
+    () => now.nodes,
+    () => now.settings.nodeTimeoutMs,
+    log,
+  );
 
   function reload(next: RelaySettings): readonly string[] {
     const fixed = FIXED.filter((key) => !isDeepStrictEqual(next[key], now.settings[key]));
