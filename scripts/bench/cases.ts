@@ -6,80 +6,90 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { RedisProcess } from "../redis-server.ts";
-import { follows, ids, isPrimary, type Side, until } from "./side.ts";
-import { type Ack, ask, numbersAt, startWriter, type Writer } from "./writer.ts";
-
-export type Figures = Readonly<Record<string, number>>;
-
-export type Result = {
-  readonly figures: Figures;
-  /** What the system told of it, where that matters. */
-  readonly said: readonly string[];
-};
+import { BOTH, few, GAP, LOST, OLD, type Result, server, TOOK, warmUp } from "./figures.ts";
+import { linkDown, restartsEmpty } from "./restarts.ts";
+import {
+  acked,
+  byBoth,
+  follows,
+  ids,
+  isPrimary,
+  longestGapMs,
+  lostOf,
+  type Side,
+  until,
+} from "./side.ts";
+import { ask, key, nameOf, type Written } from "./writer.ts";
 
 export type Case = {
   readonly id: string;
   readonly title: string;
   /** Settings of every redis-server beside the usual ones, which keep nothing on disk. */
   readonly redisArgs: readonly string[];
+  /** a stands in a box: root only. */
+  readonly boxed: boolean;
   readonly run: (side: Side) => Promise<Result>;
-};
-
-/** Writes that stand before anything happens. */
-const warmUp = 200;
-
-const server = (side: Side, id: string): RedisProcess => {
-  const found = side.redis[id];
-  if (found === undefined) throw new Error(`there is no redis ${id}`);
-  return found;
 };
 
 /** Another node than a that says it is primary. */
 async function otherPrimary(side: Side): Promise<RedisProcess | null> {
-  for (const id of ids.slice(1))
-    if (await isPrimary(server(side, id).port)) return server(side, id);
+  for (const id of ids.slice(1)) if (await isPrimary(server(side, id))) return server(side, id);
   return null;
 }
 
-const acked = (writer: Writer, count: number, since = 0, port?: number) =>
-  until(`${count} acknowledged writes`, () => {
-    const fit = writer.acks.filter(
-      (ack) => ack.atMs >= since && (port === undefined || ack.port === port),
-    );
-    return fit.length >= count;
+/** What the app was told last is in this server: its writes have come here. */
+const arrived = (app: Written, at: RedisProcess, sinceMs: number) =>
+  until("the app at the new primary", async () => {
+    const last = app.acks.at(-1);
+    if (last === undefined || last.atMs < sinceMs) return null;
+    const [member] = await ask(at, ["SISMEMBER", key, String(last.n)]);
+    return String(member) === "1";
   });
 
-async function lostOf(acks: readonly Ack[], port: number): Promise<number> {
-  const kept = await numbersAt(port);
-  return acks.filter(({ n }) => !kept.has(n)).length;
+/** What happens to a is over when the app has written `warmUp` numbers elsewhere. */
+async function failover(
+  side: Side,
+  strike: (a: RedisProcess) => Promise<unknown> | unknown,
+): Promise<Result> {
+  const a = server(side, "a");
+  const app = await side.app();
+  try {
+    await acked(app, warmUp);
+    const atMs = performance.now();
+    await strike(a);
+    const next = await until("a promoted replica", () => otherPrimary(side));
+    const promotedMs = performance.now() - atMs;
+    await arrived(app, next, atMs + 50);
+    await acked(app, warmUp, performance.now());
+    app.stop();
+    const acks = [...app.acks];
+    return {
+      figures: {
+        [GAP]: longestGapMs(acks),
+        [LOST]: await lostOf(acks, next),
+        acknowledged: acks.length,
+        "promoted after, ms": Math.round(promotedMs),
+      },
+      said: [],
+    };
+  } finally {
+    app.stop();
+  }
 }
-
-/** The longest time without an acknowledged write. */
-function longestGapMs(acks: readonly Ack[]): number {
-  let longest = 0;
-  for (const [at, { atMs }] of acks.entries())
-    longest = Math.max(longest, atMs - (acks[at - 1]?.atMs ?? atMs));
-  return Math.round(longest);
-}
-
-const few = (lines: readonly string[], names: RegExp) =>
-  [...new Set(lines.filter((line) => names.test(line)))].slice(0, 12);
 
 async function oldPrimaryReturns(side: Side): Promise<Result> {
   const a = server(side, "a");
-  const stays = startWriter(a.port);
+  const stays = await side.stays();
   try {
     await acked(stays, warmUp);
-    const killedAtMs = performance.now();
     await a.kill();
     await until("a promoted replica", () => otherPrimary(side));
-    const promotedMs = performance.now() - killedAtMs;
     await pause(2000);
     await a.start();
     const startedAtMs = performance.now();
     const next = await until("the old primary as a replica", async () => {
       const primary = await otherPrimary(side);
-      return primary !== null && (await follows(a.port, primary.port)) ? primary : null;
+      return primary !== null && (await follows(a, primary)) ? primary : null;
     });
     const demotedMs = performance.now() - startedAtMs;
     stays.stop();
@@ -88,12 +98,11 @@ async function oldPrimaryReturns(side: Side): Promise<Result> {
     const last = after.at(-1)?.atMs ?? startedAtMs;
     return {
       figures: {
-        "acknowledged by the old primary": after.length,
-        "of them lost": await lostOf(after, next.port),
-        "it took writes for, ms": Math.round(last - startedAtMs),
+        [TOOK]: Math.round(last - startedAtMs),
+        [OLD]: after.length,
+        [LOST]: await lostOf(after, next),
         "it followed after, ms": Math.round(demotedMs),
-        "lost of those before the crash": await lostOf(before, next.port),
-        "promoted after, ms": Math.round(promotedMs),
+        "lost of those before the crash": await lostOf(before, next),
       },
       said: few(await side.said(), /^(\+convert-to-slave|\+sealed|\+lost-writes)/),
     };
@@ -102,139 +111,119 @@ async function oldPrimaryReturns(side: Side): Promise<Result> {
   }
 }
 
-async function plannedSwitch(side: Side): Promise<Result> {
-  const writer = startWriter(server(side, "a").port);
+const cutMs = 30_000;
+
+/** a and a client in its box live on, and hear nobody else for 30 s. */
+async function cutOff(side: Side): Promise<Result> {
+  const { box } = side;
+  if (box === null) throw new Error("nothing stands in a box here");
+  const a = server(side, "a");
+  const app = await side.app();
+  const stays = await side.stays();
   try {
-    side.follow(writer);
-    await acked(writer, warmUp);
+    await acked(app, warmUp);
+    await acked(stays, warmUp);
+    const cutAtMs = performance.now();
+    box.cut();
+    const next = await until("a promoted replica", () => otherPrimary(side));
+    await arrived(app, next, cutAtMs + 50);
+    await pause(cutMs - (performance.now() - cutAtMs));
+    box.heal();
+    const healedAtMs = performance.now();
+    await until("the old primary as a replica", () => follows(a, next));
+    const demotedMs = performance.now() - healedAtMs;
+    await acked(app, warmUp, performance.now());
+    app.stop();
+    stays.stop();
+    const old = stays.acks.filter(({ atMs }) => atMs >= cutAtMs);
+    // Which library it was does not matter here: it writes at the new one since the first it acknowledged.
+    const elsewhere = app.acks
+      .filter(({ atMs }) => atMs >= cutAtMs + 50)
+      .map((ack) => ({ ...ack, by: nameOf(next) }));
+    return {
+      figures: {
+        [GAP]: longestGapMs(app.acks),
+        [LOST]: await lostOf([...app.acks, ...stays.acks], next),
+        [BOTH]: byBoth([...elsewhere, ...old], nameOf(a), nameOf(next)),
+        "acknowledged by the cut-off primary": old.length,
+        "it followed after, ms": Math.round(demotedMs),
+      },
+      said: few(await side.said(), /^(\+convert-to-slave|\+sealed|\+lost-writes)/),
+    };
+  } finally {
+    app.stop();
+    stays.stop();
+    box.heal();
+  }
+}
+
+async function plannedSwitch(side: Side): Promise<Result> {
+  const app = await side.app();
+  try {
+    await acked(app, warmUp);
     const askedAtMs = performance.now();
     await side.switchOver();
     const next = await until("a promoted replica", () => otherPrimary(side));
     const promotedMs = performance.now() - askedAtMs;
-    await acked(writer, warmUp, askedAtMs, next.port);
-    writer.stop();
-    const acks = [...writer.acks];
+    await arrived(app, next, performance.now());
+    await acked(app, warmUp, performance.now());
+    app.stop();
+    const acks = [...app.acks];
     return {
       figures: {
+        [GAP]: longestGapMs(acks),
+        [LOST]: await lostOf(acks, next),
         acknowledged: acks.length,
-        "of them lost": await lostOf(acks, next.port),
-        "longest without writes, ms": longestGapMs(acks),
         "promoted after, ms": Math.round(promotedMs),
       },
       said: [],
     };
   } finally {
-    writer.stop();
+    app.stop();
   }
 }
 
-async function restartsEmpty(side: Side): Promise<Result> {
-  const a = server(side, "a");
-  const writer = startWriter(a.port);
-  try {
-    side.follow(writer);
-    await acked(writer, 2 * warmUp);
-    await a.kill();
-    await pause(100);
-    await a.start();
-    const startedAtMs = performance.now();
-    await acked(writer, warmUp, startedAtMs);
-    writer.stop();
-    const acks = [...writer.acks];
-    const { port } = acks.at(-1) ?? a;
-    const others = ids.map((id) => server(side, id).port).filter((each) => each !== port);
-    await until("everybody at the primary", async () => {
-      for (const other of others) if (!(await follows(other, port))) return false;
-      return true;
-    });
-    const before = acks.filter(({ atMs }) => atMs < startedAtMs);
-    return {
-      figures: {
-        "acknowledged before": before.length,
-        "of them lost": await lostOf(before, port),
-        "acknowledged after, and lost": await lostOf(acks.slice(before.length), port),
-        "longest without writes, ms": longestGapMs(acks),
-      },
-      said: few(await side.said(), /^(\+wiped|\+switch-master|\+reboot)/),
-    };
-  } finally {
-    writer.stop();
-  }
-}
-
-const silentMs = 8000;
-/** The supervisor of the primary takes its time. */
-const awayMs = 5000;
-
-async function linkDown(side: Side): Promise<Result> {
-  const a = server(side, "a");
-  const writer = startWriter(a.port);
-  try {
-    side.follow(writer);
-    await acked(writer, warmUp);
-    await ask(a.port, ["ACL", "SETUSER", "default", "-psync", "-sync"]);
-    await ask(a.port, ["CLIENT", "KILL", "TYPE", "replica"]);
-    await pause(silentMs);
-    const warned = few(await side.said(), /^\+link-down/);
-    const killedAtMs = performance.now();
-    await a.kill();
-    await pause(awayMs);
-    await a.start();
-    const startedAtMs = performance.now();
-    const primary = await until("one primary that everybody follows", async () => {
-      for (const { port } of ids.map((id) => server(side, id))) {
-        const others = ids.map((id) => server(side, id).port).filter((each) => each !== port);
-        const follow = await Promise.all(others.map((other) => follows(other, port)));
-        if (follow.every(Boolean) && (await isPrimary(port))) return port;
-      }
-      return null;
-    });
-    await acked(writer, warmUp, startedAtMs, primary);
-    writer.stop();
-    const acks = [...writer.acks];
-    return {
-      figures: {
-        acknowledged: acks.length,
-        "of them lost": await lostOf(acks, primary),
-        "longest without writes, ms": longestGapMs(acks),
-        "promoted a stale replica": primary === a.port ? 0 : 1,
-        "said so before the crash": warned.length > 0 ? 1 : 0,
-        "steady again after, ms": Math.round(performance.now() - killedAtMs),
-      },
-      said: [
-        ...warned,
-        ...few(await side.said(), /^(\+switch-master|-failover-abort-no-good-slave)/),
-      ],
-    };
-  } finally {
-    writer.stop();
-  }
-}
+const plain = { redisArgs: [], boxed: false };
 
 export const cases: readonly Case[] = [
   {
-    id: "a",
-    title: "the old primary returns after a failover, and a client stayed at its address",
-    redisArgs: [],
-    run: oldPrimaryReturns,
+    ...plain,
+    id: "kill",
+    title: "the primary is killed (SIGKILL)",
+    run: (side) => failover(side, (a) => a.kill()),
   },
   {
-    id: "b",
-    title: "a planned switch under writes",
-    redisArgs: [],
-    run: plannedSwitch,
+    ...plain,
+    id: "stop",
+    title: "the primary hangs (SIGSTOP)",
+    run: (side) => failover(side, (a) => a.kill("SIGSTOP")),
   },
   {
-    id: "c",
+    ...plain,
+    id: "empty",
     title: "the primary restarts empty in 100 ms",
-    redisArgs: [],
     run: restartsEmpty,
   },
   {
-    id: "d",
+    ...plain,
+    id: "returns",
+    title: "the old primary returns after a failover, and a client stayed at its address",
+    run: oldPrimaryReturns,
+  },
+  {
+    id: "cut",
+    title: "the primary is cut off for 30 s, and a client stayed beside it",
+    redisArgs: [],
+    boxed: true,
+    run: cutOff,
+  },
+  { ...plain, id: "switch", title: "a planned switch under writes", run: plannedSwitch },
+  {
+    id: "links",
     title:
-      "the replication links are silently down for 8 s, then kill -9; it returns with its data after 5 s",
+      "the replication links are silently down for 8 s, then SIGKILL; it returns with its data after 5 s",
     redisArgs: ["--appendonly", "yes"],
+    boxed: false,
     run: linkDown,
   },
 ];

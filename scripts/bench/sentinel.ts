@@ -12,24 +12,30 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { createClient } from "@redis/client";
+import { EDGE, makeBoxes } from "../netns/boxes.ts";
+import { startStays } from "../netns/stays.ts";
 import { onPath } from "../redis-binary.ts";
 import { findRedisServer, freePort, type RedisProcess, startRedis } from "../redis-server.ts";
-import { follows, ids, type Side, type SideOptions, until } from "./side.ts";
-import { ask } from "./writer.ts";
+import { sentinelApp } from "./apps.ts";
+import { follows, ids, type Side, type SideOptions, staysFrom, until } from "./side.ts";
+import { type Address, ask, startWriter } from "./writer.ts";
 
 const group = "cache";
 export const sentinelSettings = {
-  sentinels: 3,
   quorum: 2,
-  "down-after-milliseconds": 1000,
   "failover-timeout": 10_000,
   "parallel-syncs": 1,
 };
 
-type Sentinel = { readonly port: number; readonly lines: string[] };
+type Sentinel = Address & { readonly lines: string[] };
 
-export async function startSentinelSide({ redisArgs }: SideOptions): Promise<Side> {
+/** Where a server or a sentinel runs, and how it is started there. */
+type Place = { readonly host: string; readonly inside: readonly string[] };
+
+export async function startSentinelSide(
+  { redisArgs, boxed }: SideOptions,
+  downAfterMs: number,
+): Promise<Side> {
   const dir = await mkdtemp(join(tmpdir(), "picket-bench-"));
   // Also when this process ends without a word of goodbye.
   const last = () => rmSync(dir, { recursive: true, force: true });
@@ -44,23 +50,42 @@ export async function startSentinelSide({ redisArgs }: SideOptions): Promise<Sid
     for (const end of ending.splice(0).reverse()) await end().catch(() => undefined);
   };
   try {
+    const boxes = boxed ? makeBoxes(["a"]) : null;
+    ending.push(async () => boxes?.stop());
+    /** a sentinel stands beside each server, as its documentation has it. */
+    const placeOf = (id: string): Place => {
+      const place = id === "a" ? id : EDGE;
+      if (boxes === null) return { host: "127.0.0.1", inside: [] };
+      return { host: boxes.hostOf(place), inside: boxes.inside(place) };
+    };
     const redis: Record<string, RedisProcess> = {};
+    const servers: RedisProcess[] = [];
     for (const id of ids) {
-      const first = redis.a;
-      const follow = first === undefined ? [] : ["--replicaof", first.host, String(first.port)];
-      const server = await startRedis({ dir: join(dir, id), args: [...follow, ...redisArgs] });
+      const place = placeOf(id);
+      const { a } = redis;
+      const open = boxed ? ["--bind", place.host, "--protected-mode", "no"] : [];
+      const follow = a === undefined ? [] : ["--replicaof", a.host, String(a.port)];
+      const args = [...open, ...follow, ...redisArgs];
+      const server = await startRedis({ ...place, dir: join(dir, id), args });
       redis[id] = server;
+      servers.push(server);
       ending.push(() => server.stop());
     }
-    const primary = redis.a?.port ?? 0;
-    const replicas = [redis.b?.port ?? 0, redis.c?.port ?? 0];
+    const [primary, ...replicas] = servers;
+    if (primary === undefined) throw new Error("there is no redis a");
     await until("replicas of a", async () => {
-      for (const port of replicas) if (!(await follows(port, primary))) return false;
+      for (const replica of replicas) if (!(await follows(replica, primary))) return false;
       return true;
     });
     const sentinels: Sentinel[] = [];
-    for (let at = 0; at < sentinelSettings.sentinels; at += 1) {
-      const { sentinel, child } = await startSentinel(join(dir, `sentinel-${at}`), primary);
+    for (const id of ids) {
+      const place = placeOf(id);
+      const { sentinel, child } = await startSentinel(
+        join(dir, `sentinel-${id}`),
+        place,
+        primary,
+        downAfterMs,
+      );
       sentinels.push(sentinel);
       ending.push(async () => {
         if (child.exitCode !== null || child.signalCode !== null) return;
@@ -68,15 +93,22 @@ export async function startSentinelSide({ redisArgs }: SideOptions): Promise<Sid
         await once(child, "exit");
       });
     }
-    await until("sentinels that know each other", () => allKnown(sentinels, replicas));
+    await until("sentinels that know each other", () => allKnown(sentinels, replicas.length));
     return {
       redis,
-      follow: ({ turn }) => {
-        for (const { port } of sentinels) void listen(port, turn, (end) => ending.push(end));
-      },
+      app: () => sentinelApp(group, sentinels),
+      stays: async () =>
+        boxes === null
+          ? startWriter(primary, staysFrom)
+          : startStays(boxes.inside("a"), primary, staysFrom),
       switchOver: async () => {
-        await ask(sentinels[0]?.port ?? 0, ["SENTINEL", "FAILOVER", group]);
+        const [one] = sentinels;
+        if (one !== undefined) await ask(one, ["SENTINEL", "FAILOVER", group]);
       },
+      box:
+        boxes === null
+          ? null
+          : { cut: () => boxes.cut("a", EDGE), heal: () => boxes.heal("a", EDGE) },
       said: async () => sentinels.flatMap(({ lines }) => lines),
       stop,
     };
@@ -86,25 +118,34 @@ export async function startSentinelSide({ redisArgs }: SideOptions): Promise<Sid
   }
 }
 
-async function startSentinel(dir: string, primaryPort: number) {
+async function startSentinel(
+  dir: string,
+  { host, inside }: Place,
+  primary: Address,
+  downAfterMs: number,
+) {
   const port = await freePort();
   const server = await findRedisServer();
   await mkdir(dir, { recursive: true });
   const file = join(dir, "sentinel.conf");
   const { quorum } = sentinelSettings;
-  const settings = ["down-after-milliseconds", "failover-timeout", "parallel-syncs"] as const;
+  const settings = ["failover-timeout", "parallel-syncs"] as const;
   const lines = [
     `port ${port}`,
-    "bind 127.0.0.1",
+    `bind ${host}`,
+    "protected-mode no",
     `dir "${dir}"`,
     "daemonize no",
-    `sentinel monitor ${group} 127.0.0.1 ${primaryPort} ${quorum}`,
+    `sentinel announce-ip ${host}`,
+    `sentinel monitor ${group} ${primary.host} ${primary.port} ${quorum}`,
+    `sentinel down-after-milliseconds ${group} ${downAfterMs}`,
     ...settings.map((name) => `sentinel ${name} ${group} ${sentinelSettings[name]}`),
   ];
   await writeFile(file, `${lines.join("\n")}\n`);
   const line = [server.command, file, "--sentinel"];
   const guard = onPath("setpriv");
   if (guard !== null) line.unshift(guard, "--pdeathsig", "KILL", "--");
+  line.unshift(...inside);
   const [command = server.command, ...args] = line;
   const child: ChildProcess = spawn(command, args, {
     cwd: dir,
@@ -114,28 +155,28 @@ async function startSentinel(dir: string, primaryPort: number) {
   const last = () => child.kill("SIGKILL");
   process.on("exit", last);
   child.once("exit", () => process.off("exit", last));
-  const sentinel: Sentinel = { port, lines: [] };
+  const sentinel: Sentinel = { host, port, lines: [] };
   if (child.stdout !== null)
     createInterface(child.stdout).on("line", (text) => {
       // pid:role date # +event …
       const event = /# ([+-]\S.*)$/.exec(text)?.[1];
       if (event !== undefined) sentinel.lines.push(event);
     });
-  await until("a sentinel that answers", async () => (await ask(port, ["PING"])).length === 1);
+  await until("a sentinel that answers", async () => (await ask(sentinel, ["PING"])).length === 1);
   return { sentinel, child };
 }
 
 /** Every sentinel knows the two others and both replicas, and has heard from these. */
-async function allKnown(sentinels: readonly Sentinel[], replicas: readonly number[]) {
-  for (const { port } of sentinels) {
+async function allKnown(sentinels: readonly Sentinel[], replicas: number) {
+  for (const sentinel of sentinels) {
     const [others, known, check] = await ask(
-      port,
+      sentinel,
       ["SENTINEL", "SENTINELS", group],
       ["SENTINEL", "REPLICAS", group],
       ["SENTINEL", "CKQUORUM", group],
     );
     if (!Array.isArray(others) || others.length !== sentinels.length - 1) return false;
-    if (!Array.isArray(known) || known.length !== replicas.length) return false;
+    if (!Array.isArray(known) || known.length !== replicas) return false;
     for (const each of known) {
       const fields = (each as readonly unknown[]).map(String);
       if (fields[fields.indexOf("master-link-status") + 1] !== "ok") return false;
@@ -143,20 +184,4 @@ async function allKnown(sentinels: readonly Sentinel[], replicas: readonly numbe
     if (!String(check).startsWith("OK")) return false;
   }
   return true;
-}
-
-/** As a client library does: every +switch-master of every sentinel. */
-async function listen(
-  port: number,
-  turn: (port: number) => void,
-  onEnd: (end: () => Promise<void>) => void,
-): Promise<void> {
-  const client = createClient({ socket: { host: "127.0.0.1", port } });
-  client.on("error", () => undefined);
-  onEnd(async () => client.destroy());
-  await client.connect();
-  await client.subscribe("+switch-master", (message) => {
-    const [name, , , , to] = message.split(" ");
-    if (name === group) turn(Number(to));
-  });
 }

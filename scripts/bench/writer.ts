@@ -12,78 +12,101 @@ const everyMs = 5;
 const patienceMs = 1000;
 /** As a client library pauses before it connects again. */
 const restMs = 50;
-const key = "bench:numbers";
+export const key = "bench:numbers";
 
-export type Ack = { readonly n: number; readonly atMs: number; readonly port: number };
+export type Address = { readonly host: string; readonly port: number };
 
-export type Writer = {
+/** `by`: the address of the server, or what else tells one from another. */
+export type Ack = { readonly n: number; readonly atMs: number; readonly by: string };
+
+/** What was written, by whatever client. */
+export type Written = {
   /** In the order in which they came. */
   readonly acks: readonly Ack[];
-  /** Where it writes from now on. */
-  readonly turn: (port: number) => void;
-  /** The last answer was not an acknowledgement. */
-  readonly failing: () => boolean;
   readonly stop: () => void;
 };
 
-export function startWriter(firstPort: number): Writer {
-  const acks: Ack[] = [];
-  const old: Session[] = [];
-  let port = firstPort;
-  let session = sessionTo(port);
-  let n = 0;
+export type Writer = Written & {
+  /** Where it writes from now on. */
+  readonly turn: (to: Address) => void;
+  /** The last answer was not an acknowledgement. */
+  readonly failing: () => boolean;
+};
+
+export const nameOf = ({ host, port }: Address): string => `${host}:${port}`;
+
+/** Calls `write` with the next number every 5 ms. A late tick is made up for, a long pause is not. */
+export function everyNumber(
+  firstNumber: number,
+  write: (n: number) => void,
+  restUntilMs: () => number = () => 0,
+): () => void {
+  let n = firstNumber;
   let dueAtMs = performance.now();
-  let restUntilMs = 0;
-  let failing = false;
-  const write = async (number: number) => {
-    const [at, to] = [port, session];
-    const answer = await to.run([["SADD", key, String(number)]], { deadlineMs: patienceMs });
-    const added = answer.kind === "replies" && answer.replies[0] === "1";
-    if (to === session) failing = !added;
-    if (added) acks.push({ n: number, atMs: performance.now(), port: at });
-    else if (answer.kind === "failure" && to === session) restUntilMs = performance.now() + restMs;
-  };
   const tick = () => {
-    // A late tick is made up for, a long pause is not.
-    dueAtMs = Math.max(dueAtMs, restUntilMs, performance.now() - 50);
-    for (; dueAtMs <= performance.now(); dueAtMs += everyMs) void write(n++);
+    dueAtMs = Math.max(dueAtMs, restUntilMs(), performance.now() - 50);
+    for (; dueAtMs <= performance.now(); dueAtMs += everyMs) write(n++);
   };
   const timer = setInterval(tick, everyMs);
+  return () => clearInterval(timer);
+}
+
+/** `firstNumber`: two writers that begin far from each other write different numbers. */
+export function startWriter(first: Address, firstNumber = 0): Writer {
+  const acks: Ack[] = [];
+  const old: Session[] = [];
+  let name = nameOf(first);
+  let session = sessionTo(first);
+  let restUntilMs = 0;
+  let failing = false;
+  const write = async (n: number) => {
+    const [by, to] = [name, session];
+    const answer = await to.run([["SADD", key, String(n)]], { deadlineMs: patienceMs });
+    const added = answer.kind === "replies" && answer.replies[0] === "1";
+    if (to === session) failing = !added;
+    if (added) acks.push({ n, atMs: performance.now(), by });
+    else if (answer.kind === "failure" && to === session) restUntilMs = performance.now() + restMs;
+  };
+  const end = everyNumber(
+    firstNumber,
+    (n) => void write(n),
+    () => restUntilMs,
+  );
   return {
     acks,
     turn: (next) => {
-      if (next === port) return;
+      if (nameOf(next) === name) return;
       old.push(session);
-      port = next;
-      session = sessionTo(port);
+      name = nameOf(next);
+      session = sessionTo(next);
       restUntilMs = 0;
     },
     failing: () => failing,
     stop: () => {
-      clearInterval(timer);
+      end();
       for (const each of [...old, session]) each.close();
     },
   };
 }
 
 /** Every number that this server holds. */
-export async function numbersAt(port: number): Promise<ReadonlySet<number>> {
-  const [members] = await ask(port, ["SMEMBERS", key]);
+export async function numbersAt(at: Address): Promise<ReadonlySet<number>> {
+  const [members] = await ask(at, ["SMEMBERS", key]);
   return new Set((Array.isArray(members) ? members : []).map((each) => Number(String(each))));
 }
 
 /** One lasting connection to each server: to look costs those who are measured as little as it can. */
-const lines = new Map<number, Session>();
+const lines = new Map<string, Session>();
 
 /** Commands past everybody, as a person with redis-cli sends them. */
 export async function ask(
-  port: number,
+  at: Address,
   ...commands: readonly (readonly string[])[]
 ): Promise<readonly Reply[]> {
-  const line = lines.get(port) ?? sessionTo(port);
-  lines.set(port, line);
+  const line = lines.get(nameOf(at)) ?? sessionTo(at);
+  lines.set(nameOf(at), line);
   const answer = await line.run(commands, { deadlineMs: 5000 });
-  if (answer.kind === "failure") throw new Error(`port ${port}: ${answer.detail}`);
+  if (answer.kind === "failure") throw new Error(`${nameOf(at)}: ${answer.detail}`);
   const error = answer.replies.find((reply) => reply instanceof Error);
   if (error instanceof Error) throw error;
   return answer.replies;
@@ -94,5 +117,5 @@ export function hangUp(): void {
   lines.clear();
 }
 
-const sessionTo = (port: number): Session =>
-  openSession({ host: "127.0.0.1", port, username: null, password: null }, patienceMs);
+const sessionTo = ({ host, port }: Address): Session =>
+  openSession({ host, port, username: null, password: null }, patienceMs);
