@@ -13,9 +13,9 @@ import { headers, verbs } from "./protocol.ts";
 import { type Headers, refuse } from "./rest/answer.ts";
 import type { RestNode } from "./rest/node.ts";
 import type { Limits } from "./rest/policy.ts";
-import { createRest, type RestDeps, unserved } from "./rest/rest.ts";
+import { createRest } from "./rest/rest.ts";
 import { parseTarget, type Target } from "./rest/target.ts";
-import type { Caller, Doorkeeper, Env } from "./tokens.ts";
+import type { Doorkeeper, Env } from "./tokens.ts";
 import type { Clock } from "./verbs/fence.ts";
 import type { Hands, RelayNode } from "./verbs/hands.ts";
 import { addVerbRoutes } from "./verbs/routes.ts";
@@ -28,15 +28,15 @@ export type Site = {
   readonly nodeTimeoutMs: number;
 };
 
-export type AppDeps = RestDeps & {
+export type AppDeps = {
   /** Asked once for each request. */
   readonly site: () => Site;
   readonly hands: Hands;
   readonly clock: () => Clock;
-  /** Routes that need no token: health, metrics. */
-  readonly open?: (app: Hono) => void;
   /** Routes behind a token, `c.get("caller")`. */
   readonly routes?: (app: Hono<Env>) => void;
+  /** Aborted when the relay ends: open streams end with it. */
+  readonly ending?: AbortSignal;
 };
 
 /** Of verbs and their like; the REST face has a limit of its own. */
@@ -44,24 +44,37 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const VERBS: ReadonlySet<string> = new Set(verbs);
 
 export function createApp(deps: AppDeps): RequestListener {
-  const rest = createRest(deps);
+  const rest = createRest(deps.ending);
   const others = getRequestListener(createRoutes(deps).fetch);
   return (req, res) => {
     const site = deps.site();
-    const target = parseTarget(req.url ?? "/");
+    const target = targetOf(req.url ?? "/");
     if (target === null || isVerb(target)) return void others(req, res);
     const token = target.kind === "wrong" ? null : target.token;
     const caller = site.callerOf(req.headers.authorization, token);
-    if (caller.face === "none") {
-      deps.observe?.(unserved("none", 401));
-      return refuse(req, res, 401, caller.error);
-    }
-    const answerHeaders = () => headersFor(caller, req.headers[headers.group], deps);
-    if (target.kind === "wrong") return refuse(req, res, 400, target.error, answerHeaders());
+    if (caller.face === "none") return refuse(req, res, 401, caller.error);
+    const clock =
+      caller.face === "control" ? () => clockOf(req.headers[headers.group], deps) : null;
+    if (target.kind === "wrong") return refuse(req, res, 400, target.error, clock?.());
     const { limits, nodeTimeoutMs } = site;
     const node = site.nodes.get(target.node);
-    rest({ req, res, target, caller, node, limits, nodeTimeoutMs, headers: answerHeaders });
+    rest(req, res, { target, caller, node, limits, nodeTimeoutMs, clock });
   };
+}
+
+/** The few addresses that nearly every request has. */
+const common = new Map<string, Target>();
+const MAX_COMMON = 1000;
+
+function targetOf(url: string): ReturnType<typeof parseTarget> {
+  const found = common.get(url);
+  if (found !== undefined) return found;
+  const target = parseTarget(url);
+  if (target === null || target.kind === "wrong" || url.length > 100) return target;
+  if (target.words.length === 0 && target.token === null && common.size < MAX_COMMON) {
+    common.set(url, target);
+  }
+  return target;
 }
 
 /** A verb's name is nobody's command; its address is answered for every method and token. */
@@ -72,16 +85,14 @@ function isVerb(target: Target | { readonly kind: "wrong" }): boolean {
 
 function createRoutes(deps: AppDeps): Hono<Env> {
   const app = new Hono<Env>();
-  const open = new Hono();
-  deps.open?.(open);
-  app.route("/", open);
   app.use(async (c, next) => {
     const caller = deps.site().callerOf(c.req.header("authorization"));
     if (caller.face === "none") return c.json({ error: caller.error }, 401);
     c.set("caller", caller);
     await next();
-    const spoken = headersFor(caller, c.req.header(headers.group), deps);
-    for (const [name, value] of Object.entries(spoken)) c.header(name, value);
+    if (caller.face !== "control") return;
+    const spoken = clockOf(c.req.header(headers.group), deps);
+    for (let at = 0; at < spoken.length; at += 2) c.header(spoken[at] ?? "", spoken[at + 1]);
   });
   app.use(
     bodyLimit({
@@ -108,20 +119,13 @@ function createRoutes(deps: AppDeps): Hono<Env> {
   return app;
 }
 
-const NOTHING: Headers = {};
-
 /** The clock at the moment of answering: the next verb's stamp. */
-function headersFor(
-  caller: Caller,
+function clockOf(
   group: string | readonly string[] | undefined,
   { clock, hands }: AppDeps,
 ): Headers {
-  if (caller.face !== "control") return NOTHING;
   const { boot, ms } = clock();
   const epoch = hands.epochOf(String(group ?? ""));
-  return {
-    [headers.boot]: boot,
-    [headers.ms]: String(Math.floor(ms)),
-    [headers.epoch]: epoch === null ? "none" : String(epoch),
-  };
+  const held = epoch === null ? "none" : String(epoch);
+  return [headers.boot, boot, headers.ms, String(Math.floor(ms)), headers.epoch, held];
 }

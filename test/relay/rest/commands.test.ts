@@ -1,17 +1,8 @@
 import { expect, test } from "vitest";
 import { judge } from "../../../worker/relay/rest/commands.ts";
 import { known } from "../../../worker/relay/rest/keys.ts";
-import type { Limits } from "../../../worker/relay/rest/policy.ts";
 import type { Caller } from "../../../worker/relay/tokens.ts";
 
-const LIMITS: Limits = {
-  maxBodyBytes: 1e6,
-  maxPipeline: 1000,
-  maxReplyBytes: 1e6,
-  maxRequests: 100,
-  maxBlockMs: 30_000,
-  holdMs: 2000,
-};
 const app: Caller = {
   face: "data",
   token: { token: "t", readOnly: false, keyPrefix: null, expiresAtMs: null },
@@ -19,7 +10,7 @@ const app: Caller = {
 const learned = new Map([["WAITAOF", known("WAITAOF", "-b")]]);
 const refusalOf = (face: Caller["face"], words: readonly string[]): string | null => {
   const caller: Caller = face === "data" ? app : { face };
-  const verdict = judge(caller, words, LIMITS, learned);
+  const verdict = judge(caller, words, 30_000, learned);
   return verdict.kind === "refused" ? verdict.error : null;
 };
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { judge } from "../../../worker/relay/rest/commands.ts";
 import type { DataToken } from "../../../worker/relay/rest/policy.ts";
 import { app, ask, CONTROL, DATA, dataToken } from "../support.ts";
-import { limits, rest } from "./support.ts";
+import { rest } from "./support.ts";
 
 const lines = (text: string) =>
   text
@@ -11,7 +11,7 @@ const lines = (text: string) =>
     .filter((line) => line !== "");
 
 const verdict = (token: Partial<DataToken>, line: string) =>
-  judge({ face: "data", token: dataToken("t", token) }, line.split(/\s+/), limits(), new Map());
+  judge({ face: "data", token: dataToken("t", token) }, line.split(/\s+/), 30_000, new Map());
 
 describe("a token that only reads", () => {
   const reads = `
@@ -75,7 +75,7 @@ describe("a token with a key prefix", () => {
       judge(
         { face: "data", token: dataToken("t", { keyPrefix: "ž:" }) },
         ["GET", key],
-        limits(),
+        30_000,
         new Map(),
       ).kind;
     expect(get(Buffer.from([...Buffer.from("ž:"), 255]))).toBe("allowed");

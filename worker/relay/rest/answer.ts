@@ -8,7 +8,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errorText } from "./upstash.ts";
 
-export type Headers = Readonly<Record<string, string>>;
+/** Name, value, name, value: as Node takes them fastest. */
+export type Headers = readonly string[];
 
 /** How long a caller who is refused may go on sending. */
 const LINGER_MS = 5_000;
@@ -20,13 +21,13 @@ export function respond(
   res: ServerResponse,
   status: number,
   body: string | Buffer,
-  headers?: Headers,
+  headers: Headers,
 ): number {
+  if (res.headersSent || res.destroyed) return 0;
   const text = typeof body === "string";
   const bytes = text ? Buffer.byteLength(body) : body.length;
   const type = text ? "application/json" : "application/octet-stream";
-  if (res.headersSent || res.destroyed) return 0;
-  res.writeHead(status, { "content-type": type, "content-length": bytes, ...headers });
+  res.writeHead(status, ["content-type", type, "content-length", String(bytes), ...headers]);
   res.end(body);
   return bytes;
 }
@@ -40,7 +41,7 @@ export function refuse(
   res: ServerResponse,
   status: number,
   error: string,
-  headers?: Headers,
+  headers: Headers = [],
 ): void {
   if (res.headersSent || res.destroyed) return;
   const body = errorText(error);
@@ -50,12 +51,11 @@ export function refuse(
     respond(res, status, body, headers);
     return;
   }
-  res.writeHead(status, {
-    "content-type": "application/json",
-    "content-length": Buffer.byteLength(body),
-    connection: "close",
+  const length = String(Buffer.byteLength(body));
+  res.writeHead(status, [
+    ...["content-type", "application/json", "content-length", length, "connection", "close"],
     ...headers,
-  });
+  ]);
   res.write(body);
   const end = () => {
     clearTimeout(timer);

@@ -9,7 +9,7 @@
 import type { Command } from "../../redis/connection.ts";
 import type { Caller } from "../tokens.ts";
 import type { Known } from "./keys.ts";
-import type { DataToken, Limits } from "./policy.ts";
+import type { DataToken } from "./policy.ts";
 import { outsideOf } from "./prefix.ts";
 import { commandTable } from "./table.ts";
 import { waitOf } from "./waiting.ts";
@@ -54,7 +54,12 @@ const POWERFUL = ["KEYS", "SCAN"];
 const READ: Verdict = { kind: "allowed", write: false, waitMs: 0 };
 const WRITE: Verdict = { kind: "allowed", write: true, waitMs: 0 };
 
-export function judge(caller: Caller, command: Command, limits: Limits, learned: Learned): Verdict {
+export function judge(
+  caller: Caller,
+  command: Command,
+  maxBlockMs: number,
+  learned: Learned,
+): Verdict {
   if (caller.face === "control") return judgeControl(command);
   const entry = entryOf(command, learned);
   if (entry.reason !== null) return refuse(entry.name, entry.reason);
@@ -71,18 +76,18 @@ export function judge(caller: Caller, command: Command, limits: Limits, learned:
     if (outside !== null) return refuse(entry.name, outside);
   }
   if (!entry.mayWait) return known.readonly ? READ : WRITE;
-  return judgeWait(known, command, limits);
+  return judgeWait(known, command, maxBlockMs);
 }
 
-function judgeWait(known: Known, command: Command, limits: Limits): Verdict {
+function judgeWait(known: Known, command: Command, maxBlockMs: number): Verdict {
   const wait = waitOf(known.name, command);
   if (wait === "unknown") return refuse(known.name, WAITS);
   if (wait === "never") return known.readonly ? READ : WRITE;
-  const error = `'${known.name}' may wait for 1 to ${limits.maxBlockMs} ms here, limits.max_block_ms`;
+  const error = `'${known.name}' may wait for 1 to ${maxBlockMs} ms here, limits.max_block_ms`;
   if (wait === "malformed")
     return { kind: "refused", error: `ERR ${error}: its timeout is no number` };
   if (wait === 0) return { kind: "refused", error: `ERR ${error}: a timeout of 0 is for ever` };
-  if (wait > limits.maxBlockMs) return { kind: "refused", error: `ERR ${error}: not for ${wait}` };
+  if (wait > maxBlockMs) return { kind: "refused", error: `ERR ${error}: not for ${wait}` };
   return { kind: "allowed", write: !known.readonly, waitMs: wait };
 }
 

@@ -5,58 +5,38 @@
  * together; who keeps an answer unread for too long is ended.
  * Must never: look into a body.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Caller } from "../tokens.ts";
-import { type Headers, refuse, respond } from "./answer.ts";
+import type { ServerResponse } from "node:http";
+import { refuse, respond } from "./answer.ts";
+import type { Desk, Job } from "./job.ts";
 import type { Limits } from "./policy.ts";
-
-export type Work = {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly limits: Limits;
-  readonly face: Caller["face"];
-  readonly startedAtMs: number;
-  /** Held for it here: its body so far, then its answer as long as it was not read. */
-  heldBytes: number;
-  answeredAtMs: number | null;
-  bytesIn: number;
-  bytesOut: number;
-  commands: number;
-};
-
-export type Desk = {
-  /** Null: there is no room for one more. */
-  readonly begin: (
-    req: IncomingMessage,
-    res: ServerResponse,
-    limits: Limits,
-    face: Caller["face"],
-  ) => Work | null;
-  /** Never settles when the caller goes away, or was refused here. */
-  readonly bodyOf: (work: Work) => Promise<Buffer>;
-  readonly answer: (work: Work, status: number, body: string | Buffer, headers?: Headers) => void;
-  /** True: more waits to be read than is allowed, and the stream was ended. */
-  readonly overflows: (work: Work) => boolean;
-};
 
 /** How long a large answer may lie unread without a byte of progress; and any, once there is no room. */
 const PATIENCE_MS = 20_000;
 /** Below this nothing is counted: the number of requests bounds it. */
 const LARGE = 64 * 1024;
 const MAX_STREAM_BACKLOG = 1024 * 1024;
-const NO_BODY = Buffer.alloc(0);
 
-export function createDesk(observe?: (work: Work, status: number) => void): Desk {
-  const atWork = new Set<Work>();
+const most = ({ maxReplyBytes, maxBodyBytes }: Limits): number =>
+  64 * 1024 * 1024 + 4 * (maxReplyBytes + maxBodyBytes);
+
+/** Listeners that are the same for every request find it here. */
+const JOB = Symbol("job");
+type WithJob = ServerResponse & { [JOB]?: Job };
+
+export function createDesk(): Desk {
+  const atWork = new Set<Job>();
   let held = 0;
 
-  function hold(work: Work, bytes: number): void {
-    held += bytes - work.heldBytes;
-    work.heldBytes = bytes;
+  function hold(job: Job, bytes: number): void {
+    held += bytes - job.heldBytes;
+    job.heldBytes = bytes;
   }
 
-  const most = ({ maxReplyBytes, maxBodyBytes }: Limits): number =>
-    64 * 1024 * 1024 + 4 * (maxReplyBytes + maxBodyBytes);
+  function leave(this: WithJob): void {
+    const job = this[JOB];
+    if (job === undefined || !atWork.delete(job)) return;
+    held -= job.heldBytes;
+  }
 
   function endSlowest(patienceMs: number): void {
     const now = performance.now();
@@ -65,85 +45,65 @@ export function createDesk(observe?: (work: Work, status: number) => void): Desk
     }
   }
 
+  function read(job: Job, take: (job: Job, body: Buffer) => void): void {
+    const { req, res, limits } = job;
+    const { maxBodyBytes } = limits;
+    const tooLarge = () =>
+      refuse(req, res, 413, `ERR a body has at most ${maxBodyBytes} bytes, limits.max_body_bytes`);
+    if (Number(req.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge();
+    let first: Buffer | null = null;
+    let more: Buffer[] | null = null;
+    let size = 0;
+    const onData = (chunk: Buffer) => {
+      if (first === null) first = chunk;
+      else if (more === null) more = [first, chunk];
+      else more.push(chunk);
+      size += chunk.length;
+      if (size >= LARGE) weigh();
+    };
+    const onEnd = () => {
+      if (job.heldBytes > 0) hold(job, 0);
+      take(job, more === null ? (first ?? Buffer.alloc(0)) : Buffer.concat(more));
+    };
+    const weigh = () => {
+      hold(job, size);
+      const over = size > maxBodyBytes;
+      if (!over && held <= most(limits)) return;
+      req.off("data", onData);
+      req.off("end", onEnd);
+      first = more = null;
+      hold(job, 0);
+      if (over) return tooLarge();
+      refuse(req, res, 503, "RELAY_BUSY too much is being sent to it; it was not executed");
+    };
+    req.on("data", onData);
+    req.on("end", onEnd);
+  }
+
   return {
-    begin: (req, res, limits, face) => {
-      if (atWork.size >= limits.maxRequests) {
+    begin: (job) => {
+      if (atWork.size >= job.limits.maxRequests) {
         endSlowest(PATIENCE_MS);
-        return null;
+        return false;
       }
-      const work: Work = {
-        ...{
-          req,
-          res,
-          limits,
-          face,
-          startedAtMs: performance.now(),
-          heldBytes: 0,
-          answeredAtMs: null,
-        },
-        ...{ bytesIn: 0, bytesOut: 0, commands: 0 },
-      };
-      atWork.add(work);
-      res.once("close", () => {
-        atWork.delete(work);
-        held -= work.heldBytes;
-      });
-      return work;
+      atWork.add(job);
+      (job.res as WithJob)[JOB] = job;
+      job.res.on("close", leave);
+      return true;
     },
-
-    bodyOf: (work) => {
-      const { req, res, limits } = work;
-      const { maxBodyBytes } = limits;
-      const tooLarge = () =>
-        refuse(
-          req,
-          res,
-          413,
-          `ERR a body has at most ${maxBodyBytes} bytes, limits.max_body_bytes`,
-        );
-      return new Promise((resolve) => {
-        if (Number(req.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge();
-        const chunks: Buffer[] = [];
-        let size = 0;
-        const onData = (chunk: Buffer) => {
-          chunks.push(chunk);
-          size += chunk.length;
-          if (size < LARGE) return;
-          hold(work, size);
-          const over = size > maxBodyBytes;
-          if (!over && held <= most(limits)) return;
-          req.off("data", onData);
-          req.off("end", onEnd);
-          chunks.length = 0;
-          hold(work, 0);
-          if (over) return tooLarge();
-          refuse(req, res, 503, "RELAY_BUSY too much is being sent to it; it was not executed");
-        };
-        const onEnd = () => {
-          work.bytesIn = size;
-          if (work.heldBytes > 0) hold(work, 0);
-          resolve(chunks.length === 1 ? (chunks[0] ?? NO_BODY) : Buffer.concat(chunks));
-        };
-        req.on("data", onData);
-        req.once("end", onEnd);
-      });
-    },
-
-    answer: (work, status, body, headers) => {
-      const { res } = work;
+    read,
+    answer: (job, status, body, headers) => {
+      const { res } = job;
       const bytes = respond(res, status, body, headers);
-      work.bytesOut = bytes;
-      work.answeredAtMs = performance.now();
-      observe?.(work, status);
+      job.answeredAtMs = performance.now();
       if (bytes < LARGE || res.destroyed) return;
-      hold(work, bytes);
+      hold(job, bytes);
       res.setTimeout(PATIENCE_MS, () => res.destroy());
-      if (held > most(work.limits)) endSlowest(0);
+      if (held > most(job.limits)) endSlowest(0);
     },
-
-    overflows: (work) => {
-      if (work.res.writableLength <= MAX_STREAM_BACKLOG) return false;
-      work.res.destroy();
+    overflows: ({ res }) => {
+      if (res.writableLength <= MAX_STREAM_BACKLOG) return false;
+      res.destroy();
       return true;
     },
   };

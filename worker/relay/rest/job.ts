@@ -8,7 +8,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Answer, Reply } from "../../redis/connection.ts";
 import type { Caller } from "../tokens.ts";
 import type { Headers } from "./answer.ts";
-import type { Desk, Work } from "./desk.ts";
 import type { RestNode } from "./node.ts";
 import type { Limits } from "./policy.ts";
 import type { SyncTokens } from "./sync-token.ts";
@@ -17,69 +16,73 @@ import {
   errorText,
   type Format,
   failureText,
+  listText,
   resp2Error,
   resp2Of,
   resultText,
   sizeOf,
 } from "./upstash.ts";
 
-/** One request's surroundings. */
-export type Ask = {
+export type Job = {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly target: Target;
   readonly caller: Caller;
-  readonly node: RestNode | undefined;
+  readonly node: RestNode;
+  readonly format: Format;
   readonly limits: Limits;
   readonly nodeTimeoutMs: number;
-  /** With every answer: the relay's clock, for a control token. */
-  readonly headers: () => Headers;
-};
-
-/** A request at work. */
-export type Job = Ask & {
-  readonly desk: Desk;
-  readonly work: Work;
-  readonly format: Format;
+  /** With every answer to a control token: the relay's clock. */
+  readonly clock: (() => Headers) | null;
   readonly sync: SyncTokens;
+  readonly desk: Pick<Desk, "answer">;
+  /** Held for it here: its body so far, then its answer as long as it was not read. */
+  heldBytes: number;
+  answeredAtMs: number | null;
 };
 
-export function listOf({ format }: Job, replies: readonly Reply[]): string | Buffer {
-  if (format === "resp2") return resp2Of(replies);
-  return `[${replies.map((reply) => resultText(reply, format === "base64")).join(",")}]`;
-}
+export type Desk = {
+  /** False: there is no room for one more. */
+  readonly begin: (job: Job) => boolean;
+  /** Never calls back when the caller goes away, or was refused here. */
+  readonly read: (job: Job, take: (job: Job, body: Buffer) => void) => void;
+  readonly answer: (job: Job, status: number, body: string | Buffer, headers: Headers) => void;
+  /** True: more waits to be read than is allowed, and the stream was ended. */
+  readonly overflows: (job: Job) => boolean;
+};
 
-export function give(
-  job: Job,
-  node: RestNode,
-  status: number,
-  replies: readonly Reply[],
-  body: () => string | Buffer,
-): void {
+/** One command's reply. */
+export function give(job: Job, reply: Reply | undefined): void {
   const { maxReplyBytes } = job.limits;
-  const tooLarge = () => {
-    const text = `ERR the reply has more than ${maxReplyBytes} bytes, limits.max_reply_bytes`;
-    say(job, node, 400, `${text}; it was executed`);
-  };
-  if (sizeOf(replies, maxReplyBytes) > maxReplyBytes) return tooLarge();
-  const made = body();
-  if (made.length > maxReplyBytes) return tooLarge();
-  job.desk.answer(job.work, status, made, headersOf(job, node));
+  if (sizeOf(reply, maxReplyBytes) > maxReplyBytes) return tooLarge(job);
+  const body = job.format === "resp2" ? resp2Of([reply]) : resultText(reply, job.format);
+  if (body.length > maxReplyBytes) return tooLarge(job);
+  job.desk.answer(job, reply instanceof Error ? 400 : 200, body, headersOf(job));
 }
 
-export function lose(
-  job: Job,
-  node: RestNode,
-  failure: Extract<Answer, { kind: "failure" }>,
-): void {
+export function giveAll(job: Job, replies: readonly Reply[]): void {
+  const { maxReplyBytes } = job.limits;
+  if (sizeOf(replies, maxReplyBytes) > maxReplyBytes) return tooLarge(job);
+  const body = job.format === "resp2" ? resp2Of(replies) : listText(replies, job.format);
+  if (body.length > maxReplyBytes) return tooLarge(job);
+  job.desk.answer(job, 200, body, headersOf(job));
+}
+
+function tooLarge(job: Job): void {
+  const { maxReplyBytes } = job.limits;
+  const text = `ERR the reply has more than ${maxReplyBytes} bytes, limits.max_reply_bytes`;
+  say(job, 400, `${text}; it was executed`);
+}
+
+export function lose(job: Job, failure: Extract<Answer, { kind: "failure" }>): void {
   const { status, error } = failureText(failure);
-  say(job, node, status, error);
+  say(job, status, error);
 }
 
-export function say(job: Job, node: RestNode, status: number, error: string): void {
+export function say(job: Job, status: number, error: string): void {
   const body = job.format === "resp2" ? resp2Error(error) : errorText(error);
-  job.desk.answer(job.work, status, body, headersOf(job, node));
+  job.desk.answer(job, status, body, headersOf(job));
 }
 
-const headersOf = (job: Job, node: RestNode): Headers =>
-  job.caller.face === "control" ? job.headers() : job.sync.header(node, job.caller);
+export const headersOf = ({ clock, sync, node }: Job): Headers =>
+  clock === null ? sync.header(node) : clock();

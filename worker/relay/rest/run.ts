@@ -7,83 +7,79 @@
  */
 import type { Answer, Command, Reply } from "../../redis/connection.ts";
 import { headers as names } from "../protocol.ts";
-import { give, type Job, listOf, lose, say } from "./job.ts";
-import { judgeAll, judgeOne, statusOf } from "./judging.ts";
-import type { RestNode } from "./node.ts";
-import { resp2Of, resultText } from "./upstash.ts";
+import { give, giveAll, type Job, lose, say } from "./job.ts";
+import { type Final, judgeAll, statusOf } from "./judging.ts";
 
-export async function single(job: Job, node: RestNode, command: Command): Promise<void> {
-  const judged = judgeOne(job, node, command);
-  const verdict = judged instanceof Promise ? await judged : judged;
-  if (verdict.kind !== "allowed") return say(job, node, statusOf(verdict), verdict.error);
-  const answer = await send(job, node, [command], verdict.waitMs);
-  if (verdict.write) job.sync.wrote(node);
-  if (answer.kind === "failure") return lose(job, node, answer);
-  const [reply] = answer.replies;
-  const status = reply instanceof Error ? 400 : 200;
-  if (job.format === "resp2")
-    return give(job, node, status, answer.replies, () => resp2Of([reply]));
-  give(job, node, status, answer.replies, () => resultText(reply, job.format === "base64"));
+export async function single(job: Job, command: Command): Promise<void> {
+  const judged = judgeAll(job, [command], job.limits.maxBlockMs);
+  const [verdict] = judged instanceof Promise ? await judged : judged;
+  if (verdict === undefined) return;
+  if (verdict.kind !== "allowed") return say(job, statusOf(verdict), verdict.error);
+  const answer = await send(job, [command], verdict.waitMs);
+  if (verdict.write) job.sync.wrote(job.node);
+  if (answer.kind === "failure") return lose(job, answer);
+  give(job, answer.replies[0]);
 }
 
 /** Each command for itself: a refused one has its error in its place, the others run. */
-export async function pipeline(
-  job: Job,
-  node: RestNode,
-  commands: readonly Command[],
-): Promise<void> {
-  const verdicts = await judgeAll(job, node, commands);
-  const allowed = commands.filter((_, index) => verdicts[index]?.kind === "allowed");
-  let waitMs = 0;
-  let wrote = false;
-  for (const verdict of verdicts) {
-    if (verdict.kind !== "allowed") continue;
-    waitMs += verdict.waitMs;
-    wrote ||= verdict.write;
-  }
+export async function pipeline(job: Job, commands: readonly Command[]): Promise<void> {
   const { maxBlockMs } = job.limits;
+  const judged = judgeAll(job, commands, maxBlockMs);
+  const verdicts = judged instanceof Promise ? await judged : judged;
+  const { waitMs, wrote, whole } = summed(verdicts);
   if (waitMs > maxBlockMs) {
     const most = `at most ${maxBlockMs} here, limits.max_block_ms`;
-    return say(job, node, 400, `ERR the commands may wait for ${waitMs} ms together: ${most}`);
+    return say(job, 400, `ERR the commands may wait for ${waitMs} ms together: ${most}`);
   }
+  const allowed = whole
+    ? commands
+    : commands.filter((_, index) => verdicts[index]?.kind === "allowed");
   const answer: Answer =
-    allowed.length === 0
-      ? { kind: "replies", replies: [] }
-      : await send(job, node, allowed, waitMs);
-  if (wrote) job.sync.wrote(node);
-  if (answer.kind === "failure") return lose(job, node, answer);
-  let next = 0;
-  const replies = verdicts.map((verdict): Reply => {
-    if (verdict.kind !== "allowed") return new Error(verdict.error);
-    next += 1;
-    return answer.replies[next - 1] ?? null;
-  });
-  give(job, node, 200, replies, () => listOf(job, replies));
+    allowed.length === 0 ? { kind: "replies", replies: [] } : await send(job, allowed, waitMs);
+  if (wrote) job.sync.wrote(job.node);
+  if (answer.kind === "failure") return lose(job, answer);
+  giveAll(job, whole ? answer.replies : inPlace(verdicts, answer.replies));
+}
+
+function summed(verdicts: readonly Final[]) {
+  let waitMs = 0;
+  let wrote = false;
+  let whole = true;
+  for (const verdict of verdicts) {
+    if (verdict.kind === "allowed") {
+      waitMs += verdict.waitMs;
+      wrote ||= verdict.write;
+    } else whole = false;
+  }
+  return { waitMs, wrote, whole };
+}
+
+function inPlace(verdicts: readonly Final[], replies: readonly Reply[]): readonly Reply[] {
+  const next = replies.values();
+  return verdicts.map(
+    (verdict): Reply =>
+      verdict.kind === "allowed" ? (next.next().value ?? null) : new Error(verdict.error),
+  );
 }
 
 /** All or nothing: a refused or malformed command discards the whole. Inside, nothing ever waits. */
-export async function multiExec(
-  job: Job,
-  node: RestNode,
-  commands: readonly Command[],
-): Promise<void> {
-  const verdicts = await judgeAll(job, node, commands, Number.MAX_SAFE_INTEGER);
-  let wrote = false;
+export async function multiExec(job: Job, commands: readonly Command[]): Promise<void> {
+  const verdicts = await judgeAll(job, commands, Number.MAX_SAFE_INTEGER);
   for (const [index, verdict] of verdicts.entries()) {
-    if (verdict.kind === "allowed") wrote ||= verdict.write;
-    else return say(job, node, statusOf(verdict), `${verdict.error} (command ${index + 1})`);
+    if (verdict.kind === "allowed") continue;
+    return say(job, statusOf(verdict), `${verdict.error} (command ${index + 1})`);
   }
-  const answer = await send(job, node, [["MULTI"], ...commands, ["EXEC"]], 0);
-  if (wrote) job.sync.wrote(node);
-  if (answer.kind === "failure") return lose(job, node, answer);
+  const answer = await send(job, [["MULTI"], ...commands, ["EXEC"]], 0);
+  if (summed(verdicts).wrote) job.sync.wrote(job.node);
+  if (answer.kind === "failure") return lose(job, answer);
   const [begun] = answer.replies;
   if (begun instanceof Error) {
     const text = `ERR this Redis refused MULTI, so the commands ran one by one: ${begun.message}`;
-    return say(job, node, 400, text);
+    return say(job, 400, text);
   }
   const done = answer.replies.at(-1);
-  if (!Array.isArray(done)) return say(job, node, 400, discarded(answer.replies));
-  give(job, node, 200, done, () => listOf(job, done));
+  if (!Array.isArray(done)) return say(job, 400, discarded(answer.replies));
+  giveAll(job, done);
 }
 
 /** EXECABORT alone hides why: the first command that Redis would not queue says it. */
@@ -98,30 +94,31 @@ function discarded(replies: readonly Reply[]): string {
 
 const PING: Command = ["PING"];
 
-async function send(
-  job: Job,
-  node: RestNode,
-  commands: readonly Command[],
-  waitMs: number,
-): Promise<Answer> {
-  const { caller, nodeTimeoutMs, limits, work, req } = job;
-  work.commands = commands.length;
+function send(job: Job, commands: readonly Command[], waitMs: number): Promise<Answer> {
+  const { caller, node, nodeTimeoutMs, limits, req } = job;
   if (caller.face === "control") {
     // The control token only looks, so what it sends may be sent again after a drop.
     const deadlineMs = deadlineOf(req.headers[names.deadline], nodeTimeoutMs);
     return node.control.run(commands, { deadlineMs, repeatable: true });
   }
-  if (waitMs === 0) {
-    return node.data.run(commands, { deadlineMs: nodeTimeoutMs, holdMs: limits.holdMs });
-  }
+  if (waitMs > 0) return sendAlone(job, commands, waitMs);
+  return node.data.run(commands, { deadlineMs: nodeTimeoutMs, holdMs: limits.holdMs });
+}
+
+async function sendAlone(
+  { node, res, nodeTimeoutMs }: Job,
+  commands: readonly Command[],
+  waitMs: number,
+): Promise<Answer> {
   const gone = new AbortController();
   const leave = () => gone.abort();
-  job.res.once("close", leave);
+  res.once("close", leave);
   // After any command Redis takes WAIT to mean all that was written before, by whomever: PING is the one.
   const answer = await node.pool.run([PING, ...commands], {
-    ...{ deadlineMs: waitMs + nodeTimeoutMs, signal: gone.signal },
+    deadlineMs: waitMs + nodeTimeoutMs,
+    signal: gone.signal,
   });
-  job.res.off("close", leave);
+  res.off("close", leave);
   return answer.kind === "failure" ? answer : { ...answer, replies: answer.replies.slice(1) };
 }
 

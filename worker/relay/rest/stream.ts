@@ -6,31 +6,21 @@
  * Must never: let a caller who does not read hold more than a bounded piece of memory.
  */
 import type { Message, Subscription, Topics } from "../../redis/ears.ts";
-import type { Headers } from "./answer.ts";
-import type { Desk, Work } from "./desk.ts";
-import type { RestNode } from "./node.ts";
-import { errorText, failureText } from "./upstash.ts";
-
-export type StreamOptions = {
-  readonly deadlineMs: number;
-  /** Aborted when the relay ends. */
-  readonly ending: AbortSignal | undefined;
-  readonly headers: Headers;
-};
+import { type Desk, headersOf, type Job, lose, say } from "./job.ts";
 
 /** Proxies close what is silent for a minute. */
 const BEAT_MS = 15_000;
 const SEEK_AGAIN_MS = 250;
 const SEEK_FOR_MS = 10_000;
 
+/** `ending` aborts when the relay ends. */
 export async function stream(
+  job: Job,
   desk: Desk,
-  work: Work,
-  node: RestNode,
   topics: Topics,
-  { deadlineMs, ending, headers }: StreamOptions,
+  ending: AbortSignal | undefined,
 ): Promise<void> {
-  const { res } = work;
+  const { res, node, nodeTimeoutMs: deadlineMs } = job;
   const gone = new AbortController();
   const leave = () => gone.abort();
   res.once("close", leave);
@@ -39,26 +29,25 @@ export async function stream(
   ending?.addEventListener("abort", leave, { once: true });
   const { signal } = gone;
   const open = () =>
-    node.pool.subscribe(topics, (message) => say(lineOf(message)), { deadlineMs, signal });
+    node.pool.subscribe(topics, (message) => tell(lineOf(message)), { deadlineMs, signal });
   let opened = false;
   // What is published before the caller was told that it listens comes after that.
   const early: string[] = [];
-  function say(text: string): void {
+  function tell(text: string): void {
     if (!opened) early.push(text);
-    else if (!desk.overflows(work)) res.write(text);
+    else if (!desk.overflows(job)) res.write(text);
   }
 
   let beat: NodeJS.Timeout | undefined;
   try {
     let subscription: Subscription | null = await open();
     if (signal.aborted) return;
-    if (subscription.kind !== "subscribed") return fail(desk, work, subscription, headers);
-    res.writeHead(200, {
-      "content-type": "text/event-stream",
-      "cache-control": "no-cache",
-      "x-accel-buffering": "no",
-      ...headers,
-    });
+    if (subscription.kind !== "subscribed") return fail(job, subscription);
+    res.writeHead(200, [
+      ...["content-type", "text/event-stream", "cache-control", "no-cache"],
+      ...["x-accel-buffering", "no"],
+      ...headersOf(job),
+    ]);
     res.socket?.setNoDelay(true);
     beat = setInterval(() => res.write(": beat\n\n"), BEAT_MS);
     opened = true;
@@ -101,16 +90,10 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-function fail(
-  desk: Desk,
-  work: Work,
-  word: Exclude<Subscription, { kind: "subscribed" }>,
-  headers: Headers,
-): void {
-  if (word.kind === "said") return desk.answer(work, 400, errorText(word.error.message), headers);
+function fail(job: Job, word: Exclude<Subscription, { kind: "subscribed" }>): void {
+  if (word.kind === "said") return say(job, 400, word.error.message);
   // A subscription that did not come about has done nothing.
-  const { status, error } = failureText({ ...word, dispatched: false });
-  desk.answer(work, status, errorText(error), headers);
+  lose(job, { ...word, dispatched: false });
 }
 
 const greeting = ({ kind, names }: Topics): string =>

@@ -6,37 +6,31 @@
  * stays with a node reads what it wrote.
  */
 import { randomBytes } from "node:crypto";
-import type { Caller } from "../tokens.ts";
 import type { Headers } from "./answer.ts";
 import type { RestNode } from "./node.ts";
 
 export type SyncTokens = {
   /** Something that may have written was sent. */
   readonly wrote: (node: RestNode) => void;
-  readonly header: (node: RestNode, caller: Caller) => Headers;
+  readonly header: (node: RestNode) => Headers;
 };
-
-const NOTHING: Headers = {};
 
 export function createSyncTokens(): SyncTokens {
   const boot = randomBytes(6).toString("base64url");
-  const writes = new Map<string, { count: number; header: Headers }>();
+  const headers = new Map<string, Headers>();
+  let writes = 0;
 
-  function of({ id }: RestNode): { count: number; header: Headers } {
-    let found = writes.get(id);
-    if (found === undefined) {
-      found = { count: 0, header: { "upstash-sync-token": `${boot}.${id}.0` } };
-      writes.set(id, found);
-    }
-    return found;
+  function next({ id }: RestNode): Headers {
+    const header = ["upstash-sync-token", `${boot}.${id}.${writes}`];
+    headers.set(id, header);
+    return header;
   }
 
   return {
     wrote: (node) => {
-      const found = of(node);
-      found.count += 1;
-      found.header = { "upstash-sync-token": `${boot}.${node.id}.${found.count}` };
+      writes += 1;
+      next(node);
     },
-    header: (node, caller) => (caller.face === "data" ? of(node).header : NOTHING),
+    header: (node) => headers.get(node.id) ?? next(node),
   };
 }

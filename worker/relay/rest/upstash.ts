@@ -8,12 +8,14 @@ import { type Failure, isBytes, type Reply } from "../../redis/connection.ts";
 import { nodeErrors } from "../protocol.ts";
 import { explained } from "./unknown.ts";
 
-export type Format = "json" | "base64" | "resp2";
+export type Text = "json" | "base64";
+export type Format = Text | "resp2";
 
 type Json = null | string | number | readonly Json[];
 
 /** `{"result":…}` or `{"error":…}` as JSON text. */
-export function resultText(reply: Reply | undefined, base64: boolean): string {
+export function resultText(reply: Reply | undefined, format: Text): string {
+  const base64 = format === "base64";
   if (reply === undefined) return errorText("ERR no reply");
   if (isBytes(reply)) {
     // The clients take a plain OK only here; inside a list they decode every string.
@@ -23,6 +25,14 @@ export function resultText(reply: Reply | undefined, base64: boolean): string {
   }
   if (reply instanceof Error) return errorText(explained(reply.message));
   return `{"result":${JSON.stringify(jsonOf(reply, base64))}}`;
+}
+
+export function listText(replies: readonly Reply[], format: Text): string {
+  let text = "[";
+  for (let index = 0; index < replies.length; index += 1) {
+    text += (index === 0 ? "" : ",") + resultText(replies[index], format);
+  }
+  return `${text}]`;
 }
 
 export const errorText = (error: string): string => JSON.stringify({ error });
