@@ -1,72 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { headers } from "../../worker/relay/protocol.ts";
-import {
-  app,
-  CONTROL,
-  DATA,
-  facts,
-  post,
-  redis,
-  stampOf,
-  tell,
-  temporaryFolder,
-  verb,
-} from "./support.ts";
+import { configFile, relayProcess, run } from "./door.ts";
+import { app, DATA, facts, post, redis, stampOf, tell, verb } from "./support.ts";
 
-const door = new URL("../../scripts/relay.ts", import.meta.url).pathname;
 const SECRET = "hush-hush";
 const settled = { timeout: 20_000, interval: 20 };
-
-type Running = {
-  readonly url: string;
-  readonly line: unknown;
-  readonly child: ChildProcess;
-  readonly exit: Promise<number | null>;
-};
-
-function run(...args: readonly string[]) {
-  const child = spawn(process.execPath, [door, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  const said = { out: "", err: "" };
-  child.stdout.on("data", (text) => {
-    said.out += text;
-  });
-  child.stderr.on("data", (text) => {
-    said.err += text;
-  });
-  const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
-  onTestFinished(async () => {
-    child.kill("SIGKILL");
-    await exit;
-  });
-  return { child, said, exit };
-}
-
-async function relayProcess(config: string): Promise<Running> {
-  const { child, said, exit } = run("--config", config);
-  await vi.waitFor(() => expect(said.out + said.err).toContain("\n"), settled);
-  expect(said.err).toBe("");
-  const line = JSON.parse(said.out.split("\n")[0] ?? "");
-  return { url: line.listening, line, child, exit };
-}
-
-async function configFile(nodes: readonly unknown[], more: object = {}) {
-  const folder = await temporaryFolder();
-  const path = join(folder, "relay.json");
-  const config = {
-    id: "r",
-    listen: { host: "127.0.0.1", port: 0 },
-    state_file: join(folder, "state.json"),
-    control_tokens: [CONTROL],
-    data_tokens: [DATA],
-    nodes,
-    ...more,
-  };
-  await writeFile(path, JSON.stringify(config));
-  return { path, state: config.state_file };
-}
 
 test("it says one line when it listens, and ends cleanly at SIGTERM", async () => {
   const { host, port } = await redis();
@@ -75,7 +14,7 @@ test("it says one line when it listens, and ends cleanly at SIGTERM", async () =
     { id: "b", host, port },
   ]);
   const relay = await relayProcess(path);
-  expect(relay.line).toEqual({
+  expect(relay.lines()[0]).toEqual({
     at: expect.any(String),
     relay: "r",
     event: "start",
@@ -181,20 +120,20 @@ test("what it cannot use it refuses: exit 2, the reason on stderr, no secret any
     [["--surprise"], "--surprise"],
     [[], "--config"],
   ] as const) {
-    const { said, exit } = run(...args);
+    const { said, exit } = run(args);
     expect(await exit).toBe(2);
     expect(said.err).toContain(reason);
     expect(said.err).not.toContain(SECRET);
     expect(said.out).toBe("");
   }
-  const { said, exit } = run("--help");
+  const { said, exit } = run(["--help"]);
   expect([await exit, said.out]).toEqual([0, expect.stringContaining("--config FILE")]);
 });
 
 test("a port that is taken: exit 2", async () => {
   const { host, port } = await redis();
   const { path } = await configFile([{ id: "a", host, port }], { listen: { host, port } });
-  const { said, exit } = run("--config", path);
+  const { said, exit } = run(["--config", path]);
   expect(await exit).toBe(2);
   expect(said.err).toContain("EADDRINUSE");
 });

@@ -2,7 +2,7 @@
  * Whether each node answers this relay: for /readyz, /metrics and the log. No vote: that is the Group's to
  * count, from looks of its own.
  *
- * Promises: every node is asked each second, by ECHO, on the connection for looks; a change is told once.
+ * Promises: every node is asked each second, by DBSIZE, on the connection for looks; a change is told once.
  * Must never: judge. A node that says LOADING is alive, and yet serves nothing.
  */
 import type { Answer } from "../redis/connection.ts";
@@ -18,7 +18,7 @@ export type Health = {
 const EVERY_MS = 1000;
 /** An answer older than this says nothing about now. */
 const LATELY_MS = 5000;
-const ASK = [["ECHO", "picket"]];
+const ASK = [["DBSIZE"]];
 
 type Seen = { state: string; answeredAtMs: number; asked: boolean };
 
@@ -76,6 +76,6 @@ export function watchHealth(
 function stateOf(answer: Answer): string {
   if (answer.kind === "failure") return answer.class;
   const [said] = answer.replies;
-  // Any other error is an answer: this Redis lives, and its user may not be allowed an ECHO.
+  // Any other error is an answer: this Redis lives, and its user may not be allowed to ask.
   return said instanceof Error && said.message.startsWith("LOADING") ? "loading" : "up";
 }
