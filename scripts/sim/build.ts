@@ -57,6 +57,7 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     kv: publisher(),
     dns: publisher(),
     fleet: "granted",
+    sealsLost: false,
     outcomesLost: false,
     alarms: "good",
     cron: "good",

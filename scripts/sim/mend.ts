@@ -47,7 +47,7 @@ export function mend(world: World): void {
     if (!isPrimary(node)) seekPrimary(world, node);
   }
   for (const relay of world.relays.values()) {
-    Object.assign(relay, { diskFails: false, lie: null, guard: true });
+    Object.assign(relay, { diskFails: false, lie: null, guard: true, portShut: false });
     relay.blind.clear();
     thawRelay(world, relay);
     startRelay(world, relay, false);
@@ -56,6 +56,7 @@ export function mend(world: World): void {
     Object.assign(publisher, { fails: false, silent: false, delayMs: 10 });
   Object.assign(world, {
     fleet: "granted",
+    sealsLost: false,
     outcomesLost: false,
     alarms: "good",
     cron: "good",

@@ -143,7 +143,7 @@ describe("what is known of the relays that keep leases", () => {
     world.run(20_000);
     expect(world.state.saved).toMatchObject({ primary: "a", highestEpoch: 1 });
     expect(world.told("+held")[0]?.data).toMatchObject({ reason: "unleased" });
-    world.ask({ kind: "failover", to: null });
+    world.ask({ id: "o-1", kind: "failover", to: null });
     world.until("b is the primary", () => world.state.saved.primary === "b");
   });
 
@@ -175,7 +175,7 @@ describe("who opens a node, and who confirms that it is closed", () => {
     world.run(3000);
     // Its own relay is silent: those of the others reach it, and seal it.
     world.relay("a").reach = false;
-    world.ask({ kind: "failover", to: null });
+    world.ask({ id: "o-1", kind: "failover", to: null });
     world.until("fencing", () => world.state.saved.phase.kind === "fencing");
     const endMs = leaseEndMs(world.nowMs, world.config);
     world.until("sealed", () => world.node("a").minReplicas > 0);

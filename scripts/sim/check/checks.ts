@@ -61,6 +61,9 @@ export function createChecks(closely: boolean) {
       if (permit !== undefined && kind === "refused") ledger.refusedPermits.add(permit);
       const seal = ledger.sealsOf.get(action);
       if (seal === undefined || kind !== "done") continue;
+      // What another relay sealed its own may open again: it need not have heard of the epoch.
+      const own = deployed.relays.find(({ id }) => id === seal.relay)?.local.includes(seal.node);
+      if (deployed.fencing === "lease" && own !== true) continue;
       const sealed = ledger.sealsConfirmed.get(seal.epoch) ?? new Set<string>();
       ledger.sealsConfirmed.set(seal.epoch, sealed.add(seal.node));
     }
@@ -112,12 +115,14 @@ export function createChecks(closely: boolean) {
     },
     decided,
     saved: (decision: Decision, before: Saved | null) => {
-      checkSaved(ledger, before, decision, here().config.leaseMs);
+      const leaseMs = ledger.leaseGivenMs ?? here().config.leaseMs;
+      checkSaved(ledger, before, decision, leaseMs);
       for (const event of decision.events) checkNumbers(ledger, here(), event);
     },
     sent: (action: Action) => {
       const { storage } = here();
       checkSent(ledger, storage.saved, action);
+      if ("lease" in action) ledger.leaseGivenMs = action.lease.ms;
       if (action.kind === "publish") checkPublish(ledger, action);
     },
     fellBack: (to: string, before: Route, after: Route) => {
@@ -140,8 +145,12 @@ export function createChecks(closely: boolean) {
     },
     acknowledged: (node: RedisNode, id: number) => checkAcknowledged(ledger, here(), node, id),
     wipedBy: (source: RedisNode, node: RedisNode) => checkWipe(ledger, here(), source, node),
-    granted: (relay: Relay, node: string, saved: Saved) => {
+    granted: (relay: Relay, node: string, saved: Saved, leaseMs: number) => {
       at();
+      ledger.leaseGivenMs = leaseMs;
+      const { phase } = saved;
+      // Whoever is told to take over has a lease of its own, which is revoked like every other if it does not.
+      if ("candidate" in phase && phase.candidate === node) return;
       if (saved.revokedAtMs !== null || saved.primary !== node)
         violate(
           ledger,

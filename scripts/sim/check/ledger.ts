@@ -64,10 +64,15 @@ export type Ledger = {
   /** When the order to take over was decided, by epoch. */
   readonly ordered: Map<number, number>;
   readonly electingSince: Map<number, number>;
+  /** How long the lease was that was given last. */
+  leaseGivenMs: number | null;
   /** When leases were revoked for an attempt, and how long they were then. */
   readonly revokedSince: Map<number, { readonly atMs: number; readonly leaseMs: number }>;
   readonly sealsConfirmed: Map<number, Set<string>>;
-  readonly sealsOf: Map<string, { readonly node: string; readonly epoch: number }>;
+  readonly sealsOf: Map<
+    string,
+    { readonly node: string; readonly epoch: number; readonly relay: string }
+  >;
   readonly permits: Map<string, number>;
   readonly refusedPermits: Set<number>;
   /** Nodes that were sent a seal since they were last seen as a replica. */
@@ -102,6 +107,7 @@ export function newLedger(): Ledger {
     lastUp: new Map(),
     lastFacts: new Map(),
     highestSaved: 0,
+    leaseGivenMs: null,
     saved: { epoch: 0, rev: 0 },
     savedIds: new Set(),
     usedIds: new Set(),

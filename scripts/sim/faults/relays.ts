@@ -2,7 +2,7 @@
  * Faults of relays: their processes, their disks, what they see and say.
  */
 import { after } from "../queue.ts";
-import { guardSeals } from "../world/lease.ts";
+import { guardDies, guardSeals, keepOn } from "../world/lease.ts";
 import { startRelay, stopRelay } from "../world/relay.ts";
 import { type Lie, type Relay, tell, type World } from "../world/types.ts";
 import { anyNode, anyRelay, type Fault } from "./fault.ts";
@@ -30,6 +30,7 @@ export function thawRelay(world: World, relay: Relay): void {
   tell(world, () => `relay ${relay.id} goes on`);
   relay.life = "up";
   for (const run of relay.inbox.splice(0)) run();
+  keepOn(world, relay);
 }
 
 const blind = (name: string, local: boolean): Fault => ({
@@ -88,11 +89,31 @@ export const relayFaults: readonly Fault[] = [
     name: "guard",
     begin: (world, random) => {
       const relay = anyRelay(world, random);
-      tell(world, () => `the guard of relay ${relay.id} is gone`);
-      relay.guard = false;
+      guardDies(world, relay);
       return () => {
         relay.guard = true;
       };
+    },
+  },
+  {
+    name: "relay-port-shut",
+    begin: (world, random) => {
+      const relay = anyRelay(world, random);
+      tell(world, () => `nobody reaches relay ${relay.id} any more`);
+      relay.portShut = true;
+      return () => {
+        relay.portShut = false;
+      };
+    },
+  },
+  {
+    name: "wall-clock",
+    begin: (world, random) => {
+      const relay = anyRelay(world, random);
+      const shiftMs = random.pick([-3_600_000, -5000, 5000, 3_600_000]);
+      tell(world, () => `the wall clock of relay ${relay.id} is set by ${shiftMs} ms`);
+      relay.wallShiftMs += shiftMs;
+      return () => undefined;
     },
   },
   {

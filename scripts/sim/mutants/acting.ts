@@ -60,26 +60,26 @@ export const actingMutants: readonly Mutant[] = [
   // the relay
   {
     name: "the relay takes an old stamp",
-    file: "worker/relay/fence.ts",
+    file: "worker/relay/verbs/fence.ts",
     find: "  const stale = staleness(request.body.stamp, clock);",
     replace: "  const stale = request.node === '' ? staleness(request.body.stamp, clock) : null;",
   },
   {
     name: "the relay takes a lower epoch",
-    file: "worker/relay/fence.ts",
+    file: "worker/relay/verbs/fence.ts",
     find: '  if (epoch < held.epoch) return refused("epoch"',
     replace: '  if (epoch < 0) return refused("epoch"',
   },
   {
     name: "the relay acts before it was told an epoch",
-    file: "worker/relay/fence.ts",
+    file: "worker/relay/verbs/fence.ts",
     find: "const held = journal.groups.get(group);\n  if (held === undefined) {",
     replace:
       "const held = journal.groups.get(group) ?? { epoch: 0, primary: null };\n  if (group === '') {",
   },
   {
     name: "the relay does a repeated action again",
-    file: "worker/relay/fence.ts",
+    file: "worker/relay/verbs/fence.ts",
     find: "  if (known !== undefined) return repeated(known, request);\n",
     replace: "",
   },

@@ -4,10 +4,12 @@
 import { actingMutants } from "./acting.ts";
 import { evidenceMutants } from "./evidence.ts";
 import { failoverMutants } from "./failover.ts";
+import { leaseMutants } from "./leases.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const mutants: readonly Mutant[] = [
   ...evidenceMutants,
   ...actingMutants,
   ...failoverMutants,
+  ...leaseMutants,
 ];

@@ -9,3 +9,4 @@ export type Change = { readonly file: string; readonly find: string; readonly re
 export type Mutant = Change & { readonly name: string; readonly also?: readonly Change[] };
 
 export const core = (file: string) => `worker/core/${file}.ts`;
+export const rules = (file: string) => `worker/relay/lease/${file}.ts`;

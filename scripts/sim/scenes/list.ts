@@ -2,8 +2,14 @@
  * Every scene there is. A new one is one entry in one of these lists.
  */
 import { heldScenes } from "./held.ts";
+import { leaseScenes } from "./leases.ts";
 import { lostScenes } from "./lost.ts";
 import type { Scene } from "./scene.ts";
 import { switchScenes } from "./switches.ts";
 
-export const scenes: readonly Scene[] = [...lostScenes, ...heldScenes, ...switchScenes];
+export const scenes: readonly Scene[] = [
+  ...lostScenes,
+  ...heldScenes,
+  ...switchScenes,
+  ...leaseScenes,
+];

@@ -37,6 +37,7 @@ function atRelay(world: World, action: RelayAction, say: Say): void {
   if (relay === undefined || !world.config.relays.some(({ id }) => id === action.relay))
     return say("unreachable", `relay ${action.relay} is not configured`);
   send(world, world.edge, relay.spot, () => {
+    if (relay.portShut || (world.sealsLost && action.kind === "seal")) return;
     if (relay.life === "dead")
       return send(world, relay.spot, world.edge, () => say("unreachable", "ECONNREFUSED"));
     handle(world, relay, action, ({ kind, detail }) =>

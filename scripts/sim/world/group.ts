@@ -39,6 +39,7 @@ export function newInstance(world: World): Instance {
     version: storage.version,
     outcomes: [],
     asked: [],
+    keepers: [],
     running: false,
     nudged: false,
     sleepTurn: 0,
@@ -154,7 +155,7 @@ function decided(world: World, group: Instance, observations: readonly Observati
   const connected = [...world.relays.values()]
     .filter((relay) => relay.socket.open)
     .map(({ id }) => id);
-  const input = { observations, outcomes, requests, connected };
+  const input = { observations, outcomes, requests, connected, keepers: group.keepers };
   const nowMs = groupNow(world);
   world.checks.before(group.state, input);
   world.decisions += 1;
@@ -163,6 +164,7 @@ function decided(world: World, group: Instance, observations: readonly Observati
   if (strikes(world, group, "before-save")) return;
   if (!save(world, group, decision)) return;
   group.asked = [];
+  group.keepers = [];
   group.outcomes = [];
   world.replies.push(...decision.replies);
   if (decision.crash) return die(world, group, "a drill");

@@ -1,156 +1,242 @@
 /**
- * The relay's side of a lease, as design.md section 4 says it: renew, seal in time, guard, promise.
+ * The relay's side of a lease, judged by the real rules of worker/relay/lease/rules.ts: renew, seal in time, guard,
+ * promise.
  *
- * Rules: a lease runs from the moment that the relay sent its request; sealing starts early enough; when the Group
- * is away, it goes on only while the relay of every other node promises to refuse promotions; when the relay
- * dies, its guard seals; a Redis that does not confirm a seal is killed.
+ * Rules: a lease runs from the moment that the relay sent its request; when the Group is away, it goes on only while
+ * the relay of every other node promises to refuse promotions; when the relay dies, its guard seals at once; when it
+ * stands still, soon; a Redis that does not confirm a seal is killed.
  */
 import {
   grantLease,
-  mayPromise,
+  type Keeping,
+  noteKeeper,
   promiseBindsMs,
-  promiseEndsMs,
-  promisersFor,
 } from "../../../worker/core/lease.ts";
+import { effectiveConfig } from "../../../worker/core/membership.ts";
+import type { RelayAction } from "../../../worker/core/types.ts";
+import {
+  allPromised,
+  answered,
+  askEveryMs,
+  asksOthers,
+  beatEveryMs,
+  closed,
+  guardSealInMs,
+  leftMs,
+  type Now,
+  opened,
+  promised,
+  sealInMs,
+  uncovered,
+  whyNotOpened,
+  whyNotPromised,
+} from "../../../worker/relay/lease/rules.ts";
 import { after } from "../queue.ts";
 import { groupNow } from "./clock.ts";
 import { currentInstance, wake } from "./group.ts";
-import { isCut, send } from "./network.ts";
+import { send } from "./network.ts";
 import { command, crash, isSealed, isSilent, runIdOf, setMinReplicas } from "./redis.ts";
 import { clockOf, epochOf, process } from "./relay.ts";
 import { isPrimary } from "./replication.ts";
 import { type Relay, SEALED, tell, type World } from "./types.ts";
 
-/** How long Redis may take to confirm a seal; sealing starts so much before the end, and a little more. */
+/** How long Redis may take to confirm a seal. */
 const SEAL_MS = 200;
-const EARLY_MS = SEAL_MS + 100;
-/** How long the first answer of the Group may take. */
-const FIRST_MS = 300;
+/** A guard that died is replaced by its relay. */
+const GUARD_BACK_MS = 300;
 
-const leaseMs = (world: World) => world.config.leaseMs;
 const idOf = (world: World, relay: Relay): string | null =>
   world.config.nodes.find((node) => `${node.host}:${node.port}` === relay.local.address)?.id ??
   null;
 
+/** The clocks of its machine, which outlive the relay's process. */
+export const nowAt = (world: World, relay: Relay): Now => {
+  const monoMs = world.queue.nowMs * relay.rate;
+  return { monoMs, wallMs: monoMs + relay.wallShiftMs };
+};
+
 export function startLeases(world: World): void {
   if (world.config.fencing !== "lease") return;
-  for (const relay of world.relays.values()) keepLease(world, relay);
+  for (const relay of world.relays.values()) keep(world, relay);
 }
 
-/** Every third of a lease: renews, and looks whether it is still covered. Runs as long as the world. */
-function keepLease(world: World, relay: Relay): void {
+/** Looks at the lease now, and again when something is due; whatever was planned before is not. */
+function keep(world: World, relay: Relay): void {
+  if (world.firstConfig.fencing !== "lease") return;
   const { lease } = relay;
-  const everyMs = isSealed(relay.local) ? 1000 : leaseMs(world) / 3;
-  after(world.queue, everyMs, () => keepLease(world, relay));
-  if (relay.life === "dead" && relay.guard) return void guardSeals(world, relay);
-  if (!isPrimary(relay.local)) lease.untilMs = null;
-  if (relay.life !== "up" || !isPrimary(relay.local) || relay.local.life === "dead") return;
-  askGroup(world, relay);
-  const nowMs = clockOf(world, relay);
-  // One that was made primary by a hand-over has no lease yet: it has just asked for its first.
-  lease.untilMs ??= nowMs + FIRST_MS + EARLY_MS;
-  const leftMs = lease.untilMs - EARLY_MS - nowMs;
   lease.turn += 1;
   const { turn } = lease;
-  if (isSealed(relay.local)) return;
-  const away = nowMs - lease.heardMs > leaseMs(world) / 3 + 200;
-  if (away && leftMs < leaseMs(world) / 2) askOthers(world, relay);
-  if (leftMs < everyMs)
-    after(world.queue, Math.max(0, leftMs / relay.rate), () => {
-      if (lease.turn === turn) process(relay, () => endIfOver(world, relay));
-    });
-}
-
-function endIfOver(world: World, relay: Relay): void {
-  const { lease, local } = relay;
-  if (!isPrimary(local) || isSealed(local) || !lease.enforced) return;
-  if (clockOf(world, relay) < (lease.untilMs ?? 0) - EARLY_MS) return;
-  tell(world, () => `relay ${relay.id} seals ${local.name}: its lease ends`);
-  sealOrKill(world, relay);
-}
-
-/** A seal that Redis does not confirm in time ends with the process. */
-function sealOrKill(world: World, relay: Relay): void {
-  const { local } = relay;
-  if (local.life === "dead") return;
-  if (isSilent(world, local) || local.script !== null) {
-    const { turn } = local;
-    after(world.queue, SEAL_MS, () => {
-      if (local.turn === turn && !isSealed(local)) crash(world, local);
-    });
+  const leaseMs = lease.leaseMs ?? 1000;
+  const askMs = askEveryMs(lease.state, isPrimary(relay.local) ? "primary" : "replica", leaseMs);
+  const now = nowAt(world, relay);
+  let waitMs = 1000;
+  if (relay.life === "up") {
+    if (now.monoMs - lease.askedMs >= askMs - 1) ask(world, relay, now, leaseMs);
+    const sealMs = sealInMs(lease.state.cover, now, SEAL_MS);
+    const open = relay.local.life !== "dead" && !isSealed(relay.local);
+    if (open && sealMs === 0) seal(world, relay, "its lease ends");
+    waitMs = Math.max(
+      1,
+      Math.min(lease.askedMs + askMs - now.monoMs, open ? sealMs || askMs : askMs),
+    );
   }
-  command(world, local, () => setMinReplicas(local, SEALED));
+  after(world.queue, Math.ceil(waitMs / relay.rate), () => {
+    if (lease.turn === turn) keep(world, relay);
+  });
 }
 
-function askGroup(world: World, relay: Relay): void {
-  const sentMs = clockOf(world, relay);
-  const { boots } = relay;
+function ask(world: World, relay: Relay, now: Now, leaseMs: number): void {
+  relay.lease.askedMs = now.monoMs;
+  askGroup(world, relay, now);
+  if (asksOthers(relay.lease.state, now.monoMs, leaseMs)) askOthers(world, relay, now, leaseMs);
+}
+
+function askGroup(world: World, relay: Relay, asked: Now): void {
+  const { boots, lease } = relay;
   const runId = runIdOf(relay.local);
+  const left = Math.max(0, leftMs(lease.state.cover, asked));
+  const { promisers } = lease;
+  const sealed = isSealed(relay.local);
   send(world, relay.spot, world.edge, () => {
     const group = currentInstance(world);
     const node = idOf(world, relay);
     if (group === null || node === null || group.version !== world.storage.version) return;
     const { saved } = group.state;
+    const config = effectiveConfig(saved, world.config);
+    const keeping: Keeping = { relay: relay.id, node, runId, leftMs: left, promisers };
+    const isNews = noteKeeper(saved, config, keeping) !== saved.leases;
+    if (isNews) group.keepers.push(keeping);
     // Whoever holds a seal asks who is primary: a Group that sleeps has to look.
-    if (isSealed(relay.local) && saved.primary === node) wake(world, group);
-    const asked = { relay: relay.id, node, runId };
-    const { granted, enforced } = grantLease(saved, world.config, asked, groupNow(world));
-    if (granted) world.checks.granted(relay, node, saved);
+    if (isNews || (sealed && saved.primary === node)) wake(world, group);
+    const grant = grantLease(saved, config, keeping, groupNow(world));
+    if (grant.granted) world.checks.granted(relay, node, saved, grant.leaseMs);
     send(world, world.edge, relay.spot, () =>
       process(relay, () => {
         if (relay.boots !== boots) return;
-        relay.lease.heardMs = clockOf(world, relay);
-        relay.lease.enforced = enforced;
-        if (granted) extend(relay, sentMs + leaseMs(world));
+        Object.assign(lease, { leaseMs: grant.leaseMs, promisers: grant.promisers });
+        lease.state = answered(lease.state, asked, grant);
+        keep(world, relay);
       }),
     );
   });
 }
 
-function extend(relay: Relay, untilMs: number): void {
-  relay.lease.untilMs = Math.max(relay.lease.untilMs ?? 0, untilMs);
-}
-
-/** The first lease comes with the verb that opens the node, counted from its stamp. */
-export function leaseFromVerb(world: World, relay: Relay, stampMs: number): void {
-  if (world.config.fencing === "lease") extend(relay, stampMs + leaseMs(world));
-}
-
 /** The Group is away: everyone who could be promoted has to promise. */
-function askOthers(world: World, relay: Relay): void {
-  const ids = promisersFor(world.config, idOf(world, relay) ?? "");
-  const others = (ids ?? []).flatMap((id) => world.relays.get(id) ?? []);
-  if (ids === null || others.length === 0) return;
-  const sentMs = clockOf(world, relay);
-  const { boots } = relay;
-  const asked = epochOf(world, relay) ?? 0;
-  let promised = 0;
-  for (const other of others)
+function askOthers(world: World, relay: Relay, asked: Now, leaseMs: number): void {
+  const { boots, lease } = relay;
+  const ids = lease.promisers ?? [];
+  const epoch = epochOf(world, relay) ?? 0;
+  const given = new Set<string>();
+  for (const other of ids.flatMap((id) => world.relays.get(id) ?? [])) {
+    if (other.portShut) continue;
     send(world, relay.spot, other.spot, () =>
       process(other, () => {
-        if (!mayPromise(epochOf(world, other), asked)) return;
-        const untilMs = promiseBindsMs(world.queue.nowMs, world.config);
-        other.promisedUntilMs = Math.max(other.promisedUntilMs, untilMs);
-        if (isCut(world, other.spot, relay.spot)) return;
+        if (other.diskFails || whyNotPromised(epochOf(world, other), epoch) !== null) return;
+        const { monoMs } = nowAt(world, other);
+        other.promisedUntilMs = Math.max(
+          other.promisedUntilMs,
+          promiseBindsMs(monoMs, { leaseMs }),
+        );
         send(world, other.spot, relay.spot, () => {
-          promised += 1;
-          if (promised === others.length && relay.boots === boots)
-            process(relay, () => extend(relay, promiseEndsMs(sentMs, world.config)));
+          if (relay.boots !== boots || !allPromised(ids, given.add(other.id))) return;
+          process(relay, () => {
+            lease.state = promised(lease.state, asked, leaseMs);
+            keep(world, relay);
+          });
         });
       }),
     );
+  }
 }
 
-/** The relay is gone or stands still: its guard seals after a quarter of a lease without a beat. */
+type Opening = Extract<RelayAction, { kind: "promote" | "unseal" }>;
+
+/** Why the relay does not open a node now, beside the rules of epochs and stamps; null: it may. */
+export function whyShut(world: World, relay: Relay, action: Opening): string | null {
+  const leaseMs = action.lease?.ms ?? null;
+  const { monoMs } = nowAt(world, relay);
+  const lost = relay.lease.fileLostMs;
+  // Without its file it may have promised just before.
+  const unknownMs = lost === null ? 0 : promiseBindsMs(lost, { leaseMs: leaseMs ?? 0 }) - monoMs;
+  const why = whyNotOpened({
+    leaseMs,
+    ageMs: clockOf(world, relay) - action.stamp.ms,
+    sealMs: idOf(world, relay) === action.node ? SEAL_MS : null,
+    promisedMs: Math.max(0, relay.promisedUntilMs - monoMs, leaseMs === null ? 0 : unknownMs),
+  });
+  return why === null ? null : `${why.code.toUpperCase()} ${why.text}`;
+}
+
+/** The first lease comes with the verb that opens the node, counted from its stamp. */
+export function leaseFromVerb(world: World, relay: Relay, action: Opening): void {
+  if (action.lease === undefined) return;
+  const { ms, promisers } = action.lease;
+  Object.assign(relay.lease, { leaseMs: ms, promisers });
+  const ageMs = clockOf(world, relay) - action.stamp.ms;
+  relay.lease.state = opened(relay.lease.state, nowAt(world, relay), ageMs, ms);
+  relay.lease.askedMs = Number.NEGATIVE_INFINITY;
+  keep(world, relay);
+}
+
+export function leaseClosed(relay: Relay): void {
+  relay.lease.state = closed(relay.lease.state);
+}
+
+/** A new process holds no lease, and begins by sealing. */
+export function leaseAnew(world: World, relay: Relay, fileLost: boolean): void {
+  if (world.config.fencing !== "lease") return;
+  const { lease } = relay;
+  lease.state = uncovered;
+  lease.askedMs = Number.NEGATIVE_INFINITY;
+  if (fileLost) {
+    relay.promisedUntilMs = 0;
+    Object.assign(lease, { promisers: null, fileLostMs: nowAt(world, relay).monoMs });
+  }
+  seal(world, relay, "it has just started");
+  keep(world, relay);
+}
+
+/** A seal that Redis does not confirm in time ends with the process. */
+function seal(world: World, relay: Relay, why: string): void {
+  const { local } = relay;
+  if (local.life === "dead") return;
+  tell(world, () => `relay ${relay.id} seals ${local.name}: ${why}`);
+  const { runs } = local;
+  if (isSilent(world, local) || local.script !== null)
+    after(world.queue, SEAL_MS, () => {
+      if (local.runs === runs && !isSealed(local)) crash(world, local);
+    });
+  command(world, local, () => setMinReplicas(local, SEALED));
+}
+
+/** The relay is gone or stands still: its guard seals, at once or when no beat came for long enough. */
 export function guardSeals(world: World, relay: Relay): void {
   if (world.config.fencing !== "lease") return;
   // With both of them gone nothing is promised.
   if (!relay.guard) return void world.voided.add("lease");
-  const { boots } = relay;
-  after(world.queue, leaseMs(world) / 4, () => {
-    if (relay.boots !== boots || relay.life === "up" || relay.spot.down || !relay.guard) return;
-    if (!isPrimary(relay.local) || isSealed(relay.local)) return;
-    tell(world, () => `the guard of relay ${relay.id} seals ${relay.local.name}`);
-    sealOrKill(world, relay);
+  const { boots, lease } = relay;
+  const leaseMs = lease.leaseMs ?? 1000;
+  const now = nowAt(world, relay);
+  const beat = { cover: lease.state.cover, atMonoMs: now.monoMs - beatEveryMs(leaseMs), leaseMs };
+  const waitMs = relay.life === "dead" ? 0 : guardSealInMs(beat, now, SEAL_MS);
+  after(world.queue, Math.ceil(waitMs / relay.rate) + 1, () => {
+    if (relay.boots !== boots || relay.life === "up" || relay.spot.down) return;
+    if (!relay.guard) return void world.voided.add("lease");
+    if (!isSealed(relay.local)) seal(world, relay, "says its guard");
   });
 }
+
+/** Its relay starts another one. */
+export function guardDies(world: World, relay: Relay): void {
+  tell(world, () => `the guard of relay ${relay.id} is gone`);
+  relay.guard = false;
+  if (relay.life === "dead") return;
+  const back = (): void => {
+    if (relay.life === "up") relay.guard = true;
+    else if (relay.life === "hung") after(world.queue, GUARD_BACK_MS, back);
+  };
+  after(world.queue, GUARD_BACK_MS, back);
+}
+
+/** It goes on: what it missed is seen at once. */
+export const keepOn = (world: World, relay: Relay): void => keep(world, relay);

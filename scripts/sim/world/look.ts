@@ -124,6 +124,7 @@ function ask(world: World, question: Question, nodes: readonly string[], note: N
     );
     return;
   }
+  if (relay.portShut) return;
   send(world, spot, relay.spot, () =>
     process(relay, () => {
       const seen = nodes.map((node) => seenByRelay(world, relay, node));

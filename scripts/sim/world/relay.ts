@@ -1,10 +1,11 @@
 /**
- * A relay beside Redis: its clock, its journal, and its verbs, judged by the real rules of worker/relay/fence.ts.
+ * A relay beside Redis: its clock, its journal, and its verbs, judged by the real rules of worker/relay/verbs/fence.ts.
  *
  * Rules: the journal is written before anything is executed; verbs for one node run one at a time; Redis is asked
  * with a PING first; a relay that was stopped goes on with what stands in its socket.
  */
 import type { OutcomeKind, RelayAction } from "../../../worker/core/types.ts";
+import { uncovered } from "../../../worker/relay/lease/rules.ts";
 import { UNSUPPORTED } from "../../../worker/relay/protocol.ts";
 import {
   judge,
@@ -15,7 +16,7 @@ import {
 import { type TransactionRequest, transactionOf } from "../../../worker/relay/verbs/steps.ts";
 import { after } from "../queue.ts";
 import { abortHandover, startHandover } from "./handover.ts";
-import { guardSeals, leaseFromVerb } from "./lease.ts";
+import { guardSeals, leaseAnew, leaseClosed, leaseFromVerb, whyShut } from "./lease.ts";
 import { isCutEitherWay } from "./network.ts";
 import { command, isSilent, run, setMinReplicas } from "./redis.ts";
 import { isPrimary } from "./replication.ts";
@@ -38,11 +39,20 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
     freeAtMs: new Map(),
     lie: null,
     blind: new Set(),
+    portShut: false,
     connects: true,
     socket: { open: false, heardMs: 0, said: "" },
     guard: true,
     promisedUntilMs: 0,
-    lease: { untilMs: null, enforced: true, heardMs: 0, turn: 0 },
+    wallShiftMs: 0,
+    lease: {
+      state: uncovered,
+      leaseMs: null,
+      promisers: null,
+      askedMs: Number.NEGATIVE_INFINITY,
+      fileLostMs: null,
+      turn: 0,
+    },
   };
 }
 
@@ -79,15 +89,13 @@ export function startRelay(world: World, relay: Relay, journalLost: boolean): vo
   relay.life = "up";
   relay.boots += 1;
   relay.bootedAtMs = world.queue.nowMs;
-  relay.lease.untilMs = null;
-  relay.lease.heardMs = 0;
-  relay.lease.enforced = true;
   if (journalLost) {
     relay.journal = { groups: new Map(), actions: [] };
     world.checks.journalLost(relay);
   }
   // design.md section 4: with a fence that boots sealed, a relay starts by sealing.
-  if (world.config.fencing !== "none" && isPrimary(relay.local))
+  leaseAnew(world, relay, journalLost);
+  if (world.config.fencing === "sealed" && isPrimary(relay.local))
     command(world, relay.local, () => setMinReplicas(relay.local, SEALED));
 }
 
@@ -138,6 +146,10 @@ function inTurn(world: World, relay: Relay, node: string, run: () => void): void
   });
 }
 
+type Opening = Extract<RelayAction, { kind: "promote" | "unseal" }>;
+const isOpening = (action: RelayAction): action is Opening =>
+  action.kind === "promote" || action.kind === "unseal";
+
 type NodeAction = Exclude<RelayAction, { kind: "tell-epoch" }>;
 
 function actNow(
@@ -156,9 +168,13 @@ function actNow(
     return answer(said(kind, verdict.detail));
   }
   if (relay.diskFails) return answer(said("unreachable", "the state file could not be written"));
-  if (action.kind === "promote" && world.queue.nowMs < relay.promisedUntilMs) {
-    tell(world, () => `relay ${relay.id} has promised to promote nobody for a while`);
-    return answer(said("refused", "PROMISED to let the primary be for a while"));
+  const shut = isOpening(action) ? whyShut(world, relay, action) : null;
+  if (shut !== null) {
+    tell(world, () => `relay ${relay.id} refuses ${action.kind} ${action.node}: ${shut}`);
+    // The epoch is held from now on: nothing is promised to whoever is behind it.
+    relay.journal = { ...relay.journal, groups: verdict.journal.groups };
+    world.checks.held(relay, action);
+    return answer(said("refused", shut));
   }
   relay.journal = verdict.journal;
   world.checks.held(relay, action);
@@ -179,7 +195,13 @@ function actNow(
   }
   if (node.life === "dead") return done(said("unreachable", "NODE_REFUSED"));
   after(world.queue, 2, () => {
-    if (alive()) execute(world, relay, node, action, done);
+    if (!alive()) return;
+    const late = isOpening(action) ? whyShut(world, relay, action) : null;
+    if (late !== null) return done(said("refused", late));
+    if (isOpening(action) && relay.local === node) leaseFromVerb(world, relay, action);
+    if (relay.local === node && (action.kind === "seal" || action.kind === "demote"))
+      leaseClosed(relay);
+    execute(world, relay, node, action, done);
   });
 }
 
@@ -206,7 +228,7 @@ function execute(
   };
   command(world, node, () => {
     world.checks.executed(relay, action);
-    const problem = effect(world, relay, node, action);
+    const problem = effect(world, node, action);
     tell(
       world,
       () =>
@@ -218,7 +240,7 @@ function execute(
 }
 
 /** What Redis does, by the very commands that a real relay sends. Null: all well. */
-function effect(world: World, relay: Relay, node: RedisNode, action: NodeAction): string | null {
+function effect(world: World, node: RedisNode, action: NodeAction): string | null {
   switch (action.kind) {
     case "switchover":
       if (!node.knowsFailover) return `${UNSUPPORTED} ERR unknown command`;
@@ -245,17 +267,16 @@ function effect(world: World, relay: Relay, node: RedisNode, action: NodeAction)
         node,
         transactionOf(requestOf(world, action) as TransactionRequest),
       );
-      if (action.kind === "promote" || action.kind === "unseal") opened(world, relay, node, action);
+      if (action.kind === "promote" || action.kind === "unseal") opened(world, node, action);
       return problem;
     }
   }
 }
 
-function opened(world: World, relay: Relay, node: RedisNode, action: NodeAction): void {
+function opened(world: World, node: RedisNode, action: NodeAction): void {
   if (!isPrimary(node)) return;
   if (action.primary !== null && nodeOf(world, action.primary) === node) {
     node.namedEpoch = Math.max(node.namedEpoch, action.epoch);
-    if (relay.local === node) leaseFromVerb(world, relay, action.stamp.ms);
   }
   world.checks.opened(node, action.epoch);
 }

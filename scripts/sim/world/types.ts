@@ -4,6 +4,7 @@
  * Promises: only types. What is here may change while the world runs; what the core is given never does.
  */
 import type { GroupEvent } from "../../../worker/core/events.ts";
+import type { Keeping } from "../../../worker/core/lease.ts";
 import type { Route } from "../../../worker/core/route.ts";
 import type { OperatorRequest, Reply, Saved, State } from "../../../worker/core/state.ts";
 import type {
@@ -12,6 +13,7 @@ import type {
   ObservationClass,
   Outcome,
 } from "../../../worker/core/types.ts";
+import type { Lease } from "../../../worker/relay/lease/rules.ts";
 import type { Journal } from "../../../worker/relay/verbs/fence.ts";
 import type { Checks } from "../check/checks.ts";
 import type { Queue } from "../queue.ts";
@@ -104,12 +106,13 @@ export type RedisNode = Place & {
 };
 
 export type LeaseState = {
-  /** By the relay's own clock; null: none, and the node is sealed or a replica. */
-  untilMs: number | null;
-  /** A paused group ends nobody whose lease runs out. */
-  enforced: boolean;
-  /** When the Group last answered at all. */
-  heardMs: number;
+  state: Lease;
+  /** As the Group said it last; null: it never did. */
+  leaseMs: number | null;
+  promisers: readonly string[] | null;
+  /** When the Group was asked last, and since when the file with its promises is lost, by the machine's clock. */
+  askedMs: number;
+  fileLostMs: number | null;
   turn: number;
 };
 
@@ -131,12 +134,16 @@ export type Relay = {
   lie: { readonly node: string; readonly kind: Lie; left: number } | null;
   /** Nodes that this relay cannot reach, by name. */
   readonly blind: Set<string>;
+  /** Nobody reaches its port; what it asks itself is answered. */
+  portShut: boolean;
   /** Holds a connection to the Group, and tells at once what it sees. */
   connects: boolean;
   /** The Group's end of it. */
   readonly socket: { open: boolean; heardMs: number; said: string };
   guard: boolean;
-  /** Refuses promotions until then, in virtual time: kept on disk. */
+  /** How far the wall clock of its machine was set. */
+  wallShiftMs: number;
+  /** Refuses promotions until then, by its machine's clock: kept on disk. */
   promisedUntilMs: number;
   readonly lease: LeaseState;
 };
@@ -162,6 +169,8 @@ export type Instance = {
   version: number;
   outcomes: Outcome[];
   asked: OperatorRequest[];
+  /** What relays said of the leases that they keep. */
+  keepers: Keeping[];
   running: boolean;
   nudged: boolean;
   sleepTurn: number;
@@ -220,6 +229,8 @@ export type World = {
   readonly kv: Publisher;
   readonly dns: Publisher;
   fleet: "granted" | "refused" | "silent";
+  /** Orders to seal get lost. */
+  sealsLost: boolean;
   /** What became of an action is never heard. */
   outcomesLost: boolean;
   alarms: "good" | "late" | "lost" | "doubled";

@@ -94,6 +94,12 @@ export const asksOthers = (lease: Lease, nowMonoMs: number, leaseMs: number): bo
   !lease.refused &&
   nowMonoMs - Math.max(lease.heardMs ?? lease.openedMs, lease.openedMs) > leaseMs / 2;
 
+/** True when nobody is missing; without anybody to ask nobody can be sure. */
+export const allPromised = (
+  promisers: readonly string[] | null,
+  given: ReadonlySet<string>,
+): boolean => promisers?.every((id) => given.has(id)) === true;
+
 /** How long until the Group is asked again. */
 export const askEveryMs = (lease: Lease, role: "primary" | "replica", leaseMs: number): number =>
   lease.cover === null ? ASK_MS[role] : leaseMs / 3;

@@ -1,0 +1,104 @@
+/**
+ * Defects in what a relay makes of its lease, and in what the Group makes of the relays that keep them.
+ */
+import { core, type Mutant, rules } from "./mutant.ts";
+
+export const leaseMutants: readonly Mutant[] = [
+  // the end of a lease
+  {
+    name: "a lease ends by the wall clock alone",
+    file: rules("rules"),
+    find: "  return ms - Math.max(now.monoMs - from.monoMs, now.wallMs - from.wallMs);",
+    replace: "  return ms - (now.wallMs - from.wallMs);",
+  },
+  {
+    name: "a no of the Group is overheard",
+    file: rules("rules"),
+    find: "  return { ...heard, cover: null, refused: true };",
+    replace: "  return extended({ ...heard, refused: true }, asked, said.leaseMs);",
+  },
+  // what a pause suspends
+  {
+    name: "what is not enforced has no end",
+    file: rules("rules"),
+    find: "    return extended({ ...heard, refused: false }, asked, said.leaseMs);",
+    replace:
+      "    return extended({ ...heard, refused: false }, asked, said.enforced ? said.leaseMs : 1e9);",
+  },
+  {
+    name: "a pause suspends the lease of one that is being replaced",
+    file: core("lease"),
+    find: "    enforced: !free || saved.revokedAtMs !== null,",
+    replace: "    enforced: !free,",
+  },
+  // promises
+  {
+    name: "a promise is given to one that is behind",
+    file: core("lease"),
+    find: "  heldEpoch !== null && heldEpoch <= askedEpoch;",
+    replace: "  heldEpoch !== null && askedEpoch >= 0;",
+    also: [
+      {
+        file: rules("rules"),
+        find: "  if (promisedMs > 0)\n",
+        replace: "  if (promisedMs > 1e9)\n",
+      },
+    ],
+  },
+  {
+    name: "one that has promised opens a node all the same",
+    file: rules("rules"),
+    find: "  if (promisedMs > 0)\n",
+    replace: "  if (promisedMs > 1e9)\n",
+  },
+  {
+    name: "one promise is enough",
+    file: rules("rules"),
+    find: "): boolean => promisers?.every((id) => given.has(id)) === true;",
+    replace: "): boolean => promisers?.some((id) => given.has(id)) === true;",
+  },
+  {
+    name: "nobody is asked for a promise",
+    file: rules("rules"),
+    find: "  lease.cover !== null &&\n  !lease.refused &&",
+    replace: "  lease.cover === null &&\n  !lease.refused &&",
+  },
+  // the guard
+  {
+    name: "the guard waits for a whole lease, and longer",
+    file: rules("rules"),
+    find: "    Math.max(0, beat.atMonoMs + beat.leaseMs / 4 - now.monoMs),",
+    replace: "    Math.max(0, beat.atMonoMs + beat.leaseMs * 4 - now.monoMs),",
+  },
+  {
+    name: "the guard knows of no beat that is missing",
+    file: rules("rules"),
+    find: "  Math.min(\n    sealInMs(beat.cover, now, sealMs),",
+    replace: "  Math.max(\n    sealInMs(beat.cover, now, sealMs),",
+  },
+  // who opens, who is granted
+  {
+    name: "a seal that any relay confirmed ends the wait",
+    file: core("failover"),
+    find: '!isKeeper(config, pending.key ?? "", pending.about)) return;',
+    replace: "config.relays.length === 0) return;",
+  },
+  {
+    name: "only the relay beside it is asked, and refuses to keep a lease",
+    file: rules("rules"),
+    find: "  if (sealMs === null)\n",
+    replace: "  if (sealMs !== null)\n",
+  },
+  {
+    name: "one that takes over is granted nothing until it was seen",
+    file: core("lease"),
+    find: '  if (phase.kind === "promoting") return phase.candidate === node;',
+    replace: '  if (phase.kind === "promoting") return false;',
+  },
+  {
+    name: "a relay that asked is not remembered",
+    file: core("lease"),
+    find: "  return { ...leases, keepers: { ...Object.fromEntries(kept), [node]: promisers } };",
+    replace: "  return kept.length > 0 ? leases : { ...leases, keepers: {} };",
+  },
+];
