@@ -68,6 +68,7 @@ export const relayDefaults = {
   commandTtlMs: 2000,
   nodeTimeoutMs: 1000,
   groups: [],
+  lease: [],
 } satisfies Partial<RelaySettings>;
 
 export async function settingsFor(

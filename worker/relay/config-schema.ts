@@ -7,6 +7,7 @@
  */
 import { createSecureContext } from "node:tls";
 import * as v from "valibot";
+import { leaseSettings } from "./lease/settings.ts";
 import { type Found, fileFrom, type Sources, secretFrom } from "./secrets.ts";
 
 const KIB = 1024;
@@ -146,7 +147,22 @@ export function fileSchema(sources: Sources) {
         ),
         [],
       ),
+      lease: v.optional(leaseSettings({ url, token }), []),
     }),
+    v.forward(
+      v.check(
+        (all) => all.lease.every(({ node }) => all.nodes.some((each) => each.id === node)),
+        "leases of nodes that stand in nodes",
+      ),
+      ["lease"],
+    ),
+    v.forward(
+      v.check(
+        (all) => all.lease.every(({ group }) => all.groups.some(({ name }) => name === group)),
+        "leases of groups that stand in groups, with the Worker's address",
+      ),
+      ["lease"],
+    ),
     v.forward(
       v.check(
         (all) => !all.data_tokens.some((each) => all.control_tokens.includes(each.token)),

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import type { Endpoint } from "../redis/connection.ts";
 import { fileSchema } from "./config-schema.ts";
+import type { LeaseSettings } from "./lease/settings.ts";
 import type { DataToken, Limits } from "./rest/policy.ts";
 import { ofThisProcess, type Sources } from "./secrets.ts";
 
@@ -33,6 +34,8 @@ export type RelaySettings = {
   readonly nodes: readonly RelayNodeConfig[];
   /** Where the Worker is, for each group that this relay speaks up for. No slash at the end. */
   readonly groups: readonly { readonly name: string; readonly url: string }[];
+  /** Nodes whose lease this relay keeps. */
+  readonly lease: readonly LeaseSettings[];
 };
 
 export type ParsedSettings =
@@ -87,6 +90,7 @@ function settingsOf(all: File): RelaySettings {
     nodeTimeoutMs: all.node_timeout_ms,
     nodes: all.nodes.map(nodeOf),
     groups: all.groups,
+    lease: all.lease,
   };
 }
 

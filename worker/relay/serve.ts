@@ -13,6 +13,7 @@ import { createApp, type Site } from "./app.ts";
 import type { RelayNodeConfig, RelaySettings } from "./config.ts";
 import { openDoor, sameSecret } from "./door.ts";
 import { watchHealth } from "./health.ts";
+import { openLeases } from "./lease/start.ts";
 import { type Log, silent } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { createDoorkeeper } from "./tokens.ts";
@@ -41,7 +42,7 @@ type Part = { readonly close: () => void | Promise<void> };
 /** Requests in flight at the end, beyond their own deadline; and for writing out the last answers. */
 const CLOSE_MARGIN_MS = 1000;
 /** What a changed configuration cannot change in a running process. */
-const FIXED = ["id", "listen", "stateFile"] as const;
+const FIXED = ["id", "listen", "stateFile", "lease"] as const;
 
 /** Rejects with an Error fit to be shown: a state file that is unusable, a port that is taken. */
 export async function startRelay(first: RelaySettings, log: Log = silent): Promise<Relay> {
@@ -66,7 +67,11 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
       });
     },
   });
-  const hands = told(createHands(opened.journal, opened.store, clock));
+  const leases = await openLeases({
+    ...{ first, settings: () => now.settings, nodes: () => now.nodes, log },
+    epochOf: (group) => hands.epochOf(group),
+  });
+  const hands = told(createHands(opened.journal, opened.store, clock, leases.door));
 
   function told(silently: Hands): Hands {
     return {
@@ -110,17 +115,20 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
   /** One at a time for each node, whatever becomes of its address. */
   const turns = new Map<string, RelayNode["inTurn"]>();
   let now = generate(first, null);
+  // Before anybody can ask for anything: it begins by sealing.
+  leases.start();
   const door = await openDoor({
     listen: first.listen,
     handler: createApp({
       ...{ site: () => now, hands, clock, ending: ending.signal },
-      routes: board.addTo,
+      ...{ open: leases.routes, routes: board.addTo },
     }),
     states: () => health.states(),
     metrics: () => metrics,
     mayRead: (authorization) => mayReadMetrics(now, authorization),
     log,
   }).catch(async (error: unknown) => {
+    await leases.close();
     await end(now);
     throw error;
   });
@@ -154,6 +162,7 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     ending.abort();
     await door.finish(now.settings.nodeTimeoutMs + CLOSE_MARGIN_MS);
     health.close();
+    await leases.close();
     // Whoever still waits for Redis is told so: an answer, and no dropped connection.
     await end(now);
     await door.finish(CLOSE_MARGIN_MS);
@@ -172,6 +181,7 @@ const NAMES: Readonly<Record<(typeof FIXED)[number], string>> = {
   id: "id",
   listen: "listen",
   stateFile: "state_file",
+  lease: "lease",
 };
 
 /** No request waits for longer than this. */

@@ -8,7 +8,7 @@
  */
 import type { Failure } from "../../redis/connection.ts";
 import type { NodeLinks } from "../../redis/node.ts";
-import type { TellEpochBody, VerbAnswer } from "../protocol.ts";
+import { refusals, type TellEpochBody, type VerbAnswer } from "../protocol.ts";
 import { within } from "../request.ts";
 import { failureText } from "../rest/upstash.ts";
 import {
@@ -37,9 +37,33 @@ export type Hands = {
   readonly epochOf: (group: string) => number | null;
 };
 
+/** Who has a word in what opens or closes a node: whoever keeps its lease, and has promised or not. */
+export type VerbDoor = {
+  /** Why the verb may not be executed now, with its code; null: it may. */
+  readonly whyNot: (request: VerbRequest, stampAgeMs: number) => string | null;
+  /** It is sent to Redis now. */
+  readonly begins: (request: VerbRequest, stampAgeMs: number) => void;
+  readonly ended: (request: VerbRequest, answer: VerbAnswer) => void;
+};
+
+/** A relay that keeps no lease: a node that would need one stays closed. */
+export const keepsNoLease: VerbDoor = {
+  whyNot: ({ body }) =>
+    "lease" in body && body.lease !== undefined
+      ? `${refusals.lease} this relay keeps no lease of this node: see lease in its settings`
+      : null,
+  begins: () => undefined,
+  ended: () => undefined,
+};
+
 const leftMs = (deadlineAt: number): number => deadlineAt - performance.now();
 
-export function createHands(loaded: Journal, store: JournalStore, clock: () => Clock): Hands {
+export function createHands(
+  loaded: Journal,
+  store: JournalStore,
+  clock: () => Clock,
+  door: VerbDoor = keepsNoLease,
+): Hands {
   let journal = loaded;
 
   /** Believed at once, so that nothing is judged by what is no longer so; true once it is on disk. */
@@ -64,10 +88,21 @@ export function createHands(loaded: Journal, store: JournalStore, clock: () => C
     const verdict = judge(journal, request, clock());
     if (verdict.kind === "refused") return { outcome: "refused", detail: verdict.detail };
     if (verdict.kind === "repeat") return { outcome: verdict.outcome, detail: verdict.detail };
+    const ageMs = () => clock().ms - request.body.stamp.ms;
+    const shut = door.whyNot(request, ageMs());
+    if (shut !== null) {
+      // The epoch is held from now on: nothing is promised to whoever is behind it.
+      await keep({ ...journal, groups: verdict.journal.groups }, deadlineAt);
+      return answerOf("refused", shut);
+    }
 
     const answer = (await keep(verdict.journal, deadlineAt))
-      ? await execute(node, request, deadlineAt)
+      ? await execute(node, request, deadlineAt, {
+          whyNot: () => door.whyNot(request, ageMs()),
+          begins: () => door.begins(request, ageMs()),
+        })
       : answerOf("unreachable", "the state file could not be written in time; not executed");
+    door.ended(request, answer);
     await keep(recorded(journal, request.body, answer), deadlineAt);
     return answer;
   }
@@ -94,6 +129,7 @@ async function execute(
   node: RelayNode,
   request: VerbRequest,
   deadlineAt: number,
+  door: { readonly whyNot: () => string | null; readonly begins: () => void },
 ): Promise<VerbAnswer> {
   // A hung Redis keeps what it was sent and executes it when it wakes, long after the stamp died.
   const alive = await node.control.run([["PING"]], {
@@ -102,6 +138,10 @@ async function execute(
   });
   if (alive.kind === "failure") return lost({ ...alive, dispatched: false });
   if (leftMs(deadlineAt) < 1) return answerOf("unreachable", "no time was left; not executed");
+  // Disk and PING took their time, and something may have been promised meanwhile.
+  const shut = door.whyNot();
+  if (shut !== null) return answerOf("refused", shut);
+  door.begins();
 
   const run: Run = (commands) =>
     node.control.run(commands, { deadlineMs: Math.max(1, leftMs(deadlineAt)) });

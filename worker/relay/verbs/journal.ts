@@ -74,25 +74,28 @@ function parseJournal(text: string): Journal | null {
   }
 }
 
+const storeIn = (path: string): JournalStore => ({ save: createWriter(path, textOf) });
+
 /** One write at a time; all who ask while it runs share the next one, so a hung disk gathers nothing. */
-function storeIn(path: string): JournalStore {
+export function createWriter<T>(
+  path: string,
+  textOf: (value: T) => string,
+): (value: T) => Promise<void> {
   let last: Promise<void> = Promise.resolve();
-  let next: { journal: Journal; readonly saved: Promise<void> } | null = null;
-  return {
-    save: (journal) => {
-      if (next !== null) {
-        next.journal = journal;
-        return next.saved;
-      }
-      const saved = last.then(() => {
-        const text = textOf(next?.journal ?? journal);
-        next = null;
-        return replace(path, text);
-      });
-      last = saved.catch(() => {});
-      next = { journal, saved };
-      return saved;
-    },
+  let next: { value: T; readonly saved: Promise<void> } | null = null;
+  return (value) => {
+    if (next !== null) {
+      next.value = value;
+      return next.saved;
+    }
+    const saved = last.then(() => {
+      const text = textOf(next === null ? value : next.value);
+      next = null;
+      return replace(path, text);
+    });
+    last = saved.catch(() => {});
+    next = { value, saved };
+    return saved;
   };
 }
 
