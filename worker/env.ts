@@ -6,6 +6,7 @@
  */
 import { type ParsedConfig, parseConfig } from "./core/config.ts";
 import type { GroupEvent } from "./core/events.ts";
+import type { Grant, Keeping } from "./core/lease.ts";
 import type { Quorum } from "./core/quorum.ts";
 import type { Route } from "./core/route.ts";
 import type { OperatorRequest, Reply } from "./core/state.ts";
@@ -48,7 +49,12 @@ export type GroupRpc = {
   /** Events with a higher number than `after`, oldest first, at most `limit`. */
   events(after: number, limit: number): Promise<EventPage>;
   ask(name: string, request: OperatorRequest): Promise<Answer<Reply>>;
+  /** A relay asks for the lease of its node. */
+  lease(name: string, asked: AskedLease): Promise<Answer<Grant>>;
 };
+
+/** A relay that holds a seal says so: then the Group looks at once. */
+export type AskedLease = Keeping & { readonly sealed: boolean };
 
 /** At most so many failovers in so long, over all groups. */
 export type Brake = Extract<ParsedConfig, { ok: true }>["brake"];

@@ -8,6 +8,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { decide } from "./core/decide.ts";
+import type { Grant } from "./core/lease.ts";
 import { effectiveConfig } from "./core/membership.ts";
 import { routeStands } from "./core/publishing.ts";
 import { ckquorum, type Quorum } from "./core/quorum.ts";
@@ -17,6 +18,7 @@ import type { Action, GroupConfig, Outcome } from "./core/types.ts";
 import { type GroupView, viewOf } from "./core/view.ts";
 import {
   type Answer,
+  type AskedLease,
   type Brake,
   type EventPage,
   type GroupRpc,
@@ -27,6 +29,7 @@ import {
 import { alarmAfter, guardMs, isScheduledOnly } from "./group/alarm.ts";
 import { lastInfoOf, nodeIn, noNode, told } from "./group/answers.ts";
 import { createInbox, unavailable, type WhyNot } from "./group/inbox.ts";
+import { createLeaseDesk, type LeaseDesk } from "./group/lease.ts";
 import { createLookout } from "./group/lookout.ts";
 import { createMemory, type Memory, type Ready } from "./group/memory.ts";
 import { perform } from "./group/perform.ts";
@@ -53,6 +56,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   );
   readonly #alarm: ReturnType<typeof createAlarm>;
   readonly #sockets: Sockets;
+  readonly #leases: LeaseDesk;
   readonly #memory: Memory;
   #because = "not looked yet";
   #outcomes: Outcome[] = [];
@@ -68,6 +72,8 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     this.#memory = createMemory(env, this.#store, ctx.id.name ?? null);
     this.#alarm = createAlarm(ctx.storage);
     this.#sockets = createSockets(ctx);
+    const wake = () => this.#nudge();
+    this.#leases = createLeaseDesk(ctx.storage, this.#store, this.#memory, wake);
   }
 
   // ------------------------------------------------------------ who wakes it
@@ -153,6 +159,10 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     return await answer;
   }
 
+  lease(name: string, asked: AskedLease): Promise<Answer<Grant>> {
+    return this.#leases.ask(name, asked);
+  }
+
   // ---------------------------------------------------------------- the loop
 
   /** Joins the loop that runs, or starts one. Never rejects. */
@@ -219,7 +229,9 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     const outcomes = [...this.#outcomes];
     const atMs = Date.now();
     const observations = this.#lookout.take();
-    const input = { observations, outcomes, requests, connected: this.#sockets.connected() };
+    const keepers = this.#leases.news();
+    const connected = this.#sockets.connected();
+    const input = { observations, outcomes, requests, connected, keepers };
     const decision = decide(state, input, config, atMs);
     const next = decision.state.saved;
     const json = next === state.saved ? null : JSON.stringify(next);
@@ -228,6 +240,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     this.#because = decision.because;
     this.#guardMs = guardMs(config, atMs - startMs);
     this.#inbox.decided(requests);
+    this.#leases.decided(keepers);
     this.#outcomes.splice(0, outcomes.length);
     this.#sockets.tell(decision.state, config);
     if (decision.actions.length > 0 || decision.crash) await this.ctx.storage.sync();

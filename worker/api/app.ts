@@ -24,7 +24,7 @@ import { guard, mayPass } from "./access.ts";
 import { badInput, count, onlyJson } from "./input.ts";
 import { type Operation, operations } from "./operations.ts";
 import { knownStatus, notFound, problem, unauthorized } from "./problem.ts";
-import { connect } from "./relays.ts";
+import { connect, lease } from "./relays.ts";
 
 type Bindings = { Bindings: RawEnv; Variables: { config: GroupConfig } };
 type Ctx = Context<Bindings>;
@@ -56,6 +56,7 @@ app.onError((error, context) => {
 });
 // Relays have tokens of their own.
 app.get("/v1/groups/:group/relays/:relay/push", connect);
+app.post("/v1/groups/:group/lease", lease);
 app.use("/v1/*", guard);
 app.use(
   "/v1/*",
