@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { freePort, type RedisOptions, startRedis } from "../../scripts/redis-server.ts";
 import { failureOf } from "../../worker/redis/connection.ts";
 import { openSession, type Session } from "../../worker/redis/session.ts";
+import { until } from "../support/wait.ts";
 
 async function redis(options: RedisOptions = {}) {
   const server = await startRedis(options);
@@ -233,6 +234,29 @@ test("commands given together stay together, under a crowd of others", async () 
       String(2 * index + 2),
     ]);
   }
+});
+
+test("many with the same deadline: each has its own end", async () => {
+  const server = await redis();
+  const deadlineMs = 400;
+  const session = openSession(
+    { host: server.host, port: server.port, username: null, password: null },
+    deadlineMs,
+  );
+  onTestFinished(() => session.close());
+  await until("it is open", async () => (await ping(session)).kind === "replies");
+  // Answered ones come out of the middle of the list, and the others stay in it.
+  const first = Array.from({ length: 5 }, () => session.run([["PING"]], { deadlineMs }));
+  await Promise.all(first);
+  await server.kill("SIGSTOP");
+  const silent = Array.from({ length: 5 }, () => session.run([["PING"]], { deadlineMs }));
+  for (const answer of await Promise.all(silent))
+    expect(answer).toMatchObject({ class: "timeout" });
+  await server.kill("SIGCONT");
+  await until("it serves again", async () => {
+    const answer = await session.run([["PING"]], { deadlineMs });
+    return answer.kind === "replies";
+  });
 });
 
 test("too much in flight is refused before it is sent", async () => {

@@ -15,6 +15,7 @@ import {
   type Endpoint,
   failure,
 } from "./connection.ts";
+import { createDeadlines } from "./deadlines.ts";
 import { createGate, type Gate } from "./gate.ts";
 
 export type RunOptions = {
@@ -57,6 +58,11 @@ type Job = {
   held: boolean;
   dispatched: boolean;
   over: boolean;
+  // Its place among those with the same deadline.
+  atMs: number;
+  before: Job | null;
+  after: Job | null;
+  dated: boolean;
 };
 
 export function openSession(
@@ -68,6 +74,9 @@ export function openSession(
   let current: Line | null = null;
   let inFlight = 0;
   let closed = false;
+
+  // Nearly every run has this deadline; the others have a timer each.
+  const usual = createDeadlines<Job>(connectTimeoutMs, (job) => setImmediate(expire, job));
 
   gate.onHold((reason) => {
     if (current === null) return;
@@ -84,19 +93,37 @@ export function openSession(
     return new Promise((settle) => {
       const held = gate.closed() !== null;
       const job: Job = {
-        ...{ commands, options, settle, timer: undefined, line: null },
-        ...{ held, dispatched: false, over: false },
+        commands,
+        options,
+        settle,
+        timer: undefined,
+        line: null,
+        held,
+        dispatched: false,
+        over: false,
+        atMs: 0,
+        before: null,
+        after: null,
+        dated: false,
       };
       arm(job, held ? (options.holdMs ?? options.deadlineMs) : options.deadlineMs);
       proceed(job);
     });
   }
 
-  /** The job's only timer: here it is set, and finish() clears it. */
+  /**
+   * One more turn of the loop before it is over, here and above: an answer that waits in the socket of a busy
+   * process is no silence.
+   */
   function arm(job: Job, ms: number): void {
+    if (ms === connectTimeoutMs) usual.add(job);
+    else job.timer = setTimeout(() => setImmediate(expire, job), ms);
+  }
+
+  function disarm(job: Job): void {
+    usual.remove(job);
     clearTimeout(job.timer);
-    // One more turn of the loop: an answer that waits in the socket of a busy process is no silence.
-    job.timer = setTimeout(() => setImmediate(expire, job), ms);
+    job.timer = undefined;
   }
 
   function expire(job: Job): void {
@@ -114,7 +141,7 @@ export function openSession(
   function finish(job: Job, answer: Answer): void {
     if (job.over) return;
     job.over = true;
-    clearTimeout(job.timer);
+    disarm(job);
     inFlight -= job.commands.length;
     release(job);
     const told = gate.excused(answer);
@@ -132,7 +159,10 @@ export function openSession(
     }
     if (job.held) {
       job.held = false;
-      if (job.options.holdMs !== undefined) arm(job, job.options.deadlineMs);
+      if (job.options.holdMs !== undefined) {
+        disarm(job);
+        arm(job, job.options.deadlineMs);
+      }
     }
     const used = current?.connection.isOpen() === true;
     const line = borrow(job);
@@ -189,6 +219,7 @@ export function openSession(
     inFlight: () => inFlight,
     close: () => {
       closed = true;
+      if (inFlight === 0) usual.close();
       if (current !== null) current.connection.destroy();
       current = null;
     },

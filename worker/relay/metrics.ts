@@ -6,13 +6,14 @@
  * Must never: take a label from what a caller sent.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Answer } from "../redis/connection.ts";
+import type { Count } from "../redis/session.ts";
 
 export type Face = "rest" | "stream" | "verbs" | "operation" | "other";
 
 export type Metrics = {
   readonly request: (face: Face, status: number, seconds: number) => void;
-  readonly commands: (node: string, count: number, answer: Answer) => void;
+  /** For one node: hears of every run. */
+  readonly commandsTo: (node: string) => Count;
   readonly verb: (verb: string, outcome: string) => void;
   readonly reload: (outcome: "done" | "refused") => void;
   readonly text: () => Promise<{ readonly type: string; readonly body: string }>;
@@ -49,6 +50,8 @@ export function createMetrics(usage: Usage): Metrics {
     ...of("request_seconds", "From a request's headers to its answer's end", "face"),
     buckets: SECONDS,
   });
+  const secondsOf = remembered((face) => seconds.labels(face));
+  const requestsOf = remembered((face, status) => requests.labels(face, status ?? ""));
   const commands = new Counter(
     of("commands_total", "Redis commands of apps, by what became of them", "node", "outcome"),
   );
@@ -95,13 +98,30 @@ export function createMetrics(usage: Usage): Metrics {
 
   return {
     request: (face, status, took) => {
-      requests.inc({ face, status });
-      seconds.observe({ face }, took);
+      requestsOf(face, String(status)).inc();
+      secondsOf(face).observe(took);
     },
-    commands: (node, count, answer) =>
-      commands.inc({ node, outcome: answer.kind === "replies" ? "answered" : answer.class }, count),
+    commandsTo: (node) => {
+      const outcomes = remembered((outcome) => commands.labels(node, outcome));
+      return (count, answer) =>
+        outcomes(answer.kind === "replies" ? "answered" : answer.class).inc(count);
+    },
     verb: (verb, outcome) => verbs.inc({ verb, outcome }),
     reload: (outcome) => reloads.inc({ outcome }),
     text: async () => ({ type: registry.contentType, body: await registry.metrics() }),
+  };
+}
+
+/** Found by a string or two without hashing an object of labels: this is in the way of every request. */
+function remembered<T>(make: (first: string, second?: string) => T) {
+  const known = new Map<string, T>();
+  return (first: string, second?: string): T => {
+    const key = second === undefined ? first : `${first} ${second}`;
+    let found = known.get(key);
+    if (found === undefined) {
+      found = make(first, second);
+      known.set(key, found);
+    }
+    return found;
   };
 }

@@ -102,9 +102,7 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
   }
 
   function open(node: RelayNodeConfig, { nodeTimeoutMs, pool }: RelaySettings): RelayNode {
-    const links = openLinks(node, nodeTimeoutMs, pool, (commands, answer) =>
-      metrics.commands(node.id, commands, answer),
-    );
+    const links = openLinks(node, nodeTimeoutMs, pool, metrics.commandsTo(node.id));
     const inTurn = turns.get(node.id) ?? createTurns();
     turns.set(node.id, inTurn);
     return { ...links, id: node.id, inTurn };
