@@ -24,7 +24,8 @@ const JOB = Symbol("job");
 type WithJob = ServerResponse & { [JOB]?: Job };
 
 export function createDesk(): Desk {
-  const atWork = new Set<Job>();
+  // No Set: one that is added to and deleted from all day keeps its dead alive until the next full collection.
+  const atWork: Job[] = [];
   let held = 0;
 
   function hold(job: Job, bytes: number): void {
@@ -34,7 +35,12 @@ export function createDesk(): Desk {
 
   function leave(this: WithJob): void {
     const job = this[JOB];
-    if (job === undefined || !atWork.delete(job)) return;
+    const last = atWork.pop();
+    if (job === undefined || last === undefined) return;
+    if (last !== job) {
+      last.slot = job.slot;
+      atWork[last.slot] = last;
+    }
     held -= job.heldBytes;
   }
 
@@ -82,11 +88,12 @@ export function createDesk(): Desk {
 
   return {
     begin: (job) => {
-      if (atWork.size >= job.limits.maxRequests) {
+      if (atWork.length >= job.limits.maxRequests) {
         endSlowest(PATIENCE_MS);
         return false;
       }
-      atWork.add(job);
+      job.slot = atWork.length;
+      atWork.push(job);
       (job.res as WithJob)[JOB] = job;
       job.res.on("close", leave);
       return true;

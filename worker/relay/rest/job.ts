@@ -39,6 +39,8 @@ export type Job = {
   /** Held for it here: its body so far, then its answer as long as it was not read. */
   heldBytes: number;
   answeredAtMs: number | null;
+  /** Its place among those at work. */
+  slot: number;
 };
 
 export type Desk = {

@@ -61,6 +61,7 @@ export function createRest(ending: AbortSignal | undefined): Rest {
       desk,
       heldBytes: 0,
       answeredAtMs: null,
+      slot: -1,
     };
     if (!desk.begin(job)) {
       const busy = `RELAY_BUSY ${limits.maxRequests} requests are at work, limits.max_requests`;
