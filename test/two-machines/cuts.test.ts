@@ -11,10 +11,13 @@ const why = whyNoBoxes();
 /** Each waits for a failover, for a machine that comes back, and for a replica to be filled. */
 const patienceMs = 150_000;
 
+// Where there can be boxes, there is nothing to say.
 describe.skipIf(why === null)("two machines", () => {
+  // The reason is told with the test.
   it("cannot be tried here", (test) => test.skip(why ?? ""));
 });
 
+// Namespaces and links need root, Linux and iproute2.
 describe.skipIf(why !== null).each(modes)("two machines, fencing %s", (mode) => {
   let world: TwoMachines;
   beforeAll(async () => {

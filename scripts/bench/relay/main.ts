@@ -170,13 +170,15 @@ function rowOf(server: string, shape: Shape, all: ReadonlyMap<string, readonly S
 function* goalsOf(rows: readonly Row[]): Generator<Goal> {
   for (const shape of shapes.map(name)) {
     const of = (server: string) => rows.find((row) => row.server === server && row.shape === shape);
-    const [ours, theirs] = [of("relay"), of("webdis")];
+    const ours = of("relay");
     if (ours === undefined) continue;
     const what = `${shape}: at least ${goal} of the bare server`;
     yield { what, value: ours.ratio, holds: ours.ratio >= goal };
-    if (theirs === undefined || !shape.includes("at once")) continue;
-    const value = ours.perSecond / theirs.perSecond;
-    yield { what: `${shape}: above webdis`, value, holds: value > 1 };
+    // Its best: sixteen requests at once wait for delayed acknowledgements, single ones do not.
+    const theirs = rows.filter((row) => row.server === "webdis").map((row) => row.perSecond);
+    if (theirs.length === 0 || !shape.includes("at once")) continue;
+    const value = ours.perSecond / Math.max(...theirs);
+    yield { what: `${shape}: above webdis at its best`, value, holds: value > 1 };
   }
 }
 
