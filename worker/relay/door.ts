@@ -146,7 +146,8 @@ function faceOf(url: string): Face {
   }
   const path = pathOf(url);
   if (path === "/healthz" || path === "/readyz" || path === "/metrics") return "operation";
-  return path.startsWith("/groups/") ? "verbs" : "other";
+  if (path.startsWith("/v1/groups/")) return "route";
+  return path.startsWith("/groups/") || path === "/promise" ? "verbs" : "other";
 }
 
 function pathOf(url: string): string {

@@ -43,6 +43,7 @@ export function secretsOf(settings: RelaySettings): readonly string[] {
     ...settings.controlTokens,
     ...settings.dataTokens.map((each) => each.token),
     ...settings.nodes.map((each) => each.password),
+    ...settings.lease.flatMap(({ peers }) => peers.map((peer) => peer.token)),
     ...settings.lease.flatMap(({ peers }) => peers.map((each) => each.token)),
     settings.metricsToken,
   ]

@@ -8,7 +8,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Count } from "../redis/session.ts";
 
-export type Face = "rest" | "stream" | "verbs" | "operation" | "other";
+export type Face = "rest" | "stream" | "route" | "verbs" | "operation" | "other";
 
 export type Metrics = {
   readonly request: (face: Face, status: number, seconds: number) => void;

@@ -139,9 +139,15 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
 
   function reload(next: RelaySettings): readonly string[] {
     const fixed = FIXED.filter((key) => !isDeepStrictEqual(next[key], now.settings[key]));
-    if (fixed.length > 0) {
+    const complaints = [
+      ...fixed.map((key) => `${NAMES[key]}: it takes a restart to change it`),
+      ...guarded(now.settings, next).map(
+        (node) => `nodes: ${node} has a lease, and it takes a restart to change or remove it`,
+      ),
+    ];
+    if (complaints.length > 0) {
       metrics.reload("refused");
-      return fixed.map((key) => `${NAMES[key]}: it takes a restart to change it`);
+      return complaints;
     }
     const before = now;
     now = generate(next, before);
@@ -173,6 +179,14 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
 async function end({ parts, nodes }: Generation): Promise<void> {
   for (const part of parts) await part.close();
   for (const node of nodes.values()) node.close();
+}
+
+/** Leased nodes that would change: the process that guards one has a connection of its own to it. */
+function guarded(now: RelaySettings, next: RelaySettings): readonly string[] {
+  const nodeOf = ({ nodes }: RelaySettings, id: string) => nodes.find((node) => node.id === id);
+  return now.lease
+    .map(({ node }) => node)
+    .filter((id) => !isDeepStrictEqual(nodeOf(now, id), nodeOf(next, id)));
 }
 
 const NAMES: Readonly<Record<(typeof FIXED)[number], string>> = {
