@@ -59,6 +59,7 @@ const outcome = async (relay: Relay) => {
   return result ?? error;
 };
 
+// Only openssl makes certificates here, and it is not everywhere.
 describe.skipIf(!openssl)("TLS (needs openssl to make certificates)", () => {
   /** An authority, and two certificates of it, in a temporary folder. */
   async function certificates() {
