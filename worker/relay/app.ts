@@ -33,6 +33,8 @@ export type AppDeps = {
   readonly site: () => Site;
   readonly hands: Hands;
   readonly clock: () => Clock;
+  /** Routes with tokens of their own. */
+  readonly open?: (app: Hono<Env>) => void;
   /** Routes behind a token, `c.get("caller")`. */
   readonly routes?: (app: Hono<Env>) => void;
   /** Aborted when the relay ends: open streams end with it. */
@@ -85,6 +87,7 @@ function isVerb(target: Target | { readonly kind: "wrong" }): boolean {
 
 function createRoutes(deps: AppDeps): Hono<Env> {
   const app = new Hono<Env>();
+  deps.open?.(app);
   app.use(async (c, next) => {
     const caller = deps.site().callerOf(c.req.header("authorization"));
     if (caller.face === "none") return c.json({ error: caller.error }, 401);

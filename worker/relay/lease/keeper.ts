@@ -82,7 +82,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
   let sealedMs = Number.NEGATIVE_INFINITY;
   let opening = 0;
   let lookedAt = 0;
-  let told = "";
+  const told = { group: "", others: "" };
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
 
@@ -160,6 +160,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     if (ended) return;
     if (said.kind === "silent") return tell("away", said.detail);
     memory.learn(group, id, said.answer);
+    told.others = "";
     lease = answered(lease, asked, said.answer);
     const { granted, enforced, why } = said.answer;
     tell(granted ? "granted" : enforced ? "refused" : "not enforced", why);
@@ -199,22 +200,24 @@ export function startKeeper(parts: KeeperParts): Keeper {
     const take = () => {
       if (ended || !allPromised(promisers, given)) return;
       lease = promised(lease, asked, leaseMs);
-      tell("promised", `by ${promisers.join(", ") || "nobody, there is nobody else"}`);
+      tell("promised", `by ${promisers.join(", ") || "nobody: there is nobody else"}`, "others");
       tick();
     };
     take();
     await Promise.all(
       peers.map(async (peer) => {
-        if (!(await askPeer(peer, body, leaseMs))) return;
+        const why = await askPeer(peer, body, leaseMs);
+        if (ended) return;
+        if (why !== null) return tell("no promise", `${peer.id}: ${why}`, "others");
         given.add(peer.id);
         take();
       }),
     );
   }
 
-  function tell(state: string, why: string): void {
-    if (state === told) return;
-    told = state;
+  function tell(state: string, why: string, of: keyof typeof told = "group"): void {
+    if (state === told[of]) return;
+    told[of] = state;
     log("lease", { group, node: id, state, why });
   }
 

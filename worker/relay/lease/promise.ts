@@ -8,7 +8,8 @@
 import type { Hono } from "hono";
 import * as v from "valibot";
 import { sameSecret } from "../door.ts";
-import { request, within } from "../request.ts";
+import { brief, request, within } from "../request.ts";
+import type { Env } from "../tokens.ts";
 import type { LeaseMemory } from "./memory.ts";
 import { type PromiseBody, promiseAnswer, promiseBody } from "./messages.ts";
 import type { Now } from "./rules.ts";
@@ -28,7 +29,7 @@ const MAX_BODY_CHARS = 4096;
 const DISK_MS = 1000;
 
 /** POST /promise. It has tokens of its own, so it stands before whatever asks for others. */
-export function addPromiseRoute(app: Hono, parts: GiverParts): void {
+export function addPromiseRoute(app: Hono<Env>, parts: GiverParts): void {
   app.post("/promise", async (c) => {
     const given = /^Bearer (\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
     // All are compared, so that the time says nothing.
@@ -69,8 +70,12 @@ async function give(
   return kept ? whyNot() : "the lease file could not be written in time";
 }
 
-/** Asks one peer; false also when it does not answer in time. */
-export async function askPeer(peer: Peer, body: PromiseBody, timeoutMs: number): Promise<boolean> {
+/** Asks one peer: why it gave no promise; null: it did. */
+export async function askPeer(
+  peer: Peer,
+  body: PromiseBody,
+  timeoutMs: number,
+): Promise<string | null> {
   const answer = await request(
     {
       method: "POST",
@@ -80,9 +85,10 @@ export async function askPeer(peer: Peer, body: PromiseBody, timeoutMs: number):
     },
     { timeoutMs, maxBytes: 4096 },
   );
-  if (answer.kind !== "json" || answer.status !== 200) return false;
+  if (answer.kind !== "json") return brief(answer.detail, peer.token);
   const said = v.safeParse(promiseAnswer, answer.body);
-  return said.success && said.output.promised;
+  if (!said.success) return `HTTP ${answer.status}`;
+  return answer.status === 200 && said.output.promised ? null : said.output.why;
 }
 
 function json(text: string): unknown {

@@ -8,6 +8,7 @@ import type { Hono } from "hono";
 import type { RelaySettings } from "../config.ts";
 import type { Log } from "../log.ts";
 import { refusals } from "../protocol.ts";
+import type { Env } from "../tokens.ts";
 import type { RelayNode, VerbDoor } from "../verbs/hands.ts";
 import { machineNow } from "./beats.ts";
 import { type Keeper, startKeeper } from "./keeper.ts";
@@ -27,7 +28,7 @@ export type LeaseParts = {
 
 export type Leases = {
   readonly door: VerbDoor;
-  readonly routes: (app: Hono) => void;
+  readonly routes: (app: Hono<Env>) => void;
   /** By node; for whoever wants to know who guards it. */
   readonly keepers: ReadonlyMap<string, Keeper>;
   readonly start: () => void;
