@@ -54,6 +54,9 @@ const POWERFUL = ["KEYS", "SCAN"];
 const READ: Verdict = { kind: "allowed", write: false, waitMs: 0 };
 const WRITE: Verdict = { kind: "allowed", write: true, waitMs: 0 };
 
+/** In place of a longest wait: there no command waits, whatever its timeout. */
+export const INSIDE_MULTI = Number.POSITIVE_INFINITY;
+
 export function judge(
   caller: Caller,
   command: Command,
@@ -75,7 +78,7 @@ export function judge(
     const outside = outsideOf(token.keyPrefix, known, command);
     if (outside !== null) return refuse(entry.name, outside);
   }
-  if (!entry.mayWait) return known.readonly ? READ : WRITE;
+  if (!entry.mayWait || maxBlockMs === INSIDE_MULTI) return known.readonly ? READ : WRITE;
   return judgeWait(known, command, maxBlockMs);
 }
 

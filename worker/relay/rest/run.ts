@@ -7,6 +7,7 @@
  */
 import type { Answer, Command, Reply } from "../../redis/connection.ts";
 import { headers as names } from "../protocol.ts";
+import { INSIDE_MULTI } from "./commands.ts";
 import { give, giveAll, type Job, lose, say } from "./job.ts";
 import { type Final, judgeAll, statusOf } from "./judging.ts";
 
@@ -64,7 +65,7 @@ function inPlace(verdicts: readonly Final[], replies: readonly Reply[]): readonl
 
 /** All or nothing: a refused or malformed command discards the whole. Inside, nothing ever waits. */
 export async function multiExec(job: Job, commands: readonly Command[]): Promise<void> {
-  const verdicts = await judgeAll(job, commands, Number.MAX_SAFE_INTEGER);
+  const verdicts = await judgeAll(job, commands, INSIDE_MULTI);
   for (const [index, verdict] of verdicts.entries()) {
     if (verdict.kind === "allowed") continue;
     return say(job, statusOf(verdict), `${verdict.error} (command ${index + 1})`);
