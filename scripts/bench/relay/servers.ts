@@ -26,6 +26,10 @@ export type Served = {
 
 const script = (path: string) => join(import.meta.dirname, path);
 
+/** How node is started for the relay, as package.json has it; the bare server is given the same. */
+const { scripts } = JSON.parse(readFileSync(script("../../../package.json"), "utf8"));
+const nodeFlags = [...String(scripts.relay).matchAll(/\s(--\S+)/g)].map(([, flag = ""]) => flag);
+
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, "exit");
@@ -83,7 +87,9 @@ export async function startBare(redis: RedisProcess, profileDir: string | null):
 }
 
 const profiled = (dir: string | null, name: string) =>
-  dir === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`, `--cpu-prof-name=${name}.cpuprofile`];
+  dir === null
+    ? nodeFlags
+    : [...nodeFlags, "--cpu-prof", `--cpu-prof-dir=${dir}`, `--cpu-prof-name=${name}.cpuprofile`];
 
 export async function startWebdis(redis: RedisProcess, webdis: Program): Promise<Served> {
   const dir = await mkdtemp(join(tmpdir(), "picket-bench-"));
