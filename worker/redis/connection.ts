@@ -127,8 +127,8 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
       done(failureOf(cause, true));
     };
     if (missing === 0) done({ kind: "replies", replies });
-    for (const [index, command] of commands.entries()) {
-      client.sendCommand<Reply>(command).then(
+    for (let index = 0; index < commands.length; index += 1) {
+      client.sendCommand<Reply>(commands[index] ?? []).then(
         (reply) => take(index, reply),
         (error) => lose(index, error),
       );

@@ -136,13 +136,16 @@ export async function openDoor(parts: DoorParts): Promise<Door> {
   };
 }
 
+const VERBS: ReadonlySet<string> = new Set(verbs);
+
 /** `/nodes/a/promote?x`: a verb by its third word. Only for the counters: each face judges for itself. */
 function faceOf(url: string): Face {
   if (url.startsWith("/nodes/")) {
-    const third = pathOf(url).split("/", 4)[3] ?? "";
-    if (third === "") return "rest";
-    if ((verbs as readonly string[]).includes(third)) return "verbs";
-    return /^p?subscribe$/i.test(third) ? "stream" : "rest";
+    const slash = url.indexOf("/", 7);
+    if (slash === -1) return "rest";
+    const [third = ""] = pathOf(url.slice(slash + 1)).split("/", 1);
+    if (VERBS.has(third)) return "verbs";
+    return third === "subscribe" || third === "psubscribe" ? "stream" : "rest";
   }
   const path = pathOf(url);
   if (path === "/healthz" || path === "/readyz" || path === "/metrics") return "operation";
