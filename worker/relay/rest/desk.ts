@@ -6,6 +6,7 @@
  * Must never: look into a body.
  */
 import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { refuse, respond } from "./answer.ts";
 import type { Desk, Job } from "./job.ts";
 import type { Limits } from "./policy.ts";
@@ -22,6 +23,11 @@ const most = ({ maxReplyBytes, maxBodyBytes }: Limits): number =>
 /** Listeners that are the same for every request find it here. */
 const JOB = Symbol("job");
 type WithJob = ServerResponse & { [JOB]?: Job };
+/** Requests of one connection that were sent without waiting for answers. */
+const AT_ONCE = Symbol("at once");
+type Shared = Socket & { [AT_ONCE]?: number };
+/** Their answers wait for each other, and so for a reader who may be slow. */
+const MAX_AT_ONCE = 16;
 
 export function createDesk(): Desk {
   // No Set: one that is added to and deleted from all day keeps its dead alive until the next full collection.
@@ -42,12 +48,27 @@ export function createDesk(): Desk {
       atWork[last.slot] = last;
     }
     held -= job.heldBytes;
+    const socket: Shared = job.req.socket;
+    socket[AT_ONCE] = (socket[AT_ONCE] ?? 1) - 1;
   }
 
-  function endSlowest(patienceMs: number): void {
+  /** By those who were answered long ago and never read it. */
+  function makeRoom(): void {
     const now = performance.now();
     for (const { res, answeredAtMs } of atWork) {
-      if (answeredAtMs !== null && now - answeredAtMs >= patienceMs) res.destroy();
+      if (answeredAtMs !== null && now - answeredAtMs >= PATIENCE_MS) res.destroy();
+    }
+  }
+
+  /** The oldest go first. */
+  function letGo(down: number): void {
+    const unread = atWork.filter(({ answeredAtMs, heldBytes }) => answeredAtMs && heldBytes > 0);
+    unread.sort((one, other) => (one.answeredAtMs ?? 0) - (other.answeredAtMs ?? 0));
+    let left = held;
+    for (const { res, heldBytes } of unread) {
+      if (left <= down) return;
+      left -= heldBytes;
+      res.destroy();
     }
   }
 
@@ -88,15 +109,20 @@ export function createDesk(): Desk {
 
   return {
     begin: (job) => {
-      if (atWork.length >= job.limits.maxRequests) {
-        endSlowest(PATIENCE_MS);
-        return false;
+      const { maxRequests } = job.limits;
+      if (atWork.length >= maxRequests) {
+        makeRoom();
+        return `${maxRequests} requests are at work, limits.max_requests`;
       }
+      const socket: Shared = job.req.socket;
+      const atOnce = socket[AT_ONCE] ?? 0;
+      if (atOnce >= MAX_AT_ONCE) return `${MAX_AT_ONCE} requests are at work on this connection`;
+      socket[AT_ONCE] = atOnce + 1;
       job.slot = atWork.length;
       atWork.push(job);
       (job.res as WithJob)[JOB] = job;
       job.res.on("close", leave);
-      return true;
+      return null;
     },
     read,
     answer: (job, status, body, headers) => {
@@ -106,7 +132,7 @@ export function createDesk(): Desk {
       if (bytes < LARGE || res.destroyed) return;
       hold(job, bytes);
       res.setTimeout(PATIENCE_MS, () => res.destroy());
-      if (held > most(job.limits)) endSlowest(0);
+      if (held > most(job.limits)) letGo(most(job.limits) / 2);
     },
     overflows: ({ res }) => {
       if (res.writableLength <= MAX_STREAM_BACKLOG) return false;

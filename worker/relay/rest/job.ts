@@ -44,8 +44,8 @@ export type Job = {
 };
 
 export type Desk = {
-  /** False: there is no room for one more. */
-  readonly begin: (job: Job) => boolean;
+  /** Why there is no room for one more, null: there is. */
+  readonly begin: (job: Job) => string | null;
   /** Never calls back when the caller goes away, or was refused here. */
   readonly read: (job: Job, take: (job: Job, body: Buffer) => void) => void;
   readonly answer: (job: Job, status: number, body: string | Buffer, headers: Headers) => void;

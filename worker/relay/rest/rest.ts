@@ -63,9 +63,9 @@ export function createRest(ending: AbortSignal | undefined): Rest {
       answeredAtMs: null,
       slot: -1,
     };
-    if (!desk.begin(job)) {
-      const busy = `RELAY_BUSY ${limits.maxRequests} requests are at work, limits.max_requests`;
-      return refuse(req, res, 503, `${busy}; it was not executed`, clock?.());
+    const full = desk.begin(job);
+    if (full !== null) {
+      return refuse(req, res, 503, `RELAY_BUSY ${full}; it was not executed`, clock?.());
     }
     if (target.kind === "subscribe" || target.kind === "psubscribe") {
       return listen(job, desk, ending);
