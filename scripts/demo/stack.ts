@@ -33,6 +33,7 @@ export const tokens = {
   operate: "operate-token-of-the-demo",
   control: (id: string) => `control-token-of-relay-${id}`,
   data: (id: string) => `data-token-of-relay-${id}`,
+  peers: (...ids: readonly string[]) => `token-between-relays-${[...ids].sort().join("-")}`,
   cloudflare: "cloudflare-token-of-the-demo",
 };
 
@@ -52,6 +53,8 @@ export type StackOptions = {
   readonly inside?: (node: string) => readonly string[];
   /** Where a relay finds the Worker: an address of this machine, by default 127.0.0.1. */
   readonly edgeHostOf?: (relay: string) => string;
+  /** With fencing "lease": more settings of a relay's lease, as in its configuration. */
+  readonly lease?: (relay: string) => Readonly<Record<string, unknown>>;
   /** False: relays hold no connection to the Group; it looks by itself. */
   readonly push?: boolean;
   /** Where a relay looks for a node, if not where it is. */
@@ -117,17 +120,36 @@ export async function startStack(options: StackOptions = {}) {
     }
 
     const relays: Record<string, RelayProcess> = {};
+    const ports: Record<string, number> = {};
+    for (const id of ids) ports[id] = await freePort();
+    /** Under a lease each relay keeps that of its own node, and may have to ask all others. */
+    const leaseOf = (id: string) => ({
+      ...{ group, node: id },
+      peers: ids
+        .filter((other) => other !== id)
+        .map((other) => ({
+          id: other,
+          url: `http://${placeOf(other)}:${ports[other]}`,
+          token: tokens.peers(id, other),
+        })),
+      ...options.lease?.(id),
+    });
+    const leased = options.settings?.fencing === "lease";
     const launching = ids.map(async (id) => {
       const relay = await startRelayProcess(dir, inside(id), {
         id,
-        listen: { host: placeOf(id), port: await freePort() },
+        listen: { host: placeOf(id), port: ports[id] ?? 0 },
         control_tokens: [tokens.control(id)],
         data_tokens: [tokens.data(id)],
         nodes: Object.entries(redis).map(([node, server]) => {
           const { host, port } = options.reach?.(id, node) ?? server;
           return { id: node, host, port };
         }),
-        groups: options.push === false ? [] : [{ name: group, url: links[id]?.url ?? "" }],
+        groups:
+          process.env.NOPUSH || options.push === false
+            ? []
+            : [{ name: group, url: links[id]?.url ?? "" }],
+        lease: leased ? [leaseOf(id)] : [],
       });
       relays[id] = relay;
       ending.push(() => relay.kill("SIGKILL"));

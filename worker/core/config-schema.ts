@@ -70,7 +70,6 @@ function numbers<T extends Readonly<Record<string, Setting>>>(table: T) {
 }
 
 const flag = v.optional(v.boolean("true or false"), false);
-const FENCINGS = 'none, sealed ("lease" needs relays that renew it, and they do not yet)';
 
 const NodeSchema = v.strictObject({
   id,
@@ -119,7 +118,7 @@ export const some = <T extends v.GenericSchema>(schema: T, what: string) =>
 export const GroupSchema = v.strictObject({
   name: id,
   mode: v.optional(v.picklist(["replication"], "replication"), "replication"),
-  fencing: v.optional(v.picklist(["none", "sealed"], FENCINGS), "none"),
+  fencing: v.optional(v.picklist(["none", "sealed", "lease"], "none, sealed, lease"), "none"),
   elect: v.optional(v.picklist(["priority", "data"], "priority, data"), "priority"),
   cross_zone: v.optional(v.picklist(["allow", "avoid", "refuse"], "allow, avoid, refuse"), "allow"),
   observe_only: flag,

@@ -110,6 +110,16 @@ function relations(
       if (!isSecretSet(relay[key]))
         complain(`relays[${index}].${key}`, "a secret that is not set", setIt(relay[key]));
   });
+  if (raw.fencing === "lease")
+    for (const node of nodes) {
+      const keepers = raw.relays.filter(({ local }) => local.includes(node)).map(({ id }) => id);
+      if (keepers.length !== 1)
+        complain(
+          "relays",
+          `${keepers.join(", ") || "no relay"} local to ${node}`,
+          'with fencing "lease" exactly one relay local to each node: it keeps the lease',
+        );
+    }
   if (raw.dns !== undefined) {
     if (raw.hostname === undefined)
       complain("hostname", "nothing", "a host name, since dns is set");

@@ -20,7 +20,7 @@ import {
 import { stepElecting } from "./electing.ts";
 import { isSealed } from "./facts.ts";
 import { permitted, sealAnswered, stepFencing } from "./failover.ts";
-import { stuckForMs } from "./health.ts";
+import { relayBelief, stuckForMs } from "./health.ts";
 import { leasesNow } from "./lease.ts";
 import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
@@ -255,15 +255,17 @@ function killScripts(draft: Draft): void {
 
 /** Nothing is under way or to be done, and enough relays tell at once when that changes. */
 function isQuiet(draft: Draft, { connected = [] }: Input): boolean {
-  const { config, saved, known } = draft;
+  const { config, saved, sight, known } = draft;
+  const silent = config.relays.some(({ id }) => (relayBelief(sight, id)?.failures ?? 1) > 0);
   return (
     config.quiet &&
     connected.length >= 2 &&
+    !silent &&
     saved.phase.kind === "watching" &&
     saved.primary !== null &&
     saved.maybePromoted.length + saved.pending.length === 0 &&
     saved.readable.length === config.nodes.length - 1 &&
-    Object.keys(draft.sight.since).length === 0 &&
+    Object.keys(sight.since).length === 0 &&
     config.nodes.every(({ id }) => {
       const { verdict, best } = known[id] ?? {};
       const facts = best?.facts ?? null;
