@@ -53,8 +53,8 @@ export type StackOptions = {
   readonly inside?: (node: string) => readonly string[];
   /** Where a relay finds the Worker: an address of this machine, by default 127.0.0.1. */
   readonly edgeHostOf?: (relay: string) => string;
-  /** With fencing "lease": more settings of a relay's lease, as in its configuration. */
-  readonly lease?: (relay: string) => Readonly<Record<string, unknown>>;
+  /** With fencing "lease": more settings of a relay's lease; `pid`: of its Redis. */
+  readonly lease?: (relay: string, pid: number) => Readonly<Record<string, unknown>>;
   /** False: relays hold no connection to the Group; it looks by itself. */
   readonly push?: boolean;
   /** Where a relay looks for a node, if not where it is. */
@@ -132,7 +132,7 @@ export async function startStack(options: StackOptions = {}) {
           url: `http://${placeOf(other)}:${ports[other]}`,
           token: tokens.peers(id, other),
         })),
-      ...options.lease?.(id),
+      ...options.lease?.(id, redis[id]?.pid ?? -1),
     });
     const leased = options.settings?.fencing === "lease";
     const launching = ids.map(async (id) => {

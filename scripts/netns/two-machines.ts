@@ -14,7 +14,7 @@ import type { RedisProcess } from "../redis-server.ts";
 import { EDGE, makeBoxes } from "./boxes.ts";
 import { type Stays, startStays } from "./stays.ts";
 
-export const modes = ["none", "sealed"] as const;
+export const modes = ["none", "sealed", "lease"] as const;
 export type Mode = (typeof modes)[number] | "lease";
 
 /** Quick, but silence still has to last for long enough to be silence; and one failover may follow another. */

@@ -326,10 +326,22 @@ describe("BRAKE, over all groups", () => {
   });
 });
 
-test('fencing "lease" is refused by name, and why', () => {
-  const [found] = complaints({ GROUPS: [group({ fencing: "lease" })] });
-  expect(found).toMatchObject({ path: "GROUPS[0].fencing", given: '"lease"' });
-  expect(found?.allowed).toMatch(/^none, sealed .*relays that renew it/);
+test('fencing "lease" needs exactly one relay on the machine of each node', () => {
+  const relays = group().relays as readonly Raw[];
+  const local = (...lists: readonly string[][]) => ({
+    GROUPS: [
+      group({
+        fencing: "lease",
+        relays: lists.map((each, index) => ({ ...relays[index], local: each })),
+      }),
+    ],
+  });
+  expect(complaints(local(["a"], ["b"]))).toEqual([]);
+  const [none] = complaints(local(["a"], []));
+  expect(none).toMatchObject({ path: "GROUPS[0].relays", given: "no relay local to b" });
+  const [two] = complaints(local(["a", "b"], ["b"]));
+  expect(two).toMatchObject({ path: "GROUPS[0].relays", given: "a, b local to b" });
+  expect(two?.allowed).toMatch(/exactly one relay local to each node/);
 });
 
 // ------------------------------------------------------------------ generated
@@ -355,7 +367,7 @@ const someGroup: fc.Arbitrary<Raw> = fc
       optional(groupSettings),
       maybe("elect", fc.constantFrom("priority", "data")),
       maybe("cross_zone", fc.constantFrom("allow", "avoid", "refuse")),
-      maybe("fencing", fc.constantFrom("none", "sealed")),
+      maybe("fencing", fc.constantFrom("none", "sealed", "lease")),
       maybe("observe_only", fc.boolean()),
       maybe("quiet", fc.boolean()),
       maybe("location", fc.constantFrom("weur", "enam")),
@@ -444,7 +456,7 @@ describe("generated", () => {
     zone_id: ["", "xyz", "0123456789ABCDEF0123456789ABCDEF", 1],
     elect: ["both", "", null, 1],
     cross_zone: ["no", null],
-    fencing: ["lease", "yes", null],
+    fencing: ["leased", "yes", null],
     observe_only: ["true", 1, null],
     quiet: ["false", 0, null],
     location: ["europe", "", 1],

@@ -1,0 +1,112 @@
+/**
+ * fencing = "lease" on everything that is real: a primary takes writes while its relay holds a lease, by the Group's
+ * grant or by the promise of all others, and is closed when that ends, whoever or whatever stands still.
+ */
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BOOT_SEALED, SEALED } from "../../worker/relay/protocol.ts";
+import { must, type Scene, startScene } from "../support/stack.ts";
+
+const LEASE_MS = 3000;
+/** More than a lease and a margin, on a machine that has other things to do. */
+const patience = { withinMs: 40_000 };
+
+describe("a group with leases", () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    scene = await startScene({
+      ids: ["a", "b", "c"],
+      settings: { fencing: "lease", lease_ms: LEASE_MS },
+      redisArgs: () => BOOT_SEALED.flatMap(([setting, value]) => [`--${setting}`, String(value)]),
+      lease: (_, pid) => ({ seal_ms: 600, kill_command: ["kill", "-9", String(pid)] }),
+    });
+  }, 90_000);
+  afterAll(() => scene?.stop());
+
+  const isSealed = async (id: string) =>
+    ((await scene.facts(id))?.minReplicasToWrite ?? 0) >= SEALED;
+  const takesWrites = async (id: string) =>
+    String((await scene.ask(id, ["SET", "k", "v"]))[0]) === "OK";
+  const open = (id: string) =>
+    scene.eventually(`${id} to take writes`, () => takesWrites(id), patience);
+  const closed = (id: string) =>
+    scene.eventually(`${id} to be sealed`, () => isSealed(id), patience);
+  /** Until when the relay has promised to open nobody, by its wall clock; 0: it has not. */
+  const promisedAtMs = async (id: string): Promise<number> => {
+    const file = JSON.parse(await readFile(`${scene.relay(id).stateFile}.lease`, "utf8"));
+    return file.promises[0]?.wallMs ?? 0;
+  };
+  const link = () => must(scene.links.a, "a's way to the Worker");
+  const childrenOf = async (pid: number) =>
+    (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").filter(Boolean);
+
+  it("the primary's relay loses the Group: the others promise, and it goes on", async () => {
+    await open("a");
+    const cutMs = Date.now();
+    link().cut();
+    await scene.eventually(
+      "promises past two leases",
+      async () =>
+        (await promisedAtMs("b")) > cutMs + 2 * LEASE_MS &&
+        (await promisedAtMs("c")) > cutMs + 2 * LEASE_MS,
+      patience,
+    );
+    await open("a");
+    expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
+    link().heal();
+  });
+
+  it("one of the others does not answer: it ends with its lease", async () => {
+    await scene.relay("c").kill();
+    link().cut();
+    await closed("a");
+    link().heal();
+    await scene.relay("c").start();
+    await open("a");
+  });
+
+  it("its guard dies: another is started; then the relay dies, and the node is sealed until it is back", async () => {
+    const relay = scene.relay("a");
+    const [guard] = await childrenOf(relay.pid());
+    process.kill(Number(guard), "SIGKILL");
+    await scene.eventually("another guard", async () => {
+      const now = await childrenOf(relay.pid());
+      return now.length === 1 && now[0] !== guard;
+    });
+    // It knows whom to guard once it was told of a lease.
+    await open("a");
+    await relay.kill("SIGKILL");
+    await closed("a");
+    await relay.start();
+    await open("a");
+    expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
+  });
+
+  it("X2 its Redis stands still: it is ended, and another takes over when the lease is over", async () => {
+    const server = scene.server("a");
+    const { pid } = server;
+    await server.kill("SIGSTOP");
+    await scene.eventually("its end", () => !runs(pid), patience);
+    await scene.eventually(
+      "another primary",
+      async () => (await scene.route()).primary?.id !== "a",
+      patience,
+    );
+    await open((await scene.route()).primary?.id ?? "");
+    await server.start();
+    await scene.eventually(
+      "a to follow",
+      async () => (await scene.facts("a"))?.role === "replica",
+      patience,
+    );
+    expect(await isSealed("a")).toBe(true);
+  });
+});
+
+const runs = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
