@@ -39,7 +39,8 @@ const systems: readonly System[] = [
     cases: ["kill", "stop", "switch"],
     start: picket("none", "edge"),
   },
-  { name: "Picket, sealed", cases: ["empty", "returns", "cut"], start: picket("sealed", "tcp") },
+  { name: "Picket, sealed", cases: ["empty", "returns"], start: picket("sealed", "tcp") },
+  { name: "Picket, lease", cases: ["kill", "cut"], start: picket("lease", "tcp") },
 ];
 
 const names = cases.map(({ id }) => id).join(",");

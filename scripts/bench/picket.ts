@@ -20,7 +20,7 @@ export const picketSettings = {
   parallel_syncs: 1,
 };
 
-export type Fencing = "none" | "sealed";
+export type Fencing = "none" | "sealed" | "lease";
 export type App = "tcp" | "edge";
 
 export async function startPicketSide(
@@ -30,7 +30,7 @@ export async function startPicketSide(
 ): Promise<Side> {
   const sealed = BOOT_SEALED.flatMap(([setting, value]) => [`--${setting}`, String(value)]);
   const open = options.boxed ? ["--protected-mode", "no"] : [];
-  const redisArgs = [...open, ...options.redisArgs, ...(fencing === "sealed" ? sealed : [])];
+  const redisArgs = [...open, ...options.redisArgs, ...(fencing === "none" ? [] : sealed)];
   const settings = { ...picketSettings, fencing };
   const boxes = options.boxed ? makeBoxes(["a"]) : null;
   const placeOf = (id: string) => (id === "a" ? id : EDGE);
