@@ -1,0 +1,67 @@
+import { createServer } from "node:http";
+import { expect, onTestFinished, test } from "vitest";
+import { openLinks } from "../../../worker/redis/node.ts";
+import { createApp } from "../../../worker/relay/app.ts";
+import { createDoorkeeper } from "../../../worker/relay/tokens.ts";
+import { createTurns } from "../../../worker/relay/verbs/turns.ts";
+import { ask, CONTROL, DATA, dataToken, redis } from "../support.ts";
+import { asApp, limits } from "./support.ts";
+
+/** The door over one node whose holds the test has in its own hands. */
+async function held(holdMs: number) {
+  const server = await redis();
+  const at = { host: server.host, port: server.port, username: null, password: null };
+  const links = openLinks(at, 1000, { connections: 4, waiting: 4 });
+  const site = {
+    nodes: new Map([["a", { ...links, id: "a", inTurn: createTurns() }]]),
+    callerOf: createDoorkeeper({ controlTokens: [CONTROL], dataTokens: [dataToken(DATA)] }),
+    limits: limits({ holdMs }),
+    nodeTimeoutMs: 20_000,
+  };
+  const hands = { act: unasked, tellEpoch: unasked, epochOf: () => null };
+  const clock = () => ({ boot: "b", ms: 1, ttlMs: 2000 });
+  const http = createServer(createApp({ site: () => site, hands, clock }));
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    http.closeAllConnections();
+    http.close();
+    links.close();
+  });
+  const address = http.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const post = async (path: string, body: unknown) => {
+    const response = await fetch(`http://127.0.0.1:${port}/nodes/a${path}`, {
+      method: "POST",
+      headers: asApp,
+      body: JSON.stringify(body),
+    });
+    return [response.status, await response.json()];
+  };
+  return { server, links, post };
+}
+
+const unasked = () => Promise.reject(new Error("no verb is sent here"));
+
+test("a command that was not sent yet waits for a switch to end, and is then executed once", async () => {
+  const { server, links, post } = await held(20_000);
+  expect(await post("", ["PING"])).toEqual([200, { result: "PONG" }]);
+  let end: (value: null) => void = () => {};
+  links.data.holdDuring(new Promise((resolve) => (end = resolve)), "a switch");
+  const waiting = [post("", ["INCR", "n"]), post("/multi-exec", [["INCR", "n"]])];
+  expect(await ask(server, ["GET", "n"])).toEqual([null]);
+  end(null);
+  const answers = await Promise.all(waiting);
+  expect(answers.map(([status]) => status)).toEqual([200, 200]);
+  expect(await ask(server, ["GET", "n"])).toEqual(["2"]);
+});
+
+test("a switch that lasts longer than hold_ms: 503, surely not executed", async () => {
+  const { server, links, post } = await held(30);
+  let end: (value: null) => void = () => {};
+  links.data.holdDuring(new Promise((resolve) => (end = resolve)), "a switch");
+  const error = expect.stringMatching(/^RELAY_BUSY held back for 30 ms .*not executed$/);
+  expect(await post("", ["INCR", "n"])).toEqual([503, { error }]);
+  end(null);
+  expect(await ask(server, ["GET", "n"])).toEqual([null]);
+  expect(await post("", ["INCR", "n"])).toEqual([200, { result: 1 }]);
+});
