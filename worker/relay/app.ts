@@ -51,7 +51,11 @@ export function createApp(deps: AppDeps): RequestListener {
   return (req, res) => {
     const site = deps.site();
     const target = targetOf(req.url ?? "/");
-    if (target === null || isVerb(target)) return void others(req, res);
+    if (target === null || isVerb(target)) {
+      // The router makes a URL of it, and would fall over what is none.
+      if (URL.canParse(`http://${req.headers.host}/`)) return void others(req, res);
+      return refuse(req, res, 400, "ERR the Host header is not the name of a host");
+    }
     const token = target.kind === "wrong" ? null : target.token;
     const caller = site.callerOf(req.headers.authorization, token);
     if (caller.face === "none") return refuse(req, res, 401, caller.error);
