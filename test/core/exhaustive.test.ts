@@ -229,7 +229,7 @@ test("7 phases x 4^3 verdicts x 3^3 roles x 5 outcomes x lease or not", () => {
         }
     }
   expect(cases).toBe(7 * 64 * 27 * 5 * 2);
-});
+}, 180_000);
 
 test("the same past every deadline", () => {
   for (const config of [open, leased])

@@ -41,6 +41,7 @@ export const variables = {
     group("unanswered", two),
     group("drill-after-election", two),
     group("drill-after-promotion", two),
+    group("leased", { fencing: "lease" }),
   ],
   RELAY_CONTROL: "control-token-of-the-tests",
   RELAY_DATA: "data-token-of-the-tests",

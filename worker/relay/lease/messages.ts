@@ -16,18 +16,21 @@ const leaseMs = v.pipe(count, v.minValue(1, "1 to 600000"), v.maxValue(600_000, 
 const ids = v.nullable(v.pipe(v.array(id, "a list of relays"), v.maxLength(64)));
 
 /** POST /v1/groups/:group/lease, with the relay's control token. */
-export const leaseBody = v.strictObject({
-  relay: id,
-  node: id,
-  /** Empty: its Redis did not say. */
-  runId: v.pipe(v.string("a run id"), v.maxLength(64, "a run id")),
-  /** It takes no writes. */
-  sealed: v.boolean("true or false"),
-  /** How long it would stay open if nothing more were heard. */
-  leftMs: v.pipe(v.number("0 or more"), v.minValue(0, "0 or more")),
-  /** Who has to promise, as this relay knows it; null: nobody, it ends with its lease. */
-  promisers: ids,
-});
+export const leaseBody = v.strictObject(
+  {
+    relay: id,
+    node: id,
+    /** Empty: its Redis did not say. */
+    runId: v.pipe(v.string("a run id"), v.maxLength(64, "a run id")),
+    /** It takes no writes. */
+    sealed: v.boolean("true or false"),
+    /** How long it would stay open if nothing more were heard. */
+    leftMs: v.pipe(v.number("0 or more"), v.minValue(0, "0 or more")),
+    /** Who has to promise, as this relay knows it; null: nobody, it ends with its lease. */
+    promisers: ids,
+  },
+  "relay, node, runId, sealed, leftMs and promisers, all of them",
+);
 export type LeaseBody = v.InferOutput<typeof leaseBody>;
 
 export const leaseAnswer = v.object({
@@ -41,7 +44,10 @@ export const leaseAnswer = v.object({
 export type LeaseAnswer = v.InferOutput<typeof leaseAnswer>;
 
 /** POST /promise at another relay, with the token that the two share. */
-export const promiseBody = v.strictObject({ group: id, node: id, epoch: count, leaseMs });
+export const promiseBody = v.strictObject(
+  { group: id, node: id, epoch: count, leaseMs },
+  "group, node, epoch and leaseMs, all of them and nothing else",
+);
 export type PromiseBody = v.InferOutput<typeof promiseBody>;
 
 /** 200: given. 409: not given, and why. */
