@@ -29,7 +29,8 @@ const settings = {
 
 export type TwoMachines = Awaited<ReturnType<typeof startTwoMachines>>;
 
-export async function startTwoMachines(mode: Mode) {
+/** `more`: settings of the group beside those above. */
+export async function startTwoMachines(mode: Mode, more: Readonly<Record<string, number>> = {}) {
   const boxes = makeBoxes(["a", "b"]);
   const sealed = BOOT_SEALED.flatMap(([setting, value]) => [`--${setting}`, String(value)]);
   const stack = await startStack({
@@ -37,7 +38,7 @@ export async function startTwoMachines(mode: Mode) {
     hostOf: boxes.hostOf,
     inside: boxes.inside,
     edgeHostOf: () => boxes.hostOf(EDGE),
-    settings: { ...settings, fencing: mode },
+    settings: { ...settings, ...more, fencing: mode },
     // A machine that does other work as well may take its time to confirm.
     lease: () => ({ seal_ms: 500 }),
     // Without a password Redis answers itself alone; nobody but this machine reaches a box.

@@ -10,6 +10,11 @@ import { modes, startTwoMachines, type TwoMachines } from "../../scripts/netns/t
 const why = whyNoBoxes();
 /** Each waits for a failover, for a machine that comes back, and for a replica to be filled. */
 const patienceMs = 150_000;
+/**
+ * Long: a relay that a busy machine keeps waiting for a quarter of it has its node sealed by the guard, and while
+ * the edge is away nobody opens it again.
+ */
+const leaseMs = 10_000;
 
 // Where there can be boxes, there is nothing to say.
 describe.skipIf(why === null)("two machines", () => {
@@ -21,7 +26,7 @@ describe.skipIf(why === null)("two machines", () => {
 describe.skipIf(why !== null).each(modes)("two machines, fencing %s", (mode) => {
   let world: TwoMachines;
   beforeAll(async () => {
-    world = await startTwoMachines(mode);
+    world = await startTwoMachines(mode, { lease_ms: leaseMs });
   }, patienceMs);
   afterAll(() => world?.stop());
 
