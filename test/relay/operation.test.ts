@@ -6,7 +6,19 @@ import type { Log } from "../../worker/relay/log.ts";
 import { type Relay, startRelay } from "../../worker/relay/serve.ts";
 import { until } from "../support/wait.ts";
 import { configFile, relayProcess } from "./door.ts";
-import { app, ask, CONTROL, DATA, dataToken, nodeAt, post, redis, settingsFor } from "./support.ts";
+import {
+  app,
+  ask,
+  CONTROL,
+  DATA,
+  dataToken,
+  nodeAt,
+  post,
+  redis,
+  settingsFor,
+  tell,
+  verb,
+} from "./support.ts";
 
 const as = (token: string) => ({ authorization: `Bearer ${token}` });
 
@@ -77,6 +89,26 @@ test("G11 a node that loads is alive, and not ready", async () => {
   socket.destroy();
   await again;
   await until("it is ready again", async () => (await get(relay, "/readyz")).status === 200);
+});
+
+test("G10 a node busy with a script is alive and ready; apps hear Redis's own word", async () => {
+  const a = await redis({ args: ["--busy-reply-threshold", "20"] });
+  const relay = await started(await settingsFor([nodeAt("a", a)], { nodeTimeoutMs: 500 }));
+  const script = post(relay, "/nodes/a", ["EVAL", "while true do end", "0"], as(DATA));
+  // Whoever shares the script's connection is behind it; the deadline gives the others a new one.
+  const busy = await until("Redis is busy", async () => {
+    const said = await post(relay, "/nodes/a", ["GET", "k"], as(DATA));
+    return said.status === 400 && said;
+  });
+  expect(busy.body).toEqual({ error: expect.stringMatching(/^BUSY /) });
+  await until("it is ready", async () => (await get(relay, "/readyz")).status === 200);
+  expect(await script).toMatchObject({ status: 504 });
+  await until("the script is ended", async () => {
+    await tell(relay);
+    const { body } = await verb(relay, "a/script-kill", { epoch: 1, primary: null });
+    return (body as { outcome: string }).outcome === "done";
+  });
+  await until("apps are served", async () => (await statusFor(relay, DATA)) === 200);
 });
 
 test("metrics: for a control token or their own, counted, with labels that nobody outside chooses", async () => {
