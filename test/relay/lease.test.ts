@@ -62,8 +62,8 @@ describe("what ends it", () => {
   test("a no of the Group, at once; and nobody else is asked afterwards", () => {
     const refused = answered(held, at(1100), no);
     expect(refused).toMatchObject({ cover: null, refused: true });
-    expect(promised(refused, at(1200), leaseMs).cover).toBeNull();
-    expect(asksOthers(refused, 60_000, leaseMs)).toBe(false);
+    expect(promised(refused, at(1200), leaseMs, at(1300)).cover).toBeNull();
+    expect(asksOthers({ ...held, refused: true }, at(3900), leaseMs)).toBe(false);
   });
 
   test("but not a no to a question from before a verb opened the node", () => {
@@ -82,10 +82,15 @@ describe("what ends it", () => {
 
 describe("when the Group is away", () => {
   test("the others are asked when half a lease went by without an answer", () => {
-    expect(asksOthers(held, 2500, leaseMs)).toBe(false);
-    expect(asksOthers(held, 2501, leaseMs)).toBe(true);
-    expect(asksOthers(uncovered, 9000, leaseMs)).toBe(false);
-    expect(asksOthers(opened(uncovered, at(9000), 0, leaseMs), 10_000, leaseMs)).toBe(false);
+    expect(asksOthers(held, at(2500), leaseMs)).toBe(false);
+    expect(asksOthers(held, at(2501), leaseMs)).toBe(true);
+    expect(asksOthers(uncovered, at(9000), leaseMs)).toBe(false);
+    expect(asksOthers(opened(uncovered, at(9000), 0, leaseMs), at(10_000), leaseMs)).toBe(false);
+  });
+
+  test("whoever is over asks nobody, and what comes too late changes nothing", () => {
+    expect(asksOthers(held, at(4000), leaseMs)).toBe(false);
+    expect(promised(held, at(3900), leaseMs, at(4000))).toBe(held);
   });
 
   test("all of them have to promise; nobody to ask is enough, not to know whom is not", () => {
@@ -96,7 +101,7 @@ describe("when the Group is away", () => {
   });
 
   test("a promise is counted from its sending, and outlived by what binds whoever gave it", () => {
-    const open = promised(held, at(2600), leaseMs);
+    const open = promised(held, at(2600), leaseMs, at(2700));
     expect(left(open, at(2600))).toBe(leaseMs);
     // Received later than sent, and by a clock that runs two percent faster.
     expect(promiseBindsMs(2600, { leaseMs })).toBeGreaterThan(2600 + 1.02 * leaseMs);

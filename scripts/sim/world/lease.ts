@@ -88,7 +88,8 @@ function keep(world: World, relay: Relay): void {
 function ask(world: World, relay: Relay, now: Now, leaseMs: number): void {
   relay.lease.askedMs = now.monoMs;
   askGroup(world, relay, now);
-  if (asksOthers(relay.lease.state, now.monoMs, leaseMs)) askOthers(world, relay, now, leaseMs);
+  const open = !isSealed(relay.local);
+  if (open && asksOthers(relay.lease.state, now, leaseMs)) askOthers(world, relay, now, leaseMs);
 }
 
 function askGroup(world: World, relay: Relay, asked: Now): void {
@@ -140,7 +141,7 @@ function askOthers(world: World, relay: Relay, asked: Now, leaseMs: number): voi
         send(world, other.spot, relay.spot, () => {
           if (relay.boots !== boots || !allPromised(ids, given.add(other.id))) return;
           process(relay, () => {
-            lease.state = promised(lease.state, asked, leaseMs);
+            lease.state = promised(lease.state, asked, leaseMs, nowAt(world, relay));
             keep(world, relay);
           });
         });

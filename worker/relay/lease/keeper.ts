@@ -105,7 +105,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     if (now.monoMs - askedMs >= askMs) {
       askedMs = now.monoMs;
       void ask();
-      if (asksOthers(lease, now.monoMs, leaseMs)) void askOthers();
+      if (!sealed && asksOthers(lease, now, leaseMs)) void askOthers();
     }
     const inMs = sealInMs(lease.cover, now, sealMs);
     if (inMs <= 0 && !sealed && now.monoMs - sealedMs >= SEAL_AGAIN_MS) void seal("its lease ends");
@@ -199,7 +199,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     const given = new Set<string>();
     const take = () => {
       if (ended || !allPromised(promisers, given)) return;
-      lease = promised(lease, asked, leaseMs);
+      lease = promised(lease, asked, leaseMs, machineNow());
       tell("promised", `by ${promisers.join(", ") || "nobody: there is nobody else"}`, "others");
       tick();
     };

@@ -77,9 +77,9 @@ export function opened(lease: Lease, now: Now, stampAgeMs: number, ms: number): 
 /** A verb closes it. */
 export const closed = (lease: Lease): Lease => ({ ...lease, cover: null });
 
-/** Everyone who could be promoted has promised to open nobody, asked at `asked`. */
-export const promised = (lease: Lease, asked: Now, ms: number): Lease =>
-  lease.refused || lease.cover === null ? lease : extended(lease, asked, ms);
+/** Everyone who could be promoted has promised to open nobody, asked at `asked`. What is over stays so. */
+export const promised = (lease: Lease, asked: Now, ms: number, now: Now): Lease =>
+  lease.refused || leftMs(lease.cover, now) <= 0 ? lease : extended(lease, asked, ms);
 
 function extended(lease: Lease, from: Now, ms: number): Lease {
   const { cover } = lease;
@@ -88,11 +88,14 @@ function extended(lease: Lease, from: Now, ms: number): Lease {
     : { ...lease, cover: { from, ms } };
 }
 
-/** The Group is away, and did not say no before: then the others are asked. */
-export const asksOthers = (lease: Lease, nowMonoMs: number, leaseMs: number): boolean =>
-  lease.cover !== null &&
+/**
+ * The Group is away, and did not say no before: then the others are asked. Whoever is over asks nobody: it would
+ * hold them up for nothing.
+ */
+export const asksOthers = (lease: Lease, now: Now, leaseMs: number): boolean =>
+  leftMs(lease.cover, now) > 0 &&
   !lease.refused &&
-  nowMonoMs - Math.max(lease.heardMs ?? lease.openedMs, lease.openedMs) > leaseMs / 2;
+  now.monoMs - Math.max(lease.heardMs ?? lease.openedMs, lease.openedMs) > leaseMs / 2;
 
 /** True when nobody is missing; without anybody to ask nobody can be sure. */
 export const allPromised = (
