@@ -50,7 +50,7 @@ export function createApp(deps: AppDeps): RequestListener {
   const others = getRequestListener(createRoutes(deps).fetch);
   return (req, res) => {
     const site = deps.site();
-    const target = targetOf(req.url ?? "/");
+    const target = targetOf(req.url ?? "/", site);
     if (target === null || isVerb(target)) {
       // The router makes a URL of it, and would fall over what is none.
       if (URL.canParse(`http://${req.headers.host}/`)) return void others(req, res);
@@ -68,18 +68,17 @@ export function createApp(deps: AppDeps): RequestListener {
   };
 }
 
-/** The few addresses that nearly every request has. */
+/** The few addresses that nearly every request has; strangers put nothing here. */
 const common = new Map<string, Target>();
 const MAX_COMMON = 1000;
 
-function targetOf(url: string): ReturnType<typeof parseTarget> {
+function targetOf(url: string, { nodes }: Site): ReturnType<typeof parseTarget> {
   const found = common.get(url);
   if (found !== undefined) return found;
   const target = parseTarget(url);
-  if (target === null || target.kind === "wrong" || url.length > 100) return target;
-  if (target.words.length === 0 && target.token === null && common.size < MAX_COMMON) {
-    common.set(url, target);
-  }
+  if (target === null || target.kind === "wrong") return target;
+  const plain = target.words.length === 0 && !url.includes("?") && nodes.has(target.node);
+  if (plain && common.size < MAX_COMMON) common.set(url, target);
   return target;
 }
 

@@ -222,6 +222,27 @@ test("half a request takes no effect, whether it stays or goes", async () => {
   await well(here);
 });
 
+test("many bodies that are half sent: 503 for whom there is no room, and the others go on", async () => {
+  const here = await rest({ limits: limits({ maxReplyBytes: 1024 }) });
+  const half = Buffer.alloc(1_000_000, "x");
+  const callers = Array.from({ length: 30 }, () => {
+    const caller = socketTo(here);
+    caller.socket.write(head("/nodes/a/set/k", `Content-Length: ${half.length + 1}`));
+    caller.socket.write(half);
+    return caller;
+  });
+  await until("there is no more room", () => callers.some(({ text }) => text().includes("503")));
+  const refused = callers.filter(({ text }) => text().includes("503"));
+  expect(refused[0]?.text()).toContain('"RELAY_BUSY too much is being sent');
+  for (const { socket } of callers) socket.destroy();
+  await until("there is room", async () => {
+    const said = await here.ask("/set/k", { method: "POST", body: half.subarray(0, 900_000) });
+    return said.status === 200;
+  });
+  await here.run("DEL", "k");
+  await well(here);
+});
+
 test("what is no HTTP gets an error, and takes nobody along", async () => {
   const here = await rest();
   for (const text of [

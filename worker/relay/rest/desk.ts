@@ -18,7 +18,7 @@ const LARGE = 64 * 1024;
 const MAX_STREAM_BACKLOG = 1024 * 1024;
 
 const most = ({ maxReplyBytes, maxBodyBytes }: Limits): number =>
-  64 * 1024 * 1024 + 4 * (maxReplyBytes + maxBodyBytes);
+  16 * 1024 * 1024 + 4 * (maxReplyBytes + maxBodyBytes);
 
 /** Listeners that are the same for every request find it here. */
 const JOB = Symbol("job");
