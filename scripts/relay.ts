@@ -82,9 +82,15 @@ let { settings } = parsed;
 // Whoever reads the log may go away; the relay stays.
 process.stdout.on("error", () => undefined);
 const log = createLog(process.stdout, settings.id, () => secretsOf(settings));
-const relay = await startRelay(settings, log).catch((error: unknown) =>
+const starting = startRelay(settings, log).catch((error: unknown) =>
   refuse(error instanceof Error ? error.message : "could not start"),
 );
+// Before it has started as well: a signal that nobody awaits ends the process.
+let reloading: Promise<unknown> = starting;
+process.on("SIGHUP", () => {
+  reloading = reloading.then(reload);
+});
+const relay = await starting;
 log("start", { listening: relay.url, nodes: settings.nodes.map((node) => node.id) });
 
 let closing = false;
@@ -99,11 +105,6 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     });
   });
 }
-
-let reloading = Promise.resolve();
-process.on("SIGHUP", () => {
-  reloading = reloading.then(reload);
-});
 
 async function reload(): Promise<void> {
   if (closing) return;

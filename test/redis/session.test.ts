@@ -203,6 +203,22 @@ describe("held while something else is done to the node", () => {
     expect(await write).toEqual({ kind: "replies", replies: ["1"] });
   });
 
+  test("or for as long as they may, and then their deadline begins", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    let finish: (value: unknown) => void = () => {};
+    const work = new Promise((resolve) => {
+      finish = resolve;
+    });
+    session.holdDuring(work, "because");
+    const increase = [["INCR", "n"]];
+    const brief = session.run(increase, { deadlineMs: patient, holdMs: 50 });
+    expect(await brief).toMatchObject({ class: "busy", dispatched: false });
+    const write = session.run(increase, { deadlineMs: patient, holdMs: patient });
+    finish(null);
+    expect(await write).toEqual({ kind: "replies", replies: ["1"] });
+  });
+
   test("who was in flight and is dropped hears why", async () => {
     const session = sessionTo(
       await tcpServer((socket) =>

@@ -193,6 +193,12 @@ test.each([
   JSON.stringify({ ...right, "the-very-secret": 1 }).replace('"the-very', '"x":"the-very'),
   JSON.stringify({ ...right, typo_token: "the-very-secret" }),
   JSON.stringify({ ...right, nodes: [{ ...node, password: ["the-very-secret"] }] }),
+  JSON.stringify({
+    ...right,
+    lease: [
+      { group: "g", node: "a", peers: [{ id: "b", url: "http://b", token: "the-very-secret!\n" }] },
+    ],
+  }),
   `{"control_tokens":"the-very-secret" "x":1}`,
   `{"control_tokens":the-very-secret}`,
 ])("no complaint shows a secret: %#", (json) => {

@@ -1,8 +1,9 @@
 /** What whoever runs a relay sees of it: readiness, metrics, the log, reloads, and how it ends. */
 import { once } from "node:events";
 import { connect } from "node:net";
+import { Writable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
-import type { Log } from "../../worker/relay/log.ts";
+import { createLog, type Log } from "../../worker/relay/log.ts";
 import { type Relay, startRelay } from "../../worker/relay/serve.ts";
 import { until } from "../support/wait.ts";
 import { configFile, relayProcess } from "./door.ts";
@@ -175,6 +176,28 @@ test("the log: one line for each event, refused tokens seldom, and no secret", a
     ...["start", "node-up", "token-refused", "verb", "node-down", "stop", "stopped"],
   ]);
   expect(JSON.stringify(relay.lines())).not.toMatch(/wrong-token|-of-the-tests/);
+});
+
+test("the log: a reader that does not read costs lines, and hears how many", () => {
+  let taken = "";
+  let read: (() => void) | null = null;
+  const out = new Writable({
+    write: (chunk, _, done) => {
+      taken += String(chunk);
+      read = done;
+    },
+  });
+  const log = createLog(out, "r");
+  const long = "x".repeat(100_000);
+  for (let times = 0; times < 100; times += 1) log("event", { long });
+  expect(out.writableLength).toBeLessThan(2_000_000);
+  // The reader reads: what was kept, one after another.
+  while (out.writableLength > 0) (read as (() => void) | null)?.();
+  log("event");
+  (read as (() => void) | null)?.();
+  const last = JSON.parse(taken.trim().split("\n").at(-1) ?? "");
+  expect(last).toMatchObject({ event: "event", dropped: expect.any(Number) });
+  expect(taken.trim().split("\n").length + last.dropped).toBe(101);
 });
 
 test("SIGHUP: tokens and nodes change, and a request under way is answered", async () => {

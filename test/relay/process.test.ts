@@ -126,6 +126,8 @@ test("what it cannot use it refuses: exit 2, the reason on stderr, no secret any
     expect(said.err).not.toContain(SECRET);
     expect(said.out).toBe("");
   }
+  const named = run([], { PICKET_RELAY_CONFIG: noJson.path });
+  expect([await named.exit, named.said.err]).toEqual([2, expect.stringContaining(noJson.path)]);
   const { said, exit } = run(["--help"]);
   expect([await exit, said.out]).toEqual([0, expect.stringContaining("--config FILE")]);
 });
