@@ -310,6 +310,18 @@ test("SIGTERM: streams end, and who waits inside Redis is answered before the pr
   expect(await relay.exit).toBe(0);
 });
 
+test("a connection on which nobody ever said a word does not hold up the end", async () => {
+  // Far longer than this test may take: who waits for it fails.
+  const settings = await settingsFor([nodeAt("a", await redis())], { nodeTimeoutMs: 600_000 });
+  const relay = await startRelay(settings);
+  const silent = connect(Number(new URL(relay.url).port), "127.0.0.1");
+  await once(silent, "connect");
+  await app(relay).ping();
+  const ended = once(silent, "close");
+  await relay.close();
+  await ended;
+});
+
 test.each([
   ["no HTTP at all", "*1\r\n$4\r\nPING\r\n\r\n", "400"],
   ["headers without an end", `GET / HTTP/1.1\r\nx: ${"x".repeat(20_000)}\r\n`, "431"],

@@ -140,7 +140,13 @@ export async function openDoor(parts: DoorParts): Promise<Door> {
     startDrain: () => {
       draining = true;
     },
-    finish: (withinMs) => finish(server, withinMs),
+    finish: (withinMs) =>
+      finish(server, withinMs, () => {
+        // A kept-alive connection becomes idle when its request ends, and would then hold the server open.
+        server.closeIdleConnections();
+        // Clients open some ahead; Node does not call idle what never said a word.
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      }),
     close: () => server.closeAllConnections(),
   };
 }
@@ -221,18 +227,12 @@ function listen(server: NetServer, at: DoorParts["listen"]): Promise<number> {
   });
 }
 
-type Closable = {
-  readonly close: (done: () => void) => unknown;
-  readonly closeIdleConnections: () => void;
-};
-
-async function finish(server: Closable, withinMs: number): Promise<void> {
+async function finish(server: NetServer, withinMs: number, dropIdle: () => void): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, withinMs);
   });
-  // A kept-alive connection becomes idle when its request ends, and would then hold the server open.
-  const idle = setInterval(() => server.closeIdleConnections(), 20);
+  const idle = setInterval(dropIdle, 20);
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
