@@ -10,7 +10,7 @@ describe("a group that is looked at late", () => {
   beforeAll(async () => {
     // Ten times down_after_ms is one second here; by default it is half of what lies between two crons.
     const settings = { check_interval_ms: 60_000, probe_timeout_ms: 300, down_after_ms: 100 };
-    scene = await startScene({ settings });
+    scene = await startScene({ push: false, settings });
     await scene.published();
     // It returns when there is nothing left to do: from here on nobody looks.
     await scene.cron();

@@ -7,7 +7,7 @@ import { must, type Scene, startScene } from "../support/stack.ts";
 describe("scheduled only", () => {
   let scene: Scene;
   beforeAll(async () => {
-    scene = await startScene({ settings: { check_interval_ms: 60_000 } });
+    scene = await startScene({ push: false, settings: { check_interval_ms: 60_000 } });
     await scene.published();
     await scene.cron();
   });

@@ -67,8 +67,6 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     setRoute(draft, routeState(draft), readableNow(draft));
   }
   publishDue(draft);
-  // One relay saw a change: the others are asked now.
-  if (input.observations.some((seen) => seen.pushed?.news === true)) wakeBy(draft, nowMs);
   for (const { kind, deadlineMs } of draft.saved.pending)
     wakeBy(draft, deadlineMs + graceOf(kind, draft.config));
   if (input.requests.length > 0 || !isQuiet(draft, input))

@@ -93,12 +93,11 @@ export function sealStrangers(draft: Draft): void {
       node: id,
       text: `${id} says that it is a primary and is not the one in force: sealed, then demoted`,
     }));
+    const wasAway = draft.sight.since[`away:${id}`] !== undefined;
+    holdsSince(draft, `away:${id}`, facts === null);
     // By its file, or by its relay, before anybody here had seen it.
-    const found = `found-sealed:${id}`;
-    const begins = draft.sight.since[found] === undefined;
-    holdsSince(draft, found, stranger && isSealed(facts));
-    if (stranger && isSealed(facts) && begins && !sentWithin(draft, "seal", id, RECONF_MS))
-      tell(draft, "+sealed", id, `${id} says that it is a primary, and is sealed already`);
+    if (stranger && isSealed(facts) && wasAway)
+      tell(draft, "+sealed", id, `${id} came back as a primary, and was sealed before it was seen`);
     if (!stranger || isSealed(facts) || isUnknown(draft, id)) continue;
     if (firstSight) sendVerb(draft, "seal", id);
     else repairBy(draft, "seal", id);

@@ -14,6 +14,7 @@ export const freshSight: Sight = {
   nodes: {},
   relays: {},
   lookAskedAtMs: null,
+  newsAtMs: null,
   away: { nodes: [], vantages: [] },
   lastDecisionAtMs: null,
   tiltUntilMs: null,

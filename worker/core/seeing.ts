@@ -16,6 +16,7 @@ import {
   save,
   tell,
   tellEdge,
+  wakeBy,
 } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
 import { followsNode, isSealed } from "./facts.ts";
@@ -34,8 +35,12 @@ const RECONF_MS = 10_000;
 export function see(draft: Draft, input: Input, askedEpoch: number): void {
   const { config, nowMs, saved } = draft;
   const epochs = { inForce: askedEpoch, highest: saved.highestEpoch };
+  const { newsAtMs } = draft.sight;
   draft.sight = absorb(draft.sight, input.observations, config, epochs, nowMs);
   draft.known = survey(draft.sight, config, nowMs);
+  // One relay saw a change: everyone is asked now, and again until everyone was asked after it.
+  const news = draft.sight.newsAtMs;
+  if (news !== null) wakeBy(draft, news === newsAtMs ? nowMs + config.retryMs : nowMs);
   noteAway(draft);
   const primary = nodeOf(config, saved.primary);
   const wrongRole = factsOf(draft, saved.primary)?.role === "replica";

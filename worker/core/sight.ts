@@ -51,6 +51,7 @@ export function absorb(
   const votes = new Map<string, Observation>();
   const places = new Map<string, Map<string, Observation[]>>();
   let dropped = 0;
+  let newsAtMs = sight.newsAtMs;
   for (const told of observations) {
     // A relay that names an epoch beyond all reason is not obeyed, but it sees what it sees.
     const lies = (told.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD;
@@ -65,7 +66,9 @@ export function absorb(
     const askedAtMs = askedAt(seen);
     // One place's look may be older than another's newest, and still be the newest of that place.
     const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
-    if (late || lies) dropped += 1;
+    // What a relay tells of its own accord crosses with what it is asked: that is no fault.
+    if (lies || (late && seen.pushed === undefined)) dropped += 1;
+    if (!late && seen.pushed?.news === true) newsAtMs = Math.max(newsAtMs ?? 0, askedAtMs);
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;
@@ -85,11 +88,13 @@ export function absorb(
       froms[from] = nextRelayBelief(froms[from], looks);
     known[id] = froms;
   }
+  const lookAskedAtMs = oldestLook({ ...sight, nodes }, config);
   return {
     ...sight,
     nodes,
     relays: known,
-    lookAskedAtMs: oldestLook({ ...sight, nodes }, config),
+    lookAskedAtMs,
+    newsAtMs: newsAtMs !== null && (lookAskedAtMs ?? 0) > newsAtMs ? null : newsAtMs,
     dropped: sight.dropped + dropped,
   };
 }
