@@ -96,7 +96,8 @@ export async function startSentinelSide(
     await until("sentinels that know each other", () => allKnown(sentinels, replicas.length));
     return {
       redis,
-      app: () => sentinelApp(group, sentinels),
+      // It hears of switches from the first of them: let that be one that lives on.
+      app: () => sentinelApp(group, [...sentinels].reverse()),
       stays: async () =>
         boxes === null
           ? startWriter(primary, staysFrom)
