@@ -161,7 +161,7 @@ test("an ACL user: what Redis allows it, and Redis's own word for the rest", asy
   expect(refused).toMatchObject({ status: 400, body: { error: expect.stringMatching(/^NOPERM/) } });
 });
 
-test("S03.1 a password changed at run time: whoever was told it connects again", async () => {
+test("S03.1 X29 a password changed at run time: whoever was told it connects again", async () => {
   const server = await startRedis({ args: ["--requirepass", "first-secret"] });
   onTestFinished(() => server.stop());
   const at = (password: string) => node({ host: server.host, port: server.port, password });

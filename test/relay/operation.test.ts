@@ -66,7 +66,7 @@ test("alive always, ready while every node answers; and who did not is named, no
   await until("it is ready again", async () => (await get(relay, "/readyz")).status === 200);
 });
 
-test("G11 a node that loads is alive, and not ready", async () => {
+test("G11 X25 a node that loads is alive, and not ready", async () => {
   const slowly = ["--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024"];
   // As large in the file as in memory: it answers after so many bytes, not after so many keys.
   const a = await redis({ args: [...slowly, "--rdbcompression", "no"] });
@@ -92,7 +92,7 @@ test("G11 a node that loads is alive, and not ready", async () => {
   await until("it is ready again", async () => (await get(relay, "/readyz")).status === 200);
 });
 
-test("G10 a node busy with a script is alive and ready; apps hear Redis's own word", async () => {
+test("G10 X23 a node busy with a script is alive and ready; apps hear Redis's own word", async () => {
   const a = await redis({ args: ["--busy-reply-threshold", "20"] });
   const relay = await started(await settingsFor([nodeAt("a", a)], { nodeTimeoutMs: 500 }));
   const script = post(relay, "/nodes/a", ["EVAL", "while true do end", "0"], as(DATA));
