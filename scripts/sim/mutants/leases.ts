@@ -63,19 +63,6 @@ export const leaseMutants: readonly Mutant[] = [
     find: "  leftMs(lease.cover, now) > 0 &&\n  !lease.refused &&",
     replace: "  leftMs(lease.cover, now) > 1e9 &&\n  !lease.refused &&",
   },
-  {
-    name: "one whose lease is over goes on asking, and holds the others up",
-    file: rules("rules"),
-    find: "  leftMs(lease.cover, now) > 0 &&\n  !lease.refused &&",
-    replace: "  lease.cover !== null &&\n  !lease.refused &&",
-    also: [
-      {
-        file: "scripts/sim/world/lease.ts",
-        find: "  const open = !isSealed(relay.local);",
-        replace: "  const open = relay.life === 'up';",
-      },
-    ],
-  },
   // the guard
   {
     name: "the guard waits for a whole lease, and longer",
