@@ -113,7 +113,8 @@ describe.skipIf(!openssl)("TLS (needs openssl to make certificates)", () => {
     for (const [given, error] of [
       [{ ...at, tls: { ...client, server_name } }, /^NODE_TLS .*not executed$/],
       [{ ...at, tls: { ...tls, server_name: "other.example.test" } }, /^NODE_TLS .*not executed$/],
-      [{ ...at, tls: { ca_file, server_name } }, /^NODE_TLS .*not executed$/],
+      // The server's alert comes after the handshake here, and its reset may overtake it.
+      [{ ...at, tls: { ca_file, server_name } }, /^NODE_(TLS|CLOSED) .*not executed$/],
       [at, /^NODE_CLOSED .*not executed$/],
     ] as const) {
       expect([given, await outcome(await relayTo(given))]).toEqual([
