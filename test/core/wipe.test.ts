@@ -267,3 +267,16 @@ describe("what follows", () => {
     expect(written.size).toBeLessThanOrEqual(11);
   });
 });
+
+test.each(["fencing", "electing"] as const)(
+  "it comes back empty while an attempt is %s: that ends, and the next one does not wait for its retry gap",
+  (phase) => {
+    const world = createWorld({ fencing: "sealed", failoverRetryMs: 20_000 });
+    world.run(3000);
+    world.kill("a");
+    world.until(phase, () => world.state.saved.phase.kind === phase);
+    world.start("a", { empty: true });
+    world.until("another primary", () => world.state.saved.primary !== "a", 10_000);
+    expect(world.node(world.state.saved.primary ?? "").keys).toBe(100);
+  },
+);

@@ -248,6 +248,10 @@ export function abort(
   const { saved, nowMs, config } = draft;
   enter(draft, { kind: "watching" });
   save(draft, { aborted: saved.aborted + 1, revokedAtMs: null });
+  // It was restarted meanwhile: what it came back as, without its data perhaps, is another matter than that it
+  // was gone, and does not wait until that may be tried again.
+  const back = factsOf(draft, attempt.from);
+  if (back !== null && back.runId !== saved.primaryRunId) save(draft, { lastAttemptAtMs: null });
   if (attempt.from !== null)
     save(draft, { epoch: attempt.epoch, rev: 0, toUnseal: [attempt.from] });
   else if (!bootsSealed(config)) save(draft, { toUnseal: attempt.fence });
