@@ -6,21 +6,10 @@
  * nothing, and wakes nobody: the runtime answers its pings.
  * Must never: judge what was seen, or believe a relay's clock.
  */
-import { attemptOf } from "../core/draft.ts";
-import { strangersOf } from "../core/repair.ts";
-import { routeOf } from "../core/route.ts";
-import { vantageOf } from "../core/sight.ts";
 import type { State } from "../core/state.ts";
-import type { GroupConfig, Observation, Stamp } from "../core/types.ts";
-import {
-  closeCodes,
-  type LooksMessage,
-  MAX_MESSAGES_PER_S,
-  PING,
-  PONG,
-  parseLooks,
-  type WatchMessage,
-} from "../relay/push.ts";
+import type { GroupConfig, Observation } from "../core/types.ts";
+import { closeCodes, MAX_MESSAGES_PER_S, PING, PONG, parseLooks } from "../relay/push.ts";
+import { observationsOf, watchOf } from "./pushed.ts";
 
 /** Kept by the runtime with the connection while the Group sleeps. */
 type Attached = {
@@ -111,63 +100,4 @@ function tellOne(socket: WebSocket, relay: string, message: string): void {
     // It is closing: its end is heard by itself.
     console.error("a relay was not told", error instanceof Error ? error.message : "unknown");
   }
-}
-
-function watchOf(saved: State["saved"], config: GroupConfig): WatchMessage {
-  const { name, checkIntervalMs, probeTimeoutMs, retryMs, maxFailures, downAfterMs } = config;
-  return {
-    v: 1,
-    kind: "watch",
-    group: name,
-    nodes: config.nodes.map(({ id }) => id),
-    ...{ checkIntervalMs, probeTimeoutMs, retryMs, maxFailures, downAfterMs },
-    // While an attempt is under way relays hold its epoch.
-    epoch: attemptOf(saved)?.epoch ?? saved.epoch,
-    strangers: [...strangersOf(saved, config)],
-    route: routeOf(saved, config),
-  };
-}
-
-/** By the Group's clock: what is told as so long ago was then, or earlier if the message was on its way. */
-function observationsOf(
-  relay: string,
-  message: LooksMessage,
-  { saved, sight }: State,
-  nowMs: number,
-): readonly Observation[] {
-  const { boot, ms, epoch } = message;
-  const sentAtMs = sentAt({ boot, ms }, sight.relays[relay]?.group, nowMs);
-  return message.looks.map((look) => {
-    const atMs = sentAtMs - look.agoMs;
-    // The stamp of the look, not of the message: a verb is built on what was seen.
-    const stamp = { boot, ms: Math.max(0, Math.floor(ms - look.agoMs)) };
-    return {
-      vantage: vantageOf(relay),
-      from: "group",
-      epoch: saved.epoch,
-      node: look.node,
-      class: look.class,
-      detail: look.detail,
-      atMs,
-      tookMs: look.tookMs,
-      facts: look.facts,
-      relay: { stamp, epoch },
-      pushed: { news: message.news, looks: look.looks, sinceMs: atMs - look.badForMs },
-    };
-  });
-}
-
-/**
- * When it was sent, at the latest. The relay's clock at an answer that we had from it bounds how far its clock
- * is behind ours: what took longer than that answer was on its way for the rest.
- */
-function sentAt(
-  stamp: Stamp,
-  known: State["sight"]["relays"][string][string] | undefined,
-  nowMs: number,
-): number {
-  const before = known?.facts?.stamp;
-  if (known === undefined || before === undefined || before.boot !== stamp.boot) return nowMs;
-  const atMs = known.atMs + (stamp.ms - before.ms);
-  return Math.min(nowMs, atMs);
 }
