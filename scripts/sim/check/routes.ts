@@ -49,6 +49,12 @@ function renamed(ledger: Ledger, from: string, to: string): void {
   if (seenMs !== undefined) ledger.seenPrimary.set(to, seenMs);
 }
 
+/** The primary was restarted meanwhile: what it came back as is another matter. */
+function isBack(ledger: Ledger, { primary, primaryRunId }: Saved): boolean {
+  const seen = ledger.lastFacts.get(primary ?? "")?.facts;
+  return seen !== undefined && seen.runId !== primaryRunId;
+}
+
 /** Notes when each part of an attempt began. */
 function follow(ledger: Ledger, before: Saved | null, saved: Saved, leaseMs: number): void {
   const { phase } = saved;
@@ -59,7 +65,7 @@ function follow(ledger: Ledger, before: Saved | null, saved: Saved, leaseMs: num
     (was.kind === "fencing" || was.kind === "electing")
   )
     ledger.lastAborted =
-      isAutomatic(was.attempt.cause) && ledger.beganMs > ledger.forgivenMs
+      isAutomatic(was.attempt.cause) && ledger.beganMs > ledger.forgivenMs && !isBack(ledger, saved)
         ? { atMs: was.attempt.startedAtMs, virtualMs: ledger.beganMs }
         : null;
   if (phase.kind === "watching") return;
