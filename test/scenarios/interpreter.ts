@@ -14,6 +14,7 @@
  *   unlink x · link x             its link to its primary is down while both run
  *   foreign x [of y]              somebody else changes a role
  *   stop relay x · start relay x  a relay process
+ *   leaseless x                   relay x never asks for a lease
  *   connect x                     relay x holds a connection to the Group
  *   ahead relay x n               a relay holds a higher epoch
  *   cut relay x from y · mend relay x from y
@@ -124,6 +125,9 @@ function obey(world: World, line: string): void {
       return;
     case "link":
       world.node(x).unlinked = false;
+      return;
+    case "leaseless":
+      world.leaseless.add(x);
       return;
     case "connect":
       world.connected.add(x);
