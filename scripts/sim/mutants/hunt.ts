@@ -80,7 +80,7 @@ export async function huntOne(mutant: Mutant): Promise<Caught> {
 function breed(mutant: Mutant, folder: string): string {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  for (const part of ["worker/core", "worker/relay", "scripts/sim"])
+  for (const part of ["worker/core", "worker/relay", "worker/group", "scripts/sim"])
     cpSync(join(root, part), join(folder, part), { recursive: true });
   for (const change of [mutant, ...(mutant.also ?? [])]) {
     const path = join(folder, change.file);
