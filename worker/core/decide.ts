@@ -91,7 +91,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
 /** Counters of a sight that is too old say nothing of now: they restart from the fresh look. */
 function forget({ sight }: State, config: GroupConfig, nowMs: number): State["sight"] {
   if (sight.lookAskedAtMs === null || nowMs - sight.lookAskedAtMs <= oldestMs(config)) return sight;
-  return { ...sight, nodes: {}, relays: {}, since: {} };
+  return { ...sight, nodes: {}, relays: {}, since: {}, newsAtMs: null };
 }
 
 /** What a new configuration changed that nobody may overlook. */
@@ -130,6 +130,7 @@ function watchClock(draft: Draft): boolean {
       sentAtMs: {},
       since: {},
       lastSeen: null,
+      newsAtMs: null,
       tiltUntilMs,
     });
   }

@@ -78,7 +78,10 @@ export function sealStrangers(draft: Draft): void {
     const mark = `stranger:${id}`;
     // A seal that was sent before, while it was away, says nothing of what it is now.
     const firstSight = !draft.sight.told.includes(mark);
+    const begins = draft.sight.since[mark] === undefined;
     holdsSince(draft, mark, stranger);
+    // A person who switches makes one a primary and the other one a replica: told by one relay each.
+    if (stranger && begins && draft.sight.newsAtMs !== null) continue;
     const unknown = stranger && isUnknown(draft, id);
     tellEdge(draft, `unknown:${id}`, unknown, () => ({
       names: ["+node-unknown", "-node-unknown"],

@@ -143,6 +143,8 @@ export function raiseEpoch(draft: Draft, why: string): void {
 
 function seeRoles(draft: Draft): void {
   const { config, saved } = draft;
+  // A switch is seen in parts where relays tell it one by one.
+  if (draft.sight.newsAtMs !== null) return;
   const seen = primariesSeen(draft);
   // A sealed one takes no writes: it is on its way out.
   const open = seen.filter((id) => !isSealed(factsOf(draft, id)));

@@ -41,10 +41,13 @@ export function watch(draft: Draft): void {
     giveSealsBack(draft);
     return adoptFirst(draft);
   }
-  if (adoptForeign(draft)) return;
+  // What one relay told alone is no picture of the group: but for a failover, which is by quorum, the look that
+  // it asked for comes first.
+  const partial = draft.sight.newsAtMs !== null;
+  if (!partial && adoptForeign(draft)) return;
   if (failOverIfDue(draft)) return;
-  giveSealsBack(draft);
-  if (saved.paused === null && !config.observeOnly) {
+  if (!partial) giveSealsBack(draft);
+  if (saved.paused === null && !config.observeOnly && !partial) {
     repairPrimary(draft);
     const wrong = repointFollowers(draft);
     if (wrong.length > 0) draft.because ||= `bringing ${wrong.join(", ")} under ${saved.primary}`;

@@ -11,7 +11,6 @@ import {
   type Ledger,
   type Life,
   type Moment,
-  type Sighted,
   violate,
 } from "./ledger.ts";
 import { count, streamsOf, surelyHeardBy } from "./recount.ts";
@@ -146,10 +145,8 @@ function promoting(ledger: Ledger, judged: Judged, action: Promote): void {
     wrong("paused", "was ordered while the group is paused");
   if (ledger.refusedPermits.has(epoch)) wrong("brake", "was ordered though the Fleet refused it");
   const electingMs = ledger.electingSince.get(epoch);
-  const looks = judged.input.observations as readonly Sighted[];
-  const fresh = looks.filter((seen) => electingMs !== undefined && seen.virtualMs >= electingMs);
   if (electingMs === undefined) wrong("stale-election", "was ordered without an election");
-  else if (!fresh.some((seen) => seen.node === node && seen.facts !== null))
+  else if ((ledger.lastFacts.get(node)?.virtualMs ?? -1) < electingMs)
     wrong("stale-election", "was ordered without a look at it after the fence");
   checkLease(ledger, judged, attempt.from, wrong);
   if (attempt.cause !== "odown") return;

@@ -75,20 +75,26 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
   const bad = BAD.includes(seen.class);
   const blind = BLIND.includes(seen.class);
   const replica = seen.facts?.role === "replica";
+  // What a relay tells of its own accord stands for a row of looks.
+  const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };
   return {
     vantage: seen.vantage,
     from: seen.from,
     last: seen,
-    bad: good ? 0 : (before?.bad ?? 0) + (bad ? 1 : 0),
+    bad: good ? 0 : bad ? Math.max((before?.bad ?? 0) + 1, looks) : (before?.bad ?? 0),
     // An answer that is neither good nor bad breaks no row.
     refused:
       seen.class === "refused"
-        ? (before?.refused ?? 0) + 1
+        ? Math.max((before?.refused ?? 0) + 1, looks)
         : good || bad
           ? 0
           : (before?.refused ?? 0),
     blind: blind ? (before?.blind ?? 0) + 1 : 0,
-    firstBadMs: good ? null : (before?.firstBadMs ?? (bad ? seen.atMs : null)),
+    firstBadMs: good
+      ? null
+      : bad
+        ? Math.min(before?.firstBadMs ?? sinceMs, sinceMs)
+        : (before?.firstBadMs ?? null),
     firstBlindMs: blind ? (before?.firstBlindMs ?? seen.atMs) : null,
     stuckSinceMs: STUCK.includes(seen.class)
       ? (before?.stuckSinceMs ?? seen.atMs)

@@ -126,7 +126,15 @@ export const heldScenes: readonly Scene[] = [
       deploy(world, random, "quorum 1", { ...world.config, quorum: 1 });
       for (const { name } of [...world.regions, ...world.places]) world.regionBlind.add(name);
       for (const node of others(world, primary))
-        upon(world, [[world.edge, node.spot]], cutOnce, mendOnce);
+        upon(
+          world,
+          [
+            [world.edge, node.spot],
+            [node.spot, world.edge],
+          ],
+          cutOnce,
+          mendOnce,
+        );
       goOn(world, 2 * world.config.probeTimeoutMs + world.config.checkIntervalMs);
       const end = noAttempt(world, "only one vantage of many answers");
       crash(world, primary);

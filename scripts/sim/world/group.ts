@@ -15,6 +15,7 @@ import { perform } from "./acting.ts";
 import { groupNow } from "./clock.ts";
 import { look } from "./look.ts";
 import { type DeathPoint, type Instance, tell, type World } from "./types.ts";
+import { tellRelays } from "./watch.ts";
 
 /** A next look nearer than this is waited for in the same invocation, not left to an alarm. */
 const LINGER_MS = 500;
@@ -149,7 +150,8 @@ function round(world: World, group: Instance): void {
   });
 }
 
-function decided(world: World, group: Instance, observations: readonly Observation[]): void {
+/** Decides on what was seen: a look, or what a relay told of its own accord. */
+export function decided(world: World, group: Instance, observations: readonly Observation[]): void {
   const requests = group.asked;
   const outcomes = group.outcomes;
   const connected = [...world.relays.values()]
@@ -207,6 +209,7 @@ function save(world: World, group: Instance, decision: Decision): boolean {
     group.version = storage.version;
   }
   group.state = decision.state;
+  tellRelays(world, group);
   group.because = decision.because;
   for (const event of decision.events) {
     tell(world, () => `  ${event.name} ${event.node ?? ""} (epoch ${event.epoch}): ${event.text}`);

@@ -159,7 +159,7 @@ function askDirectly(world: World, question: Question, nodes: readonly string[],
   }
 }
 
-function seenByRelay(world: World, relay: Relay, id: string): Seen {
+export function seenByRelay(world: World, relay: Relay, id: string): Seen {
   const node = nodeOf(world, id);
   if (node === null) return { class: "policy", detail: "NODE_UNKNOWN", facts: null };
   const { lie } = relay;

@@ -6,8 +6,8 @@
  * connected for half a minute more; what is told may come late, twice, or never.
  */
 import type { Observation } from "../../../worker/core/types.ts";
-import { observationsOf, watchOf } from "../../../worker/group/pushed.ts";
-import type { LooksMessage, WatchMessage } from "../../../worker/relay/push.ts";
+import { observationsOf } from "../../../worker/group/pushed.ts";
+import type { LooksMessage } from "../../../worker/relay/push.ts";
 import {
   beatMs,
   blank,
@@ -25,7 +25,7 @@ import { currentInstance, decided, newInstance, wake } from "./group.ts";
 import { seenByRelay } from "./look.ts";
 import { isCutEitherWay, send } from "./network.ts";
 import { command, setMinReplicas } from "./redis.ts";
-import { bootOf, clockOf, epochOf, inTurn, process, reaches } from "./relay.ts";
+import { bootOf, clockOf, epochOf, inTurn, reaches } from "./relay.ts";
 import { type RedisNode, type Relay, SEALED, tell, type World } from "./types.ts";
 
 const EVERY_MS = 1000;
@@ -149,20 +149,3 @@ function hear(
   // At once, whatever look is under way.
   decided(world, group, seen);
 }
-
-/** After every decision that was saved. */
-export function tellRelays(world: World, watch: WatchMessage): void {
-  for (const relay of world.relays.values()) {
-    if (!relay.socket.open || relay.socket.told === watch.epoch + JSON.stringify(watch.strangers))
-      continue;
-    relay.socket.told = watch.epoch + JSON.stringify(watch.strangers);
-    const { boots } = relay;
-    send(world, world.edge, relay.spot, () =>
-      process(relay, () => {
-        if (relay.boots === boots) relay.socket.watch = watch;
-      }),
-    );
-  }
-}
-
-export { watchOf };

@@ -41,7 +41,7 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
     blind: new Set(),
     portShut: false,
     connects: true,
-    socket: { open: false, heardMs: 0, said: "" },
+    socket: { open: false, heardMs: 0, told: "", watch: null, gazes: new Map() },
     guard: true,
     promisedUntilMs: 0,
     wallShiftMs: 0,
@@ -88,6 +88,8 @@ export function startRelay(world: World, relay: Relay, journalLost: boolean): vo
   tell(world, () => `relay ${relay.id} starts${journalLost ? ", its journal lost" : ""}`);
   relay.life = "up";
   relay.boots += 1;
+  Object.assign(relay.socket, { open: false, told: "", watch: null });
+  relay.socket.gazes.clear();
   relay.bootedAtMs = world.queue.nowMs;
   if (journalLost) {
     relay.journal = { groups: new Map(), actions: [] };
@@ -135,7 +137,7 @@ export function handle(
 const ttlOf = (world: World) => world.firstConfig.commandTtlMs;
 
 /** Verbs for one node one after another, each of a few milliseconds. */
-function inTurn(world: World, relay: Relay, node: string, run: () => void): void {
+export function inTurn(world: World, relay: Relay, node: string, run: () => void): void {
   const { queue } = world;
   const startMs = Math.max(queue.nowMs, relay.freeAtMs.get(node) ?? 0);
   relay.freeAtMs.set(node, startMs + 3);

@@ -3,6 +3,7 @@
  *
  * Promises: only types. What is here may change while the world runs; what the core is given never does.
  */
+
 import type { GroupEvent } from "../../../worker/core/events.ts";
 import type { Keeping } from "../../../worker/core/lease.ts";
 import type { Route } from "../../../worker/core/route.ts";
@@ -14,7 +15,9 @@ import type {
   Outcome,
 } from "../../../worker/core/types.ts";
 import type { Lease } from "../../../worker/relay/lease/rules.ts";
+import type { WatchMessage } from "../../../worker/relay/push.ts";
 import type { Journal } from "../../../worker/relay/verbs/fence.ts";
+import type { Gaze } from "../../../worker/relay/watch/gaze.ts";
 import type { Checks } from "../check/checks.ts";
 import type { Queue } from "../queue.ts";
 import type { Random } from "../random.ts";
@@ -139,7 +142,15 @@ export type Relay = {
   /** Holds a connection to the Group, and tells at once what it sees. */
   connects: boolean;
   /** The Group's end of it. */
-  readonly socket: { open: boolean; heardMs: number; said: string };
+  readonly socket: {
+    open: boolean;
+    heardMs: number;
+    told: string;
+    /** What the Group said last to this process; null: nothing yet. */
+    watch: WatchMessage | null;
+    /** What its eyes make of each node, and the true moment of the last look. */
+    readonly gazes: Map<string, { readonly gaze: Gaze; readonly virtualMs: number }>;
+  };
   guard: boolean;
   /** How far the wall clock of its machine was set. */
   wallShiftMs: number;
