@@ -73,7 +73,7 @@ export const analogues: Readonly<Record<string, Analogue>> = {
     here: "relays are asked with a token; a wrong one is told by name",
     tests: [
       ["test/probe/relay.test.ts", "names a wrong token"],
-      ["test/relay/upstash.test.ts", "without a token, or with a wrong one"],
+      ["test/relay/rest/upstash.test.ts", "without a token, or with a wrong one"],
     ],
   },
   S15: {
@@ -119,7 +119,7 @@ export const analogues: Readonly<Record<string, Analogue>> = {
   },
   R7: {
     here: "an app's commands through the relay, any byte",
-    tests: [["test/relay/upstash.test.ts", "every byte survives"]],
+    tests: [["test/relay/rest/upstash.test.ts", "every byte survives"]],
   },
   R8: {
     here: "facts are read from INFO of real servers",

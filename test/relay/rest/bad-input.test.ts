@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { until } from "../../support/wait.ts";
 import { ask, CONTROL, DATA, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
-import { asApp, limits, type Rest, rest } from "./support.ts";
+import { asApp, limits, type Rest, rest, shared } from "./support.ts";
 
 /** Afterwards: nothing happened, and the next caller is served. */
 async function well({ server, run }: Rest) {
@@ -89,8 +89,10 @@ const bodies: readonly (readonly [what: string, path: string, body: string, erro
   ["a name with line ends", "", '["GET\\r\\nDEL","k"]', /^ERR unknown command/],
 ];
 
+const common = shared();
+
 test.each(bodies)("bad body: %s", async (_, path, body, error) => {
-  const here = await rest();
+  const here = common();
   const said = await here.ask(path, { method: "POST", body });
   expect([400, 413]).toContain(said.status);
   expect(said.body).toEqual({ error: expect.stringMatching(error) });

@@ -3,11 +3,24 @@
  *
  * Promises: everything started here is gone after the test that asked for it.
  */
-import type { RedisProcess } from "../../../scripts/redis-server.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { type RedisProcess, startRedis } from "../../../scripts/redis-server.ts";
 import type { RelaySettings } from "../../../worker/relay/config.ts";
 import type { Limits } from "../../../worker/relay/rest/policy.ts";
-import type { Relay } from "../../../worker/relay/serve.ts";
-import { DATA, nodeAt, redis, relayDefaults, relayOver, settingsFor } from "../support.ts";
+import { type Relay, startRelay } from "../../../worker/relay/serve.ts";
+import {
+  CONTROL,
+  DATA,
+  dataToken,
+  nodeAt,
+  redis,
+  relayDefaults,
+  relayOver,
+  settingsFor,
+} from "../support.ts";
 
 export type Rest = {
   readonly server: RedisProcess;
@@ -42,7 +55,39 @@ export async function rest(
   args: readonly string[] = [],
 ): Promise<Rest> {
   const server = await redis({ args });
-  const relay = await relayOver(await settingsFor([nodeAt("a", server)], more));
+  return over(server, await relayOver(await settingsFor([nodeAt("a", server)], more)));
+}
+
+/** One for all tests of a file, where starting anew for each would take longer than they do. */
+export function shared(): () => Rest {
+  let here: Rest | null = null;
+  let folder = "";
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "picket-relay-"));
+    const server = await startRedis();
+    const relay = await startRelay({
+      id: "r",
+      listen: { host: "127.0.0.1", port: 0 },
+      stateFile: join(folder, "state.json"),
+      ...relayDefaults,
+      controlTokens: [CONTROL],
+      dataTokens: [dataToken(DATA)],
+      nodes: [nodeAt("a", server)],
+    });
+    here = over(server, relay);
+  });
+  afterAll(async () => {
+    await here?.relay.close();
+    await here?.server.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return () => {
+    if (here === null) throw new Error("only within a test");
+    return here;
+  };
+}
+
+function over(server: RedisProcess, relay: Relay): Rest {
   const base = `${relay.url}/nodes/a`;
   const ask = async (path: string, { method = "GET", body, headers }: Init = {}) => {
     const response = await fetch(base + path, {
