@@ -2,7 +2,7 @@
  * The relay's door for people: `npm run relay -- --config FILE`; and what redis.conf has to hold so that a
  * node boots sealed: `npm run relay -- --print-redis-conf`.
  *
- * Promises: JSON lines on stdout, the first one when it listens; what keeps it from starting goes to stderr,
+ * Promises: JSON lines on stdout, one of them when it listens; what keeps it from starting goes to stderr,
  * with exit 2; SIGHUP reads the configuration again, and a wrong one changes nothing; SIGTERM and SIGINT end
  * it cleanly.
  * Must never: print a token or a password.

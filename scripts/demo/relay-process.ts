@@ -70,7 +70,10 @@ async function launch(file: string, inside: readonly string[]): Promise<ChildPro
     complaint = `${complaint}${chunk.toString()}`.slice(-2000);
   });
   await new Promise<void>((resolve, reject) => {
-    createInterface(child.stdout).once("line", () => resolve());
+    // Under a lease it may say something before: it begins by sealing.
+    createInterface(child.stdout).on("line", (said) => {
+      if (JSON.parse(said).event === "start") resolve();
+    });
     child.once("exit", (code) => reject(new Error(`the relay ended with ${code}: ${complaint}`)));
   });
   return child;

@@ -130,7 +130,7 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     await end(now);
     throw error;
   });
-  // After the door: whoever starts a relay waits for its first line, and that is `start`.
+  // After the door: without leases the first line of the log is `start`.
   const health = watchHealth(
     () => now.nodes,
     () => now.settings.nodeTimeoutMs,
