@@ -44,13 +44,26 @@ describe("a push", () => {
     expect(world.told("-sdown")).toMatchObject([{ node: "a" }]);
   });
 
-  test("of enough relays begins a failover without another look", () => {
+  test("of enough relays is an end of the primary, and the look that follows begins a failover", () => {
     const world = steady();
+    world.kill("a");
     world.push([refusedBy(world, "a")]);
     const decision = world.push([refusedBy(world, "b")]);
     expect(world.told("+odown")).toHaveLength(1);
-    expect(world.state.saved.phase.kind).toBe("fencing");
-    expect(decision.actions.map(({ kind }) => kind)).toContain("seal");
+    expect(world.state.saved.phase.kind).toBe("watching");
+    expect(decision.actions.filter(({ kind }) => kind !== "publish")).toEqual([]);
+    expect(decision.because).toContain("everyone is asked");
+    world.run(20);
+    expect(world.told("+try-failover")).toHaveLength(1);
+  });
+
+  test("of the end of one while all are gone begins nothing: the look that follows sees it", () => {
+    const world = steady();
+    for (const id of ["a", "b", "c"]) world.kill(id);
+    world.push([refusedBy(world, "a"), refusedBy(world, "b")]);
+    world.run(5000);
+    expect(world.told("+outage")).toHaveLength(1);
+    expect(world.told("+try-failover")).toEqual([]);
   });
 
   test("twice from the same relay is still one vote", () => {

@@ -45,7 +45,7 @@ export type Sight = {
    * Null: some pair was never asked.
    */
   readonly lookAskedAtMs: number | null;
-  /** When a relay last saw a change and told it by itself: until everyone was asked after that. */
+  /** When a relay saw a change that it told by itself: until everyone was asked after that. */
   readonly newsAtMs: number | null;
   /** Who held nobody up any more at the last decision: nodes objectively down, vantages that did not answer. */
   readonly away: { readonly nodes: readonly string[]; readonly vantages: readonly string[] };

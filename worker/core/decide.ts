@@ -30,7 +30,7 @@ import { publishDue, published, setRoute } from "./publishing.ts";
 import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
 import { answer } from "./requests.ts";
 import { raiseEpoch, see } from "./seeing.ts";
-import { oldestMs } from "./sight.ts";
+import { forget } from "./sight.ts";
 import { expireStandstills } from "./standstill.ts";
 import type { Decision, Input, Pending, Saved, State } from "./state.ts";
 import { stepSwitching, switchoverAnswered } from "./switchover.ts";
@@ -86,12 +86,6 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     wakeAtMs: draft.wakeAtMs,
     crash: draft.crash,
   };
-}
-
-/** Counters of a sight that is too old say nothing of now: they restart from the fresh look. */
-function forget({ sight }: State, config: GroupConfig, nowMs: number): State["sight"] {
-  if (sight.lookAskedAtMs === null || nowMs - sight.lookAskedAtMs <= oldestMs(config)) return sight;
-  return { ...sight, nodes: {}, relays: {}, since: {}, newsAtMs: null };
 }
 
 /** What a new configuration changed that nobody may overlook. */

@@ -40,7 +40,8 @@ export function see(draft: Draft, input: Input, askedEpoch: number): void {
   draft.known = survey(draft.sight, config, nowMs);
   // One relay saw a change: everyone is asked now, and again until everyone was asked after it.
   const news = draft.sight.newsAtMs;
-  if (news !== null) wakeBy(draft, news === newsAtMs ? nowMs + config.retryMs : nowMs);
+  if (news !== null)
+    wakeBy(draft, news === newsAtMs ? nowMs + Math.min(10, config.retryMs) : nowMs);
   noteAway(draft);
   const primary = nodeOf(config, saved.primary);
   const wrongRole = factsOf(draft, saved.primary)?.role === "replica";

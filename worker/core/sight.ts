@@ -31,6 +31,22 @@ export const oldestMs = (config: GroupConfig): number =>
 
 export const vantageOf = (relay: string): string => `relay:${relay}`;
 
+/** Counters of a sight that is too old say nothing of now: they restart from the fresh look. */
+export function forget(
+  { sight }: { readonly sight: Sight },
+  config: GroupConfig,
+  nowMs: number,
+): Sight {
+  const isOld = (atMs: number) => nowMs - atMs > oldestMs(config);
+  if (sight.lookAskedAtMs === null || !isOld(sight.lookAskedAtMs)) return sight;
+  const nodes = Object.entries(sight.nodes).map(([id, beliefs]) => {
+    const young = Object.entries(beliefs).filter(([, { askedAtMs }]) => !isOld(askedAtMs));
+    return [id, Object.fromEntries(young)];
+  });
+  const since = { since: {}, newsAtMs: null };
+  return { ...sight, nodes: Object.fromEntries(nodes), relays: {}, ...since };
+}
+
 type Epochs = { readonly inForce: number; readonly highest: number };
 
 export function absorb(
@@ -68,7 +84,7 @@ export function absorb(
     const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
     // What a relay tells of its own accord crosses with what it is asked: that is no fault.
     if (lies || (late && seen.pushed === undefined)) dropped += 1;
-    if (!late && seen.pushed?.news === true) newsAtMs = Math.max(newsAtMs ?? 0, askedAtMs);
+    if (!late && seen.pushed?.news === true) newsAtMs ??= askedAtMs;
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;

@@ -41,18 +41,23 @@ export function watch(draft: Draft): void {
     giveSealsBack(draft);
     return adoptFirst(draft);
   }
-  // What one relay told alone is no picture of the group: but for a failover, which is by quorum, the look that
-  // it asked for comes first.
-  const partial = draft.sight.newsAtMs !== null;
-  if (!partial && adoptForeign(draft)) return;
+  if (isPartial(draft)) return;
+  if (adoptForeign(draft)) return;
   if (failOverIfDue(draft)) return;
-  if (!partial) giveSealsBack(draft);
-  if (saved.paused === null && !config.observeOnly && !partial) {
+  giveSealsBack(draft);
+  if (saved.paused === null && !config.observeOnly) {
     repairPrimary(draft);
     const wrong = repointFollowers(draft);
     if (wrong.length > 0) draft.because ||= `bringing ${wrong.join(", ")} under ${saved.primary}`;
   }
   draft.because ||= becauseOf(draft);
+}
+
+/** What one relay told alone is no picture of the group: the look that it asked for comes first. */
+function isPartial(draft: Draft): boolean {
+  if (draft.sight.newsAtMs === null) return false;
+  draft.because ||= `${becauseOf(draft)}; a relay saw a change: everyone is asked`;
+  return true;
 }
 
 export function repoint(draft: Draft, phase: Extract<Phase, { kind: "repointing" }>): void {
@@ -67,6 +72,7 @@ export function repoint(draft: Draft, phase: Extract<Phase, { kind: "repointing"
     draft.because = "observing only";
     return;
   }
+  if (isPartial(draft)) return;
   if (failOverIfDue(draft)) return;
   giveSealsBack(draft);
   repairPrimary(draft);

@@ -6,13 +6,7 @@
  */
 import type { Decision, Input, Saved, State } from "../../../worker/core/state.ts";
 import type { GroupConfig, NodeConfig, RelayAction } from "../../../worker/core/types.ts";
-import {
-  isAutomatic,
-  type Ledger,
-  type Life,
-  type Moment,
-  violate,
-} from "./ledger.ts";
+import { isAutomatic, type Ledger, type Life, type Moment, violate } from "./ledger.ts";
 import { count, streamsOf, surelyHeardBy } from "./recount.ts";
 
 export type Judged = {

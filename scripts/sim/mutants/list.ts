@@ -6,10 +6,12 @@ import { evidenceMutants } from "./evidence.ts";
 import { failoverMutants } from "./failover.ts";
 import { leaseMutants } from "./leases.ts";
 import type { Mutant } from "./mutant.ts";
+import { pushMutants } from "./pushes.ts";
 
 export const mutants: readonly Mutant[] = [
   ...evidenceMutants,
   ...actingMutants,
   ...failoverMutants,
   ...leaseMutants,
+  ...pushMutants,
 ];

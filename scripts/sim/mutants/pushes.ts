@@ -1,0 +1,43 @@
+/**
+ * Defects in what relays tell of their own accord, and in what they do at first sight.
+ */
+import { core, type Mutant } from "./mutant.ts";
+
+export const pushMutants: readonly Mutant[] = [
+  {
+    name: "what one relay told alone is acted upon",
+    file: core("watching"),
+    find: "if (draft.sight.newsAtMs === null) return false;",
+    replace: "if (draft.sight.nodes !== null) return false;",
+  },
+  {
+    name: "news outlives a clock that went back",
+    file: core("decide"),
+    find: "      newsAtMs: null,\n      tiltUntilMs,",
+    replace: "      tiltUntilMs,",
+  },
+  {
+    name: "a relay seals at first sight by what it was told long ago",
+    file: "worker/relay/watch/stranger.ts",
+    find: "return heldEpoch === null || heldEpoch <= epoch;",
+    replace: "return heldEpoch === null || epoch > 0;",
+  },
+  {
+    name: "a relay seals at first sight who may be the primary",
+    file: core("repair"),
+    find: ".filter((node) => !mayLead(saved, node.id) && isMember(saved, node))",
+    replace: ".filter((node) => isMember(saved, node))",
+  },
+  {
+    name: "a push counts as many looks as it says, for whoever is asked",
+    file: core("sight"),
+    find: "const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };",
+    replace: "const { looks, sinceMs } = seen.pushed ?? { looks: 9, sinceMs: 0 };",
+  },
+  {
+    name: "a relay calls a short silence an end",
+    file: "worker/relay/watch/gaze.ts",
+    find: "return { looks: (before?.looks ?? 0) + 1, sinceMs: before?.sinceMs ?? seen.askedAtMs };",
+    replace: "return { looks: (before?.looks ?? 0) + 9, sinceMs: seen.askedAtMs - 60_000 };",
+  },
+];
