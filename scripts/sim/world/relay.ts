@@ -88,8 +88,7 @@ export function startRelay(world: World, relay: Relay, journalLost: boolean): vo
   tell(world, () => `relay ${relay.id} starts${journalLost ? ", its journal lost" : ""}`);
   relay.life = "up";
   relay.boots += 1;
-  Object.assign(relay.socket, { open: false, told: "", watch: null });
-  relay.socket.gazes.clear();
+  Object.assign(relay.socket, { open: false, told: "", watch: null, gazes: new Map() });
   relay.bootedAtMs = world.queue.nowMs;
   if (journalLost) {
     relay.journal = { groups: new Map(), actions: [] };

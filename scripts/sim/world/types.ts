@@ -149,7 +149,7 @@ export type Relay = {
     /** What the Group said last to this process; null: nothing yet. */
     watch: WatchMessage | null;
     /** What its eyes make of each node, and the true moment of the last look. */
-    readonly gazes: Map<string, { readonly gaze: Gaze; readonly virtualMs: number }>;
+    gazes: Map<string, { readonly gaze: Gaze; readonly virtualMs: number }>;
   };
   guard: boolean;
   /** How far the wall clock of its machine was set. */
