@@ -10,6 +10,7 @@ import { must, type Scene, startScene } from "../support/stack.ts";
 const LEASE_MS = 3000;
 /** More than a lease and a margin, on a machine that has other things to do. */
 const patience = { withinMs: 40_000 };
+const timeoutMs = 120_000;
 
 describe("a group with leases", () => {
   let scene: Scene;
@@ -40,67 +41,83 @@ describe("a group with leases", () => {
   const childrenOf = async (pid: number) =>
     (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").filter(Boolean);
 
-  it("the primary's relay loses the Group: the others promise, and it goes on", async () => {
-    await open("a");
-    const cutMs = Date.now();
-    link().cut();
-    await scene.eventually(
-      "promises past two leases",
-      async () =>
-        (await promisedAtMs("b")) > cutMs + 2 * LEASE_MS &&
-        (await promisedAtMs("c")) > cutMs + 2 * LEASE_MS,
-      patience,
-    );
-    await open("a");
-    expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
-    link().heal();
-  });
+  it(
+    "the primary's relay loses the Group: the others promise, and it goes on",
+    async () => {
+      await open("a");
+      const cutMs = Date.now();
+      link().cut();
+      await scene.eventually(
+        "promises past two leases",
+        async () =>
+          (await promisedAtMs("b")) > cutMs + 2 * LEASE_MS &&
+          (await promisedAtMs("c")) > cutMs + 2 * LEASE_MS,
+        patience,
+      );
+      await open("a");
+      expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
+      link().heal();
+    },
+    timeoutMs,
+  );
 
-  it("one of the others does not answer: it ends with its lease", async () => {
-    await scene.relay("c").kill();
-    link().cut();
-    await closed("a");
-    link().heal();
-    await scene.relay("c").start();
-    await open("a");
-  });
+  it(
+    "one of the others does not answer: it ends with its lease",
+    async () => {
+      await scene.relay("c").kill();
+      link().cut();
+      await closed("a");
+      link().heal();
+      await scene.relay("c").start();
+      await open("a");
+    },
+    timeoutMs,
+  );
 
-  it("its guard dies: another is started; then the relay dies, and the node is sealed until it is back", async () => {
-    const relay = scene.relay("a");
-    const [guard] = await childrenOf(relay.pid());
-    process.kill(Number(guard), "SIGKILL");
-    await scene.eventually("another guard", async () => {
-      const now = await childrenOf(relay.pid());
-      return now.length === 1 && now[0] !== guard;
-    });
-    // It knows whom to guard once it was told of a lease.
-    await open("a");
-    await relay.kill("SIGKILL");
-    await closed("a");
-    await relay.start();
-    await open("a");
-    expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
-  });
+  it(
+    "its guard dies: another is started; then the relay dies, and the node is sealed until it is back",
+    async () => {
+      const relay = scene.relay("a");
+      const [guard] = await childrenOf(relay.pid());
+      process.kill(Number(guard), "SIGKILL");
+      await scene.eventually("another guard", async () => {
+        const now = await childrenOf(relay.pid());
+        return now.length === 1 && now[0] !== guard;
+      });
+      // It knows whom to guard once it was told of a lease.
+      await open("a");
+      await relay.kill("SIGKILL");
+      await closed("a");
+      await relay.start();
+      await open("a");
+      expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
+    },
+    timeoutMs,
+  );
 
-  it("X2 its Redis stands still: it is ended, and another takes over when the lease is over", async () => {
-    const server = scene.server("a");
-    const { pid } = server;
-    await server.kill("SIGSTOP");
-    await scene.eventually("its end", () => !runs(pid), patience);
-    await scene.eventually(
-      "another primary",
-      async () => (await scene.route()).primary?.id !== "a",
-      patience,
-    );
-    await open((await scene.route()).primary?.id ?? "");
-    await server.start();
-    await scene.eventually(
-      "a to follow",
-      async () => (await scene.facts("a"))?.role === "replica",
-      patience,
-    );
-    expect(await isSealed("a")).toBe(true);
-  });
+  it(
+    "X2 its Redis stands still: it is ended, and another takes over when the lease is over",
+    async () => {
+      const server = scene.server("a");
+      const { pid } = server;
+      await server.kill("SIGSTOP");
+      await scene.eventually("its end", () => !runs(pid), patience);
+      await scene.eventually(
+        "another primary",
+        async () => (await scene.route()).primary?.id !== "a",
+        patience,
+      );
+      await open((await scene.route()).primary?.id ?? "");
+      await server.start();
+      await scene.eventually(
+        "a to follow",
+        async () => (await scene.facts("a"))?.role === "replica",
+        patience,
+      );
+      expect(await isSealed("a")).toBe(true);
+    },
+    timeoutMs,
+  );
 });
 
 const runs = (pid: number) => {
