@@ -9,6 +9,13 @@ export const pushMutants: readonly Mutant[] = [
     file: core("watching"),
     find: "if (draft.sight.newsAtMs === null) return false;",
     replace: "if (draft.sight.nodes !== null) return false;",
+    also: [
+      {
+        file: core("repair"),
+        find: "if (stranger && begins && draft.sight.newsAtMs !== null) continue;",
+        replace: "",
+      },
+    ],
   },
   {
     name: "news outlives a clock that went back",

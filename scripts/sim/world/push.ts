@@ -106,6 +106,16 @@ function seal(world: World, relay: Relay, id: string, { facts }: Seen): void {
 }
 
 function sealNow(world: World, relay: Relay, node: RedisNode): void {
+  const { saved } = world.storage;
+  if (
+    saved?.phase.kind === "watching" &&
+    saved.primary === node.name &&
+    epochOf(world, relay) === saved.epoch
+  )
+    world.checks.violate(
+      "sealed-primary",
+      `relay ${relay.id} seals ${node.name}, which is in force`,
+    );
   tell(world, () => `relay ${relay.id} seals ${node.name} at first sight`);
   command(world, node, () => setMinReplicas(node, SEALED));
 }
