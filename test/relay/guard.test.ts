@@ -122,3 +122,13 @@ test("no secret stands in its command line or its environment", async () => {
   for (const file of ["cmdline", "environ"])
     expect(await readFile(`/proc/${pid}/${file}`, "utf8")).not.toContain(PASSWORD);
 });
+
+test("its relay dies before the guard has begun to live: it seals all the same", async () => {
+  const server = await redis();
+  const guard = startGuard(
+    { node: "a", endpoint: nodeAt("a", server), sealMs: 2000, killCommand: null },
+    () => undefined,
+  );
+  guard.release();
+  await until("the seal", () => sealed(server));
+});

@@ -18,6 +18,8 @@ export type Beat = {
   readonly kind: "beat";
   readonly cover: Cover | null;
   readonly leaseMs: number;
+  /** When it was sent. */
+  readonly atMonoMs: number;
 };
 
 /** From the guard: it lives, or what it did. */
@@ -29,3 +31,12 @@ export const machineNow = (): Now => ({
   monoMs: Number(process.hrtime.bigint() / 1000n) / 1000,
   wallMs: Date.now(),
 });
+
+/** A line of the pipe; null: half of one, whose writer died over it. */
+export function parseLine<T>(line: string): T | null {
+  try {
+    return JSON.parse(line) as T;
+  } catch {
+    return null;
+  }
+}

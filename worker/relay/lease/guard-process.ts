@@ -7,9 +7,10 @@
  * Must never: open a node, or end because a signal asks it to: whoever stops the relay's whole group of
  * processes means the relay.
  */
+import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { openSession, type Session } from "../../redis/session.ts";
-import { type Beat, type FromGuard, machineNow, type Watch } from "./beats.ts";
+import { type Beat, type FromGuard, machineNow, parseLine, type Watch } from "./beats.ts";
 import { guardSealInMs } from "./rules.ts";
 import { createSealer, type Sealer } from "./sealing.ts";
 
@@ -23,11 +24,7 @@ const WARM_MS = 1000;
 let watch: Watch | null = null;
 let session: Session | null = null;
 let sealer: Sealer | null = null;
-let beat: {
-  readonly cover: Beat["cover"];
-  readonly leaseMs: number;
-  readonly atMonoMs: number;
-} | null = null;
+let beat: Beat | null = null;
 let orphaned = false;
 /** The beat for which the node was sealed already: nothing opened it since. */
 let sealedFor: number | null = null;
@@ -35,10 +32,16 @@ let warmedMs = 0;
 
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
 
-process.on("disconnect", () => {
-  orphaned = true;
-});
-process.on("message", (message: Watch | Beat) => {
+// Its relay is gone: nobody reads any more.
+process.stdout.on("error", () => undefined);
+createInterface(process.stdin)
+  .on("line", (line) => hear(parseLine<Watch | Beat>(line)))
+  .on("close", () => {
+    orphaned = true;
+  });
+
+function hear(message: Watch | Beat | null): void {
+  if (message === null) return;
   if (message.kind === "watch") {
     watch = message;
     session = openSession(message.endpoint, message.sealMs);
@@ -47,18 +50,16 @@ process.on("message", (message: Watch | Beat) => {
     sealer = createSealer({ node, sealMs, killCommand, run: () => run, log: say });
     return;
   }
-  const { cover, leaseMs } = message;
-  beat = { cover, leaseMs, atMonoMs: machineNow().monoMs };
+  beat = message;
   tell({ kind: "alive" });
-});
+}
 
 function say(event: string, fields: Readonly<Record<string, unknown>> = {}): void {
   tell({ kind: "log", event: `guard-${event}`, fields: { ...fields } });
 }
 
 function tell(message: FromGuard): void {
-  if (!orphaned && process.connected)
-    process.send?.(message, undefined, undefined, () => undefined);
+  if (!orphaned) process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 const openedAt = (): number | null => beat?.cover?.from.monoMs ?? null;

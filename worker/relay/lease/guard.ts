@@ -4,13 +4,15 @@
  * Promises: no secret is in the guard's environment or command line: what it needs it is sent.
  * Must never: be the reason that a relay ends.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Log } from "../log.ts";
-import { type Beat, type FromGuard, machineNow, type Watch } from "./beats.ts";
+import { type Beat, type FromGuard, machineNow, parseLine, type Watch } from "./beats.ts";
 
 export type Guard = {
-  readonly beat: (beat: Omit<Beat, "kind">) => void;
+  readonly beat: (beat: Pick<Beat, "cover" | "leaseMs">) => void;
   /** When it last said that it lives; the time of its start, before. */
   readonly aliveMs: () => number;
   readonly pid: () => number | undefined;
@@ -20,6 +22,7 @@ export type Guard = {
 
 /** A guard that dies at once is not started again as fast as it dies. */
 const AGAIN_MS = { first: 50, most: 2000 };
+const MAX_UNREAD_BYTES = 64 * 1024;
 
 export function startGuard(watch: Omit<Watch, "kind">, log: Log): Guard {
   let child: ChildProcess | null = null;
@@ -29,18 +32,14 @@ export function startGuard(watch: Omit<Watch, "kind">, log: Log): Guard {
   let timer: NodeJS.Timeout | undefined;
 
   function start(): void {
-    const born = fork(join(import.meta.dirname, "guard-process.ts"), {
+    // Plain pipes: what was written is read even if this process dies before the guard has begun to.
+    const born = spawn(process.execPath, [join(import.meta.dirname, "guard-process.ts")], {
       env: { PATH: process.env.PATH ?? "/usr/bin:/bin" },
-      execArgv: [],
-      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      stdio: ["pipe", "pipe", "ignore"],
     });
     child = born;
-    born.on("error", () => undefined);
-    born.on("message", (message: FromGuard) => {
-      if (message.kind === "log") return log(message.event, message.fields);
-      aliveMs = machineNow().monoMs;
-      gapMs = AGAIN_MS.first;
-    });
+    for (const each of [born, born.stdin, born.stdout]) each.on("error", () => undefined);
+    createInterface(born.stdout).on("line", hear);
     born.once("close", (code, signal) => {
       if (child !== born || released) return;
       child = null;
@@ -51,22 +50,33 @@ export function startGuard(watch: Omit<Watch, "kind">, log: Log): Guard {
     send({ kind: "watch", ...watch });
     // It is not what keeps this process running.
     born.unref();
-    born.channel?.unref();
+    for (const pipe of [born.stdin, born.stdout]) (pipe as Socket).unref();
+  }
+
+  function hear(line: string): void {
+    const message = parseLine<FromGuard>(line);
+    if (message === null) return;
+    if (message.kind === "log") return log(message.event, message.fields);
+    aliveMs = machineNow().monoMs;
+    gapMs = AGAIN_MS.first;
   }
 
   function send(message: Watch | Beat): void {
-    if (child?.connected === true) child.send(message, () => undefined);
+    const pipe = child?.stdin;
+    // One that does not read hears nothing more, and is missed.
+    if (pipe?.writable === true && pipe.writableLength < MAX_UNREAD_BYTES)
+      pipe.write(`${JSON.stringify(message)}\n`);
   }
 
   start();
   return {
-    beat: (beat) => send({ kind: "beat", ...beat }),
+    beat: (beat) => send({ kind: "beat", atMonoMs: machineNow().monoMs, ...beat }),
     aliveMs: () => aliveMs,
     pid: () => child?.pid,
     release: () => {
       released = true;
       clearTimeout(timer);
-      if (child?.connected === true) child.disconnect();
+      child?.stdin?.end();
     },
   };
 }
