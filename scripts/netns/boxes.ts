@@ -89,7 +89,11 @@ export function makeBoxes(ids: readonly string[]): Boxes {
 
   const stop = () => {
     process.off("exit", stop);
-    for (const namespace of namespaces.values()) quietly(() => ip("netns", "del", namespace));
+    for (const [id, namespace] of namespaces) {
+      // By itself: a connection that nobody ended may keep a namespace alive for a while, and its link here.
+      quietly(() => ip("link", "del", device(EDGE, id)));
+      quietly(() => ip("netns", "del", namespace));
+    }
   };
   process.on("exit", stop);
   try {
