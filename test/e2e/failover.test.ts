@@ -88,7 +88,7 @@ describe("three nodes", () => {
       ({ name, data }) =>
         name === "+route" && Array.isArray(data.readable) && data.readable.includes("a"),
     );
-    const order = [at("+convert-to-slave"), at("+sealed"), at("+slave-reconf-done"), routed];
+    const order = [at("+sealed"), at("+slave-reconf-done"), routed];
     expect(order).not.toContain(-1);
     expect(order).toEqual([...order].sort((x, y) => x - y));
     const { primary } = await scene.route();
