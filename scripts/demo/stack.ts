@@ -146,7 +146,7 @@ export async function startStack(options: StackOptions = {}) {
           return { id: node, host, port };
         }),
         groups:
-          process.env.NOPUSH || options.push === false
+          options.push === false
             ? []
             : [{ name: group, url: links[id]?.url ?? "" }],
         lease: leased ? [leaseOf(id)] : [],
