@@ -12,6 +12,8 @@ describe("the DNS provider fails", () => {
   beforeAll(async () => {
     scene = await startScene({ hostOf: (id) => must(hosts[id], id) });
     await resolvesTo("a");
+    // Nothing is under way that could meet the fault instead.
+    await scene.published();
   });
   afterAll(() => scene?.stop());
 

@@ -269,9 +269,11 @@ describe("failovers", () => {
     ]);
     orders([look("relay:b", "b")]);
     expect(rules()).toEqual([]);
-    orders([look("relay:b", "b", { virtualMs: ledger.nowMs - 200 })]);
+    ledger.electingSince.set(2, ledger.nowMs + 1);
+    orders([look("relay:b", "b")]);
     expect(rules()).toEqual(["stale-election"]);
     ledger.violations.length = 0;
+    ledger.electingSince.set(2, ledger.nowMs - 100);
     show(1, () => ["relay:a", "relay:b", "relay:c"].map((vantage) => look(vantage, "a")));
     orders([look("relay:b", "b")]);
     expect(rules()).toEqual(["primary-up"]);

@@ -9,6 +9,8 @@ import type { NodeFacts, ObservationClass, RelayFacts } from "./types.ts";
 export type Belief = {
   readonly class: ObservationClass;
   readonly detail: string;
+  /** The relay told it of its own accord. */
+  readonly pushed: boolean;
   /** When the last look was asked for: only a look asked for after an action can show its effect. */
   readonly askedAtMs: number;
   readonly atMs: number;

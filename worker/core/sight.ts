@@ -82,8 +82,9 @@ export function absorb(
     const askedAtMs = askedAt(seen);
     // One place's look may be older than another's newest, and still be the newest of that place.
     const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
-    // What a relay tells of its own accord crosses with what it is asked: that is no fault.
-    if (lies || (late && seen.pushed === undefined)) dropped += 1;
+    // That what a relay is asked and what it tells of its own accord cross is no fault.
+    const crossed = seen.pushed !== undefined || beliefs[seen.vantage]?.pushed === true;
+    if (lies || (late && !crossed)) dropped += 1;
     if (!late && seen.pushed?.news === true) newsAtMs ??= askedAtMs;
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
@@ -174,6 +175,7 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
   return {
     class: seen.class,
     detail: seen.detail,
+    pushed: seen.pushed !== undefined,
     askedAtMs: askedAt(seen),
     atMs: seen.atMs,
     failures: isGood ? 0 : isBad ? Math.max(keep.failures + 1, looks) : keep.failures,
