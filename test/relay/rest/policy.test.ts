@@ -141,13 +141,28 @@ test("a command that the table does not have: the server is asked what it does",
   expect(await as("token-inside-a-prefix", "PUT", "k", "v")).toEqual(refused);
   expect(await as("token-that-only-reads", "PUT", "app:k", "v")).toEqual(refused);
   expect((await run("SETUP", "GET", "*")).body).toEqual(refused);
-  expect(await as("token-inside-a-prefix", "NOSUCH", "app:k")).toEqual(refused);
-  expect((await run("NOSUCH")).body).toEqual({
+  const unknown = { error: expect.stringMatching(/^ERR unknown command/) };
+  expect(await as("token-inside-a-prefix", "NOSUCH", "app:k")).toEqual(unknown);
+  expect((await run("NOSUCH")).body).toEqual(unknown);
+  expect((await run("x".repeat(5000))).body).toEqual(unknown);
+});
+
+test("what would make Redis close the connection of all is not sent", async () => {
+  const { run, ask: get, server } = await rest();
+  const before = await run("CLIENT", "ID");
+  for (const word of ["POST", "post", "HOST:", "Host:"]) {
+    const said = await run(word, "x");
+    expect(said).toMatchObject({ status: 400, body: { error: expect.stringMatching(/^NOPERM /) } });
+  }
+  expect((await get("/post/x")).body).toEqual({ error: expect.stringMatching(/^NOPERM .*'POST'/) });
+  expect((await run("POST\0", "x")).body).toEqual({
     error: expect.stringMatching(/^ERR unknown command/),
   });
-  expect((await run("x".repeat(5000))).body).toEqual({
-    error: expect.stringMatching(/^ERR unknown command/),
-  });
+  await run("NOSUCH");
+  const [stats] = await ask(server, ["INFO", "errorstats"]);
+  expect(String(stats)).not.toContain("errorstat_");
+  // The same connection still.
+  expect((await run("CLIENT", "ID")).body).toEqual(before.body);
 });
 
 test("tokens: two of control and many for apps at once, and one that has expired", async () => {

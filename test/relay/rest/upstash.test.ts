@@ -88,8 +88,10 @@ describe("the real client", () => {
     const said = await post(relay, "/nodes/a/multi-exec", [["SET", "k", "v"], ["NOSUCH"]], asApp);
     expect(said.status).toBe(400);
     expect(said.body).toMatchObject({
-      error: expect.stringMatching(/^EXECABORT .*unknown command/),
+      error: expect.stringMatching(/^ERR unknown command 'NOSUCH' \(command 2\)$/),
     });
+    const short = await post(relay, "/nodes/a/multi-exec", [["SET", "k", "v"], ["GET"]], asApp);
+    expect(short.body).toMatchObject({ error: expect.stringMatching(/^EXECABORT .*arguments/) });
     expect(await app(relay).exists("k")).toBe(0);
   });
 

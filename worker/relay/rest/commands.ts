@@ -12,6 +12,7 @@ import type { Known } from "./keys.ts";
 import type { DataToken } from "./policy.ts";
 import { outsideOf } from "./prefix.ts";
 import { commandTable } from "./table.ts";
+import { unknownText } from "./unknown.ts";
 import { waitOf } from "./waiting.ts";
 
 export type Verdict =
@@ -37,6 +38,8 @@ const REFUSED: readonly (readonly [reason: string, names: string])[] = [
   [TOPOLOGY, "CONFIG DEBUG SHUTDOWN MODULE ACL SAVE BGSAVE BGREWRITEAOF RESTORE-ASKING"],
   [ADMINISTRATION, "MONITOR SWAPDB LATENCY SLOWLOG"],
   [CONNECTION, "SELECT AUTH HELLO QUIT RESET READONLY READWRITE ASKING"],
+  // The first words of HTTP: Redis takes them for an attack and closes the connection.
+  [CONNECTION, "POST HOST:"],
   [STREAM, "SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE"],
   [TRANSACTION, "MULTI EXEC DISCARD WATCH UNWATCH"],
 ];
@@ -69,8 +72,8 @@ export function judge(
   const { known } = entry;
   if (known === undefined) return { kind: "unknown", name: entry.name };
   if (known === null) {
-    // The server will say that it has no such command; whoever is bounded is told so here.
-    return bounded(caller.token) ? refuse(entry.name, "this Redis does not know it") : READ;
+    // Said here: what the server does not know may still close the connection that all callers share.
+    return { kind: "refused", error: unknownText(command) };
   }
   const { token } = caller;
   if (token.readOnly && !isReading(known)) return refuse(entry.name, READS);
@@ -93,8 +96,6 @@ function judgeWait(known: Known, command: Command, maxBlockMs: number): Verdict 
   if (wait > maxBlockMs) return { kind: "refused", error: `ERR ${error}: not for ${wait}` };
   return { kind: "allowed", write: !known.readonly, waitMs: wait };
 }
-
-const bounded = (token: DataToken): boolean => token.readOnly || token.keyPrefix !== null;
 
 const isReading = ({ name, readonly }: Known): boolean =>
   readonly ? !POWERFUL.includes(name) : HARMLESS.includes(name.split("|")[0] ?? "");

@@ -3,6 +3,7 @@
  *
  * Promises: pure; any other error of Redis comes out as it went in.
  */
+import type { Command } from "../../redis/connection.ts";
 
 /** By the beginning of a command's name. */
 const ELSEWHERE: readonly (readonly [names: RegExp, whose: string])[] = [
@@ -24,4 +25,12 @@ export function explained(error: string): string {
   if (given === undefined) return error;
   const whose = ELSEWHERE.find(([names]) => names.test(given))?.[1];
   return whose === undefined ? error : `ERR unknown command '${given}': it ${whose}`;
+}
+
+/** For a command of which the server was asked and does not know it. */
+export function unknownText([name]: Command): string {
+  const shown = String(name)
+    .slice(0, 128)
+    .replace(/[\r\n]/g, " ");
+  return explained(`ERR unknown command '${shown}'`);
 }
