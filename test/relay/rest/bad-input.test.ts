@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { until } from "../../support/wait.ts";
-import { ask, CONTROL, DATA, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
+import { ask, CONTROL, DATA, facts, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
 import { asApp, limits, type Rest, rest, shared } from "./support.ts";
 
 /** Afterwards: nothing happened, and the next caller is served. */
@@ -340,8 +340,7 @@ test("more requests than there is room for: 503, surely not executed, and room a
     body: { error: expect.stringMatching(/^RELAY_BUSY 3 requests .*not executed$/) },
   });
   // Looks and verbs need no room.
-  const look = await fetch(`${here.relay.url}/healthz`);
-  expect(look.status).toBe(200);
+  expect(await facts(here.relay, "a")).toMatchObject({ role: "primary" });
   await ask(here.server, ["RPUSH", "q0", "x"], ["RPUSH", "q1", "x"], ["RPUSH", "q2", "x"]);
   expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200, 200]);
   await until("there is room", async () => (await here.run("PING")).status === 200);
