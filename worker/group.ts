@@ -42,6 +42,8 @@ import { lookAtAll } from "./probe/look.ts";
 const LINGER_MS = { alarms: 500, scheduledOnly: 2000 };
 /** One invocation lingers for at most so long; the alarm or the next cron goes on. */
 const INVOCATION_MS = 25_000;
+/** Rounds that a first answer waits for until everyone was looked at. */
+const FIRST_ROUNDS = 5;
 /** After a round that failed, and while no interval is known. */
 const RETRY_MS = 1000;
 
@@ -279,11 +281,13 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
 
   /** Answers of what is seen: the first one after a start waits for a look. */
   async #seen<T>(name: string, tell: (ready: Ready) => Answer<T>): Promise<Answer<T>> {
-    const ready = await this.#memory.ready(name);
-    if (ready.kind !== "ready") return ready;
-    if (ready.state.sight.lookAskedAtMs !== null) return tell(ready);
-    await this.#nextLook();
-    const looked = await this.#memory.ready(name);
-    return looked.kind === "ready" ? tell(looked) : looked;
+    let ready = await this.#memory.ready(name);
+    // A round that only heard of a push has not seen everyone yet.
+    for (let rounds = 0; rounds < FIRST_ROUNDS; rounds += 1) {
+      if (ready.kind !== "ready" || ready.state.sight.lookAskedAtMs !== null) break;
+      await this.#nextLook();
+      ready = await this.#memory.ready(name);
+    }
+    return ready.kind === "ready" ? tell(ready) : ready;
   }
 }

@@ -145,10 +145,7 @@ export async function startStack(options: StackOptions = {}) {
           const { host, port } = options.reach?.(id, node) ?? server;
           return { id: node, host, port };
         }),
-        groups:
-          options.push === false
-            ? []
-            : [{ name: group, url: links[id]?.url ?? "" }],
+        groups: options.push === false ? [] : [{ name: group, url: links[id]?.url ?? "" }],
         lease: leased ? [leaseOf(id)] : [],
       });
       relays[id] = relay;

@@ -61,6 +61,7 @@ describe("three nodes in operation", () => {
   let ops: Operating;
   beforeAll(async () => {
     scene = await startScene({ settings: eager });
+    await scene.published();
     ops = operating(scene);
   });
   afterAll(() => scene?.stop());
@@ -107,6 +108,7 @@ describe("three nodes in operation", () => {
   it("events are paged by number, and say which ones are kept", async () => {
     const page = async (after: number, limit: number) =>
       (await scene.api(`${ops.group}/events?after=${after}&limit=${limit}`)).body as EventPage;
+    await scene.published();
     const first = await page(0, 2);
     expect(first).toMatchObject({ oldest: 1, events: [{ seq: 1 }, { seq: 2 }] });
     const newest = must(first.newest, "newest");

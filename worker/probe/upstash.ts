@@ -99,6 +99,8 @@ const classes: Readonly<Record<string, ObservationClass>> = {
   [nodeErrors.tls]: "tls",
   [nodeErrors.dns]: "dns",
   [nodeErrors.unknown]: "policy",
+  // It answers, and could not look: that says nothing of the node, and is no silence of the relay.
+  RELAY_BUSY: "closed",
 };
 
 /**
