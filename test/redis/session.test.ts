@@ -203,6 +203,24 @@ describe("held while something else is done to the node", () => {
     expect(await write).toEqual({ kind: "replies", replies: ["1"] });
   });
 
+  test("also those that wait for a connection when it begins", async () => {
+    const server = await redis();
+    const session = sessionTo(server.port);
+    let finish: (value: unknown) => void = () => {};
+    const work = new Promise((resolve) => {
+      finish = resolve;
+    });
+    const write = session.run([["INCR", "n"]], { deadlineMs: patient });
+    session.holdDuring(work, "because");
+    const other = sessionTo(server.port);
+    // By now that connection has long been open.
+    for (let count = 0; count < 20; count += 1) await ping(other, patient);
+    const got = await other.run([["GET", "n"]], { deadlineMs: patient });
+    expect(got).toEqual({ kind: "replies", replies: [null] });
+    finish(null);
+    expect(await write).toEqual({ kind: "replies", replies: ["1"] });
+  });
+
   test("or for as long as they may, and then their deadline begins", async () => {
     const server = await redis();
     const session = sessionTo(server.port);

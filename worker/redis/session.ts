@@ -169,6 +169,11 @@ export function openSession(
     if (used) return dispatch(job, line, true);
     void line.connection.opened.then((closed) => {
       if (job.over) return;
+      if (closed === null && gate.closed() !== null) {
+        // Something is done to the node since: nothing is sent into the middle of it.
+        release(job);
+        return proceed(job);
+      }
       if (closed === null) return dispatch(job, line, false);
       if (closed.kind === "failure") return finish(job, closed);
       finish(job, { kind: "replies", replies: job.commands.map(() => closed.error) });
