@@ -57,14 +57,15 @@ export function createApp(deps: AppDeps): RequestListener {
       return refuse(req, res, 400, "ERR the Host header is not the name of a host");
     }
     const token = target.kind === "wrong" ? null : target.token;
-    const caller = site.callerOf(req.headers.authorization, token);
+    const callerNow = () => deps.site().callerOf(req.headers.authorization, token);
+    const caller = callerNow();
     if (caller.face === "none") return refuse(req, res, 401, caller.error);
     const clock =
       caller.face === "control" ? () => clockOf(req.headers[headers.group], deps) : null;
     if (target.kind === "wrong") return refuse(req, res, 400, target.error, clock?.());
     const { limits, nodeTimeoutMs } = site;
     const node = site.nodes.get(target.node);
-    rest(req, res, { target, caller, node, limits, nodeTimeoutMs, clock });
+    rest(req, res, { target, caller, callerNow, node, limits, nodeTimeoutMs, clock });
   };
 }
 

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { Redis } from "@upstash/redis";
 import { expect, onTestFinished, test } from "vitest";
 import { until } from "../../support/wait.ts";
-import { app, ask, DATA, dataToken } from "../support.ts";
+import { app, ask, DATA, dataToken, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
 import { asApp, type Rest, rest } from "./support.ts";
 
 /** The lines of an event stream as they come. */
@@ -93,9 +93,35 @@ test("a stream is server-sent events: one for each channel, then one for each me
       "data: subscribe,chat,1\n\n",
       "data: subscribe,other/one,2\n\n",
       "data: message,chat,hello\n\n",
-      "data: message,other/one,two\ndata: lines\n\n",
+      'data: message,other/one,"two\\nlines"\n\n',
     ].join(""),
   );
+});
+
+test("a line break forges no message, and loses none", async () => {
+  const here = await rest();
+  const heard: unknown[] = [];
+  const subscriber = app(here.relay).psubscribe("*");
+  subscriber.on("psubscribe", () => heard.push("open"));
+  subscriber.on("pmessage", ({ channel, message }) => heard.push([channel, message]));
+  await until("it is open", () => heard.length === 1);
+  const forged = "x\npmessage,*,ch,forged\r\npmessage,*,ch,forged\rpmessage,*,ch,forged";
+  await here.run("PUBLISH", "ch", forged);
+  await here.run("PUBLISH", "a\nb", "1");
+  await here.run("PUBLISH", "ch", '"last"');
+  await until("the last was heard", () => heard.length > 1 && String(heard.at(-1)) === "ch,last");
+  expect(heard.slice(1)).toEqual([
+    ["ch", forged],
+    ["a\\nb", 1],
+    ["ch", "last"],
+  ]);
+  await subscriber.unsubscribe();
+  for (const path of ["/subscribe/a%0Ab", "/psubscribe/a%0D", "/subscribe/%FF"]) {
+    expect(await here.ask(path)).toMatchObject({
+      status: 400,
+      body: { error: "ERR a channel or pattern is one line of UTF-8" },
+    });
+  }
 });
 
 test("a token in the address opens a stream, as browsers need it", async () => {
@@ -158,6 +184,33 @@ test("who may not listen is told so, and listens to nothing", async () => {
   });
   expect(control.status).toBe(400);
   expect((await get("/subscribe")).body).toMatchObject({ error: expect.stringMatching(/^NOPERM/) });
+});
+
+test("a stream ends with its token: taken away, expired, or bound to other channels", async () => {
+  const server = await redis();
+  const settings = await settingsFor([nodeAt("a", server)]);
+  const relay = await relayOver(settings);
+  const url = `${relay.url}/nodes/a/subscribe/chat`;
+  for (const dataTokens of [
+    [dataToken("another-token-of-an-app")],
+    [dataToken(DATA, { expiresAtMs: 1 })],
+    [dataToken(DATA, { keyPrefix: "app:" })],
+  ]) {
+    expect(relay.reload(settings)).toEqual([]);
+    const stream = await listen(url);
+    await until("it is open", () => stream.text().includes("subscribe"));
+    expect(relay.reload({ ...settings, dataTokens })).toEqual([]);
+    expect(await ask(server, ["PUBLISH", "chat", "secret"])).toEqual(["1"]);
+    await until("it has ended", () => stream.ended());
+    expect(stream.text()).toBe("data: subscribe,chat,1\n\n");
+  }
+  expect(relay.reload(settings)).toEqual([]);
+  const kept = await listen(url);
+  await until("it is open", () => kept.text().includes("subscribe"));
+  const other = dataToken("another-token-of-an-app");
+  expect(relay.reload({ ...settings, dataTokens: [...settings.dataTokens, other] })).toEqual([]);
+  await ask(server, ["PUBLISH", "chat", "still here"]);
+  await until("it hears", () => kept.text().includes("still here"));
 });
 
 test("a node that is down opens no stream: surely nothing happened", async () => {

@@ -7,7 +7,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { nodeErrors } from "../protocol.ts";
-import type { Caller } from "../tokens.ts";
+import type { Caller, Refused } from "../tokens.ts";
 import { type Headers, refuse } from "./answer.ts";
 import { parseCommand, parseCommands } from "./body.ts";
 import { judgeChannels } from "./commands.ts";
@@ -25,6 +25,8 @@ import { errorText, type Format } from "./upstash.ts";
 export type Ask = {
   readonly target: Target;
   readonly caller: Caller;
+  /** Who that is by now: a token may be taken away, or expire. */
+  readonly callerNow: () => Caller | Refused;
   readonly node: RestNode | undefined;
   readonly limits: Limits;
   readonly nodeTimeoutMs: number;
@@ -38,7 +40,7 @@ export function createRest(ending: AbortSignal | undefined): Rest {
   const sync = createSyncTokens();
   const desk = createDesk();
 
-  return (req, res, { target, caller, node, limits, nodeTimeoutMs, clock }) => {
+  return (req, res, { target, caller, callerNow, node, limits, nodeTimeoutMs, clock }) => {
     const format = formatOf(req, target);
     const fault = faultOf(req, target, caller);
     if (fault !== null) return refuse(req, res, fault.status, fault.error, clock?.());
@@ -68,7 +70,11 @@ export function createRest(ending: AbortSignal | undefined): Rest {
       return refuse(req, res, 503, `RELAY_BUSY ${full}; it was not executed`, clock?.());
     }
     if (target.kind === "subscribe" || target.kind === "psubscribe") {
-      return listen(job, desk, ending);
+      const may = () => {
+        const now = callerNow();
+        return now.face !== "none" && faultOf(req, target, now) === null;
+      };
+      return listen(job, desk, may, ending);
     }
     if (req.method === "POST" || req.method === "PUT") desk.read(job, take);
     else take(job, NO_BODY);
@@ -90,6 +96,12 @@ const METHODS: Readonly<Record<Target["kind"], readonly string[]>> = {
 const QUERY =
   "ERR a query holds arguments of a command in the path, and the command is in the body";
 
+const NO_LINE = "ERR a channel or pattern is one line of UTF-8";
+
+/** What an event can carry: other bytes would be another channel, a line break another event. */
+const isLine = (word: string | Buffer): boolean =>
+  !/[\r\n]/.test(String(word)) && Buffer.from(String(word)).equals(Buffer.from(word));
+
 type Fault = { readonly status: number; readonly error: string };
 
 function faultOf(
@@ -106,6 +118,7 @@ function faultOf(
   if (caller.face === "control") {
     return { status: 400, error: "NOPERM the control token looks only, and subscribes to nothing" };
   }
+  if (!words.every(isLine)) return { status: 400, error: NO_LINE };
   const name = kind === "subscribe" ? "SUBSCRIBE" : "PSUBSCRIBE";
   const refusal = judgeChannels(caller.token, name, words);
   return refusal === null ? null : { status: 400, error: refusal };
@@ -163,9 +176,10 @@ async function wrong(job: Job, error: string): Promise<void> {
   say(job, 400, error);
 }
 
-function listen(job: Job, desk: Desk, ending: AbortSignal | undefined): void {
+function listen(job: Job, desk: Desk, may: () => boolean, ending: AbortSignal | undefined): void {
   // The client sends a body that means nothing.
   job.req.resume();
   const kind = job.target.kind === "subscribe" ? "channels" : "patterns";
-  stream(job, desk, { kind, names: job.target.words.map(String) }, ending).catch(() => fail(job));
+  const topics = { kind, names: job.target.words.map(String) } as const;
+  stream(job, desk, topics, may, ending).catch(() => fail(job));
 }

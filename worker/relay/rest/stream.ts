@@ -3,7 +3,7 @@
  *
  * Promises: the caller's end is the subscription's end, and the other way round; a connection to Redis that is
  * lost is sought again for a while, and another `subscribe` line tells that there was a gap.
- * Must never: let a caller who does not read hold more than a bounded piece of memory.
+ * Must never: tell anything to a token that is not valid any more; let a caller who does not read hold more than a bounded piece of memory.
  */
 import type { Message, Subscription, Topics } from "../../redis/ears.ts";
 import { type Desk, headersOf, type Job, lose, say } from "./job.ts";
@@ -13,11 +13,12 @@ const BEAT_MS = 15_000;
 const SEEK_AGAIN_MS = 250;
 const SEEK_FOR_MS = 10_000;
 
-/** `ending` aborts when the relay ends. */
+/** `may`: whether the token still opens it; asked at each message and each beat. `ending` aborts when the relay ends. */
 export async function stream(
   job: Job,
   desk: Desk,
   topics: Topics,
+  may: () => boolean,
   ending: AbortSignal | undefined,
 ): Promise<void> {
   const { res, node, nodeTimeoutMs: deadlineMs } = job;
@@ -35,6 +36,7 @@ export async function stream(
   const early: string[] = [];
   function tell(text: string): void {
     if (!opened) early.push(text);
+    else if (!may()) leave();
     else if (!desk.overflows(job)) res.write(text);
   }
 
@@ -49,9 +51,9 @@ export async function stream(
       ...headersOf(job),
     ]);
     res.socket?.setNoDelay(true);
-    beat = setInterval(() => res.write(": beat\n\n"), BEAT_MS);
+    beat = setInterval(() => tell(": beat\n\n"), BEAT_MS);
     opened = true;
-    while (subscription?.kind === "subscribed") {
+    while (subscription?.kind === "subscribed" && may()) {
       res.write(greeting(topics) + early.splice(0).join(""));
       await subscription.ended;
       subscription = await seek(open, signal);
@@ -106,8 +108,17 @@ const greeting = ({ kind, names }: Topics): string =>
 
 function lineOf({ pattern, channel, payload }: Message): string {
   const head = pattern === null ? "message" : `pmessage,${pattern}`;
-  return event(`${head},${channel.toString()},${payload.toString()}`);
+  return event(`${head},${oneLine(channel.toString())},${quoted(payload.toString())}`);
 }
 
-/** Several lines of data are one event: that is how the format writes a line break. */
-const event = (data: string): string => `data: ${data.split(/\r\n|[\r\n]/).join("\ndata: ")}\n\n`;
+const BREAK = /[\r\n]/;
+
+/** The client takes every line for an event of its own: a payload of two could forge a message. */
+const quoted = (text: string): string => (BREAK.test(text) ? JSON.stringify(text) : text);
+
+/** Only a pattern hears of such a channel. */
+const oneLine = (text: string): string =>
+  BREAK.test(text) ? JSON.stringify(text).slice(1, -1) : text;
+
+/** `data` is one line. */
+const event = (data: string): string => `data: ${data}\n\n`;
