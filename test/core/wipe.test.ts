@@ -85,13 +85,35 @@ describe("by its keys, never by its offset", () => {
       "waiting",
     ],
     ["… but somebody who does was", { a: { keys: 0 }, b: {}, c: null }, "wiped"],
-    ["nobody knows what it held", { a: { keys: 0 }, ...others }, "kept", { baseline: null }],
+    ["nobody noted what it held", { a: { keys: 0 }, ...others }, "wiped", { baseline: null }],
+    [
+      "… and nobody holds anything",
+      { a: { keys: 0 }, b: { keys: 0 }, c: { keys: 0 } },
+      "kept",
+      { baseline: null },
+    ],
     [
       "its file says that it is a replica, and it is empty",
       { a: { role: "replica", keys: 0 }, ...others },
       "wiped",
     ],
-    ["it held nothing", { a: { keys: 0 }, ...others }, "kept", { baseline: { ...was, keys: 0 } }],
+    [
+      "what was noted is from when it held nothing",
+      { a: { keys: 0 }, ...others },
+      "wiped",
+      { baseline: { ...was, keys: 0 } },
+    ],
+    [
+      "… and who copied it was not seen",
+      { a: { keys: 0 }, b: null, c: null },
+      "waiting",
+      { baseline: { ...was, keys: 0 } },
+    ],
+    [
+      "who holds more never followed it",
+      { a: { keys: 50 }, b: { keys: 1000, replicaOf: { host: "10.9.9.9", port: 6379 } }, c: null },
+      "kept",
+    ],
   ];
   for (const [what, says, kind, change] of cases)
     test(what, () => expect(judged(says, 1000, change)).toMatchObject({ kind }));
@@ -137,7 +159,8 @@ describe("by its keys, never by its offset", () => {
           b: { ...theirs, keys: held.b },
           c: { keys: held.c },
         });
-        const wiped = held.a < 10 && Math.max(held.b, held.c) > held.a;
+        const most = Math.max(held.b, held.c);
+        const wiped = held.a < Math.max(100, most) * 0.1 && most > held.a;
         expect(kind).toBe(wiped ? "wiped" : "kept");
       }),
     );

@@ -63,7 +63,8 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     killScripts(draft);
     if (!draft.config.observeOnly) tellEpochs(draft);
     noteBaseline(draft);
-    noteFollowers(draft);
+    // Of nodes that go down together one is told first: who followed the others is not forgotten for that.
+    if (draft.sight.newsAtMs === null) noteFollowers(draft);
     setRoute(draft, routeState(draft), readableNow(draft));
   }
   publishDue(draft);

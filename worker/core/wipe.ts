@@ -2,14 +2,15 @@
  * The wipe guard: a primary that was restarted is judged by its keys before it counts as the primary again.
  *
  * Rules: it is wiped when its run id changed, it is not loading, it holds less than `wipe_keep_ratio` of the
- * keys that were noted, and a replica still holds more. While a node that may hold more was not seen, the
+ * keys that were noted, or that a replica of it holds, and a replica still holds more. While a node that may hold more was not seen, the
  * verdict waits, for at most `primary_start_timeout_ms`. Offsets never count: an ordinary restart resets them.
  * It takes two looks, so that one wrong answer wipes nothing.
  */
 
 import type { Baseline } from "./believed.ts";
 import { lastKnown } from "./candidates.ts";
-import { type Draft, factsOf, onlySince, save } from "./draft.ts";
+import { type Draft, factsOf, nodeOf, onlySince, save } from "./draft.ts";
+import { followsNode } from "./facts.ts";
 import { good } from "./sight.ts";
 
 const BASELINE_MS = 60_000;
@@ -33,22 +34,34 @@ export function wipeOf(draft: Draft): Wipe {
   if (facts === null) return wipe("waiting", "it was not seen");
   if (facts.runId === saved.primaryRunId) return wipe("kept", "it was not restarted");
   if (facts.loading) return wipe("waiting", "it is loading its data");
-  if (baseline === null || facts.keys >= baseline.keys * config.wipeKeepRatio)
-    return wipe("kept", `it holds ${facts.keys} keys`);
   const others = config.nodes.filter((node) => node.id !== saved.primary);
   const keys = others.map(({ id }) => ({ id, keys: factsOf(draft, id)?.keys ?? null }));
-  const evidence = { keys: facts.keys, keysBefore: baseline.keys, others: keys };
+  const unseen = keys.some((other) => other.keys === null);
+  const had = Math.max(baseline?.keys ?? 0, ...copied(draft));
+  // What was noted may be from when it held nothing: an empty one is judged when everyone was seen.
+  const doubtful = facts.keys === 0 && unseen;
+  if (facts.keys >= had * config.wipeKeepRatio && !doubtful)
+    return wipe("kept", `it holds ${facts.keys} keys`);
+  const evidence = { keys: facts.keys, keysBefore: had, others: keys };
   const since = draft.sight.since[RESTARTED + facts.runId] ?? nowMs;
   if (contradicted(draft)) return wipe("waiting", "another vantage sees it as it was", evidence);
   if (keys.some((other) => other.keys !== null && other.keys > facts.keys)) {
-    const text = `it was restarted with ${facts.keys} of ${baseline.keys} keys, and a replica holds more`;
+    const text = `it was restarted with ${facts.keys} of ${had} keys, and a replica holds more`;
     // One answer proves nothing: the next look has to say the same.
     return wipe((draft.sight.lookAskedAtMs ?? 0) > since ? "wiped" : "waiting", text, evidence);
   }
-  const unseen = keys.some((other) => other.keys === null);
   if (unseen && nowMs - since < config.primaryStartTimeoutMs)
     return wipe("waiting", "who may hold its data was not seen yet", evidence);
   return wipe("kept", `it holds ${facts.keys} keys, and nobody holds more`, evidence);
+}
+
+/** What its replicas hold of it, whoever looked when: a group that is quiet is looked at once a minute. */
+function copied(draft: Draft): readonly number[] {
+  const primary = nodeOf(draft.config, draft.saved.primary);
+  return draft.config.nodes.flatMap(({ id }) => {
+    const facts = factsOf(draft, id);
+    return facts !== null && primary !== null && followsNode(facts, primary) ? [facts.keys] : [];
+  });
 }
 
 /** In the same look somebody sees it under the run id that it had. */
