@@ -3,7 +3,7 @@ import { Redis } from "@upstash/redis";
 import { expect, onTestFinished, test } from "vitest";
 import { until } from "../../support/wait.ts";
 import { app, ask, DATA, dataToken, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
-import { asApp, type Rest, rest } from "./support.ts";
+import { asApp, limits, type Rest, rest } from "./support.ts";
 
 /** The lines of an event stream as they come. */
 async function listen(url: string, headers: Readonly<Record<string, string>> = asApp) {
@@ -223,15 +223,19 @@ test("a node that is down opens no stream: surely nothing happened", async () =>
   });
 });
 
-test("who never reads a stream is ended, and the others go on", async () => {
-  const here = await rest();
+function deafTo(here: Rest, channel: string): void {
   const socket = connect(Number(new URL(here.base).port), "127.0.0.1");
   onTestFinished(() => void socket.destroy());
   socket.pause();
   socket.on("error", () => {});
   socket.write(
-    `GET /nodes/a/subscribe/loud HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${DATA}\r\n\r\n`,
+    `GET /nodes/a/subscribe/${channel} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${DATA}\r\n\r\n`,
   );
+}
+
+test("who never reads a stream is ended, and the others go on", async () => {
+  const here = await rest();
+  deafTo(here, "loud");
   await until("it listens", async () => (await subscribers(here, "loud")) === 1);
   const payload = "x".repeat(512 * 1024);
   await until(
@@ -243,4 +247,17 @@ test("who never reads a stream is ended, and the others go on", async () => {
     { everyMs: 1 },
   );
   expect((await here.run("PING")).body).toEqual({ result: "PONG" });
+});
+
+test("what streams leave unread is bounded for all together", async () => {
+  const here = await rest({ limits: limits({ maxReplyBytes: 1024 }) });
+  const other = await listen(`${here.base}/subscribe/other`);
+  await until("it is open", () => other.text().includes("subscribe"));
+  deafTo(here, "loud");
+  await until("it listens", async () => (await subscribers(here, "loud")) === 1);
+  // More than all of them may hold: 16 MiB and four times the largest body and answer.
+  await ask(here.server, ["PUBLISH", "loud", "x".repeat(24 * 1024 * 1024)]);
+  await until("it is ended", async () => (await subscribers(here, "loud")) === 0);
+  await here.run("PUBLISH", "other", "still here");
+  await until("the other hears", () => other.text().includes("still here"));
 });

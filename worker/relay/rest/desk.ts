@@ -8,6 +8,7 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { refuse, respond } from "./answer.ts";
+import { createBacklog } from "./backlog.ts";
 import type { Desk, Job } from "./job.ts";
 import type { Limits } from "./policy.ts";
 
@@ -32,6 +33,7 @@ const MAX_AT_ONCE = 16;
 export function createDesk(): Desk {
   // No Set: one that is added to and deleted from all day keeps its dead alive until the next full collection.
   const atWork: Job[] = [];
+  const backlog = createBacklog();
   let held = 0;
 
   function hold(job: Job, bytes: number): void {
@@ -48,6 +50,7 @@ export function createDesk(): Desk {
       atWork[last.slot] = last;
     }
     held -= job.heldBytes;
+    if (isStream(job)) backlog.leave(job.res);
     const socket: Shared = job.req.socket;
     socket[AT_ONCE] = (socket[AT_ONCE] ?? 1) - 1;
   }
@@ -135,10 +138,19 @@ export function createDesk(): Desk {
       res.setTimeout(PATIENCE_MS, () => res.destroy());
       if (held > most(job.limits)) letGo(most(job.limits) / 2);
     },
-    overflows: ({ res }) => {
-      if (res.writableLength <= MAX_STREAM_BACKLOG) return false;
-      res.destroy();
-      return true;
+    tell: ({ res, limits }, told) => {
+      if (res.destroyed || res.writableEnded) return;
+      if (res.writableLength > MAX_STREAM_BACKLOG) res.destroy();
+      else backlog.write(res, told, most(limits));
+    },
+    watch: ({ res }) => {
+      // The beats keep a reader's connection from being silent for so long.
+      res.setTimeout(PATIENCE_MS, () => {
+        if (res.writableLength > 0) res.destroy();
+      });
     },
   };
 }
+
+const isStream = ({ target }: Job): boolean =>
+  target.kind === "subscribe" || target.kind === "psubscribe";

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Answer, Reply } from "../../redis/connection.ts";
 import type { Caller } from "../tokens.ts";
 import type { Headers } from "./answer.ts";
+import type { Told } from "./backlog.ts";
 import type { RestNode } from "./node.ts";
 import type { Limits } from "./policy.ts";
 import type { SyncTokens } from "./sync-token.ts";
@@ -49,8 +50,10 @@ export type Desk = {
   /** Never calls back when the caller goes away, or was refused here. */
   readonly read: (job: Job, take: (job: Job, body: Buffer) => void) => void;
   readonly answer: (job: Job, status: number, body: string | Buffer, headers: Headers) => void;
-  /** True: more waits to be read than is allowed, and the stream was ended. */
-  readonly overflows: (job: Job) => boolean;
+  /** An event of a stream; who has too much to read already is ended. */
+  readonly tell: (job: Job, told: Told) => void;
+  /** From now on a stream is ended when what it was told lies unread without progress. */
+  readonly watch: (job: Job) => void;
 };
 
 /** One command's reply. */

@@ -6,6 +6,7 @@
  * Must never: tell anything to a token that is not valid any more; let a caller who does not read hold more than a bounded piece of memory.
  */
 import type { Message, Subscription, Topics } from "../../redis/ears.ts";
+import { type Told, toldOf } from "./backlog.ts";
 import { type Desk, headersOf, type Job, lose, say } from "./job.ts";
 
 /** Proxies close what is silent for a minute. */
@@ -33,11 +34,11 @@ export async function stream(
     node.pool.subscribe(topics, (message) => tell(lineOf(message)), { deadlineMs, signal });
   let opened = false;
   // What is published before the caller was told that it listens comes after that.
-  const early: string[] = [];
-  function tell(text: string): void {
-    if (!opened) early.push(text);
+  const early: Told[] = [];
+  function tell(told: Told): void {
+    if (!opened) early.push(told);
     else if (!may()) leave();
-    else if (!desk.overflows(job)) res.write(text);
+    else desk.tell(job, told);
   }
 
   let beat: NodeJS.Timeout | undefined;
@@ -51,10 +52,12 @@ export async function stream(
       ...headersOf(job),
     ]);
     res.socket?.setNoDelay(true);
-    beat = setInterval(() => tell(": beat\n\n"), BEAT_MS);
+    beat = setInterval(() => tell(toldOf(": beat\n\n")), BEAT_MS);
+    desk.watch(job);
     opened = true;
     while (subscription?.kind === "subscribed" && may()) {
-      res.write(greeting(topics) + early.splice(0).join(""));
+      res.write(greeting(topics));
+      for (const told of early.splice(0)) desk.tell(job, told);
       await subscription.ended;
       subscription = await seek(open, signal);
     }
@@ -106,9 +109,18 @@ const greeting = ({ kind, names }: Topics): string =>
     })
     .join("");
 
-function lineOf({ pattern, channel, payload }: Message): string {
+/** Whoever hears a message is handed the same payload: it is written once for all of them. */
+const written = new WeakMap<Buffer, Told>();
+
+function lineOf({ pattern, channel, payload }: Message): Told {
+  const found = written.get(payload);
+  if (found !== undefined) return found;
   const head = pattern === null ? "message" : `pmessage,${pattern}`;
-  return event(`${head},${oneLine(channel.toString())},${quoted(payload.toString())}`);
+  const told = toldOf(
+    event(`${head},${oneLine(channel.toString())},${quoted(payload.toString())}`),
+  );
+  written.set(payload, told);
+  return told;
 }
 
 const BREAK = /[\r\n]/;
