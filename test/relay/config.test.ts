@@ -169,6 +169,14 @@ test.each<[given: unknown, complaint: string]>([
     "data_tokens: given a list, allowed: tokens that are no control tokens",
   ],
   [
+    { ...right, metrics_token: "a-data-token-1234" },
+    "metrics_token: given a secret of 17 characters, allowed: a token that is no control or data token",
+  ],
+  [
+    { ...right, data_tokens: [{ token: "a-data-token-1234", expires: "2026-02-31T00:00:00Z" }] },
+    'data_tokens.0.expires: given "2026-02-31T00:00:00Z", allowed: a time as in 2026-12-31T23:59:59Z, or null',
+  ],
+  [
     { ...right, groups: [{ name: "g", url: "https://user:hush@h/?token=hush" }] },
     'groups.0.url: given "https://…@h/?…", allowed: an http or https address without credentials, query or fragment',
   ],
@@ -199,6 +207,9 @@ test.each([
       { group: "g", node: "a", peers: [{ id: "b", url: "http://b", token: "the-very-secret!\n" }] },
     ],
   }),
+  JSON.stringify({ ...right, control_tokens: "the-very-secret-token" }),
+  JSON.stringify({ ...right, data_tokens: "the-very-secret-token" }),
+  JSON.stringify({ ...right, nodes: [{ ...node, tls: { key_file: "the-very-secret-pem" } }] }),
   `{"control_tokens":"the-very-secret" "x":1}`,
   `{"control_tokens":the-very-secret}`,
 ])("no complaint shows a secret: %#", (json) => {

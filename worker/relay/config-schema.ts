@@ -81,7 +81,14 @@ export function fileSchema(sources: Sources) {
       token,
       read_only: v.optional(bool, false),
       key_prefix: orNull(text("1 to 256 characters, or null", /^.{1,256}$/s)),
-      expires: orNull(v.pipe(v.string(TIME), v.isoTimestamp(TIME), v.transform(Date.parse))),
+      expires: orNull(
+        v.pipe(
+          v.string(TIME),
+          v.isoTimestamp(TIME),
+          v.check(isOnCalendar, TIME),
+          v.transform(Date.parse),
+        ),
+      ),
     }),
   );
 
@@ -170,10 +177,26 @@ export function fileSchema(sources: Sources) {
       ),
       ["data_tokens"],
     ),
+    v.forward(
+      v.check(
+        ({ metrics_token: given, control_tokens, data_tokens }) =>
+          given === null ||
+          !(control_tokens.includes(given) || data_tokens.some(({ token }) => token === given)),
+        "a token that is no control or data token",
+      ),
+      ["metrics_token"],
+    ),
   );
 }
 
 const TIME = "a time as in 2026-12-31T23:59:59Z, or null";
+
+/** The parser takes the 31st of February for a day in March. */
+function isOnCalendar(given: string): boolean {
+  const day = given.slice(0, 10);
+  const parsed = Date.parse(day);
+  return !Number.isNaN(parsed) && new Date(parsed).toISOString().startsWith(day);
+}
 
 const isBare = (given: unknown): boolean =>
   typeof given === "string" ||

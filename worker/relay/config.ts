@@ -125,7 +125,7 @@ function complaint(issue: v.InferIssue<typeof settingsSchema>): string {
 }
 
 const isSecret = (path: string): boolean =>
-  /^(control|data)_tokens\.\d+$|(^|\.)(token|metrics_token|password)$/.test(path);
+  /^(control|data)_tokens(\.\d+)?$|(^|\.)(token|metrics_token|password|key_file)$/.test(path);
 
 function hidden(value: unknown): string {
   return typeof value === "string" ? `a secret of ${value.length} characters` : kindOf(value);
