@@ -16,11 +16,12 @@ const verdict = (token: Partial<DataToken>, line: string) =>
 describe("a token that only reads", () => {
   const reads = `
     GET k | MGET a b | EXISTS k | TTL k | HGETALL h | LRANGE l 0 -1 | ZRANGE z 0 -1 | XRANGE s - + | PING | ECHO x
-    TIME | INFO | DBSIZE | EVAL_RO return 0 | XREAD BLOCK 5 STREAMS s $ | SORT_RO l | OBJECT ENCODING k | SSCAN s 0`;
+    TIME | INFO | DBSIZE | XREAD BLOCK 5 STREAMS s $ | SORT_RO l | OBJECT ENCODING k | SSCAN s 0`;
   const others = `
     SET k v | DEL k | GETDEL k | GETEX k | INCR n | FLUSHALL | EVAL return 0 | EVALSHA x 0 | FCALL f 0 | PUBLISH c m
     SCAN 0 | KEYS * | XREADGROUP GROUP g c STREAMS s > | SORT l STORE d | SCRIPT FLUSH | XACK s g 1 | SORT l
-    BITFIELD k GET u8 0 | WAIT 1 10 | XGROUP CREATE s g 0`;
+    BITFIELD k GET u8 0 | WAIT 1 10 | XGROUP CREATE s g 0 | EVAL_RO return 0 | EVALSHA_RO x 0 | FCALL_RO f 0
+    RANDOMKEY`;
 
   test.each(lines(reads))("may: %s", (line) => {
     expect(verdict({ readOnly: true }, line).kind).toBe("allowed");

@@ -51,8 +51,8 @@ const CLIENT_LOOKS = ["ID", "INFO", "LIST", "GETNAME"];
 const CONTROL_LOOKS = ["PING", "INFO", "ROLE", "TIME", "DBSIZE"];
 /** Not flagged `readonly` by Redis, and yet they only look. */
 const HARMLESS = ["PING", "ECHO", "TIME", "INFO", "COMMAND"];
-/** Flagged `readonly`, and yet they tell every key there is. */
-const POWERFUL = ["KEYS", "SCAN"];
+/** Flagged `readonly`, and yet they tell which keys there are; a script does that too, and may never end. */
+const POWERFUL = ["KEYS", "SCAN", "RANDOMKEY", "EVAL_RO", "EVALSHA_RO", "FCALL_RO"];
 
 const READ: Verdict = { kind: "allowed", write: false, waitMs: 0 };
 const WRITE: Verdict = { kind: "allowed", write: true, waitMs: 0 };
