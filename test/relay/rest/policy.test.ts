@@ -1,7 +1,19 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { judge } from "../../../worker/relay/rest/commands.ts";
 import type { DataToken } from "../../../worker/relay/rest/policy.ts";
-import { app, ask, CONTROL, DATA, dataToken } from "../support.ts";
+import {
+  app,
+  ask,
+  CONTROL,
+  DATA,
+  dataToken,
+  nodeAt,
+  redis,
+  relayOver,
+  settingsFor,
+} from "../support.ts";
 import { rest } from "./support.ts";
 
 const lines = (text: string) =>
@@ -164,6 +176,21 @@ test("what would make Redis close the connection of all is not sent", async () =
   expect(String(stats)).not.toContain("errorstat_");
   // The same connection still.
   expect((await run("CLIENT", "ID")).body).toEqual(before.body);
+});
+
+test("a script runs nothing that the user of the relay may not", async () => {
+  const server = await redis();
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/rest.md"), "utf8");
+  const line = /^ACL SETUSER picket .*$/m.exec(page)?.[0] ?? "";
+  await ask(server, line.split(" "));
+  const user = { username: "picket", password: "a-long-password" };
+  const c = app(await relayOver(await settingsFor([nodeAt("a", server, user)])));
+  expect(await c.eval("return redis.call('SET', 'k', 'v')", [], [])).toBe("OK");
+  for (const call of ["'SWAPDB', 0, 1", "'SLOWLOG', 'GET'", "'MIGRATE', 'h', 1, 'k', 0, 1"]) {
+    await expect(c.eval(`return redis.call(${call})`, [], [])).rejects.toThrow(
+      /can't run this command|ACL|permission/i,
+    );
+  }
 });
 
 test("tokens: two of control and many for apps at once, and one that has expired", async () => {
