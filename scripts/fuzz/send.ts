@@ -144,8 +144,10 @@ function listen(port: number, path: string): Promise<string | null> {
     sent.on("response", (response) => {
       response.on("error", () => {});
       response.once("data", (chunk: Buffer) => {
-        const well =
-          response.statusCode === 503 || /^data: p?subscribe,app:/.test(chunk.toString());
+        // A name with a line break is refused, and no other.
+        const well = /%0[AD]/i.test(path)
+          ? response.statusCode === 400
+          : response.statusCode === 503 || /^data: p?subscribe,app:/.test(chunk.toString());
         resolve(well ? null : `stream: ${response.statusCode} ${chunk.toString().slice(0, 200)}`);
         sent.off("error", () => {});
         sent.on("error", () => {});
