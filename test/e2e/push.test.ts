@@ -1,6 +1,6 @@
 /**
- * What relays tell of their own accord, through the whole stack: nobody looks but cron, and no cron comes, so
- * whatever is decided here began with a push.
+ * What relays tell of their own accord, through the whole stack: nobody looks but cron, and no cron comes before
+ * it is decided, so whatever is decided here began with a push.
  */
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -26,6 +26,18 @@ describe("three nodes that only their relays watch", () => {
   });
   afterAll(() => scene?.stop());
 
+  /** Whoever came back is routed to after some good looks, and when all is decided only cron looks. */
+  const settle = async (primary: string) => {
+    await scene.eventually(
+      "everyone to be routed to",
+      async () => {
+        await scene.cron();
+        return (await scene.route()).replicas.length === 2;
+      },
+      { withinMs: 20_000 },
+    );
+    await scene.steady(primary);
+  };
   const primaryNow = async () => must((await scene.route()).primary, "primary").id;
   const routeAddress = (id: string) => `${scene.relay(id).url}/v1/groups/cache/route`;
   const routeOf = async (id: string, token = tokens.data(id)) => {
@@ -78,7 +90,7 @@ describe("three nodes that only their relays watch", () => {
     expect(await routeOf("a")).toMatchObject({ status: 200, body: { primary: { id: primary } } });
     for (const pid of runtimes()) process.kill(pid, "SIGCONT");
     await scene.event("+sealed", 0, "a");
-    await scene.steady(primary);
+    await settle(primary);
   });
 
   it("the primary hangs: its silence is told when it has lasted", async () => {
@@ -89,7 +101,7 @@ describe("three nodes that only their relays watch", () => {
     const primary = await primaryNow();
     expect(primary).not.toBe(old);
     await scene.server(old).kill("SIGCONT");
-    await scene.steady(primary);
+    await settle(primary);
   });
 
   it("a replica dies and comes back: known at once, and no failover", async () => {
@@ -103,7 +115,7 @@ describe("three nodes that only their relays watch", () => {
     await scene.event("+sdown", mark, replica);
     await scene.server(replica).start();
     await scene.event("-sdown", mark, replica);
-    await scene.steady(primary);
+    await settle(primary);
     expect((await scene.events(mark)).map(({ name }) => name)).not.toContain("+try-failover");
   });
 
@@ -114,7 +126,7 @@ describe("three nodes that only their relays watch", () => {
     await scene.server(old).kill();
     await scene.event("+switch-master", mark);
     await scene.server(old).start();
-    await scene.steady(await primaryNow());
+    await settle(await primaryNow());
   });
 });
 
