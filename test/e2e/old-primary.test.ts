@@ -61,8 +61,8 @@ describe("three nodes", () => {
     expect(lastAckMs).toBeLessThan(3000);
     const events = await scene.events(mark);
     const names = events.map(({ name }) => name);
-    expect(names.indexOf("+convert-to-slave")).toBeGreaterThanOrEqual(0);
-    expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
+    // By its own relay, or by the Group: whoever saw it first.
+    expect(names.indexOf("+sealed")).toBeGreaterThanOrEqual(0);
     expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
     // What it acknowledged then is told to the byte, and is gone.
     expect(await scene.ask(now, ["SCARD", "stayed"])).toEqual(["0"]);

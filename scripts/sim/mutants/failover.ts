@@ -39,7 +39,7 @@ export const failoverMutants: readonly Mutant[] = [
   {
     name: "an emptied primary is opened",
     file: core("wipe"),
-    find: "if (baseline === null || facts.keys >= baseline.keys * config.wipeKeepRatio)",
+    find: "if (facts.keys >= had * config.wipeKeepRatio && !doubtful)",
     replace: "if (facts.keys >= 0)",
   },
   // the failover
