@@ -164,8 +164,8 @@ describe("the quorum is all three vantages", () => {
     await scene.server("a").kill("SIGCONT");
     await scene.steady(primary);
     const names = await namesSince(woken);
-    expect(names.indexOf("+convert-to-slave")).toBeGreaterThanOrEqual(0);
-    expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
+    // By an order that stood in its socket, or by the next look.
+    expect(names.indexOf("+sealed")).toBeGreaterThanOrEqual(0);
     expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
     expect(await scene.facts("a")).toMatchObject({ role: "replica", minReplicasToWrite: 0 });
   });
