@@ -122,3 +122,11 @@ test.each([
 ])("%s is no INFO of a Redis", (_, text) => {
   expect(parseInfo(text, null)).toBeNull();
 });
+
+test("a link that never was has no age, also as Redis before 7 tells it", () => {
+  const info = (seconds: string) =>
+    `run_id:r\r\nrole:slave\r\nmaster_link_status:down\r\nmaster_link_down_since_seconds:${seconds}\r\n`;
+  expect(parseInfo(info("12"), null)).toMatchObject({ linkDownMs: 12_000 });
+  expect(parseInfo(info("-1"), null)).toMatchObject({ linkDownMs: null });
+  expect(parseInfo(info("1795264137"), null)).toMatchObject({ linkDownMs: null });
+});

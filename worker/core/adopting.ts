@@ -75,11 +75,19 @@ export function adoptForeign(draft: Draft): boolean {
   const from = saved.primary ?? "";
   const other = foreignPrimary(draft);
   const sinceMs = onlySince(draft, "foreign:", other?.id ?? null) ?? nowMs;
-  if (other === null) return false;
+  if (other === null) {
+    // It went away again: the primary in force is granted leases as before.
+    if (saved.revokedAtMs !== null && saved.phase.kind === "watching")
+      save(draft, { revokedAtMs: null });
+    return false;
+  }
   // Where the old one is dead nobody is left to wait for.
   const dead = draft.known[from]?.verdict.odown === true && factsOf(draft, from) === null;
   const { longestMs } = saved.leases;
-  const leaseMs = longestMs > 0 ? leaseEndMs(sinceMs, { leaseMs: longestMs }) : sinceMs;
+  // Its relay may still reach the Group: nothing is granted while the last lease is waited for.
+  if (dead && longestMs > 0 && saved.revokedAtMs === null) save(draft, { revokedAtMs: nowMs });
+  const revokedAtMs = draft.saved.revokedAtMs ?? nowMs;
+  const leaseMs = longestMs > 0 ? leaseEndMs(revokedAtMs, { leaseMs: longestMs }) : sinceMs;
   const dueAtMs = dead ? leaseMs : sinceMs + config.adoptAfterMs;
   const twice = (draft.sight.lookAskedAtMs ?? 0) > sinceMs;
   if (nowMs < dueAtMs || !twice || saved.paused !== null) {
@@ -95,6 +103,7 @@ export function adoptForeign(draft: Draft): boolean {
     primaryRunId: factsOf(draft, other.id)?.runId ?? null,
     rev: 0,
     outage: null,
+    revokedAtMs: null,
     lastAttemptAtMs: null,
     lastSwitch: {
       epoch,

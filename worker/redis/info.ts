@@ -60,10 +60,13 @@ function followed(fields: ReadonlyMap<string, string>): Address | null {
   return host === undefined || host === "" || port === null ? null : { host, port };
 }
 
+/** Redis before 7 counts what never happened from the year 1970. */
+const NEVER_S = 1_000_000_000;
+
 /** -1 is Redis's word for what has not happened since it started. */
 function milliseconds(seconds: string | undefined): number | null {
   const whole = count(seconds);
-  return whole === null ? null : whole * 1000;
+  return whole === null || whole >= NEVER_S ? null : whole * 1000;
 }
 
 /** All zeros: it was never promoted over another's history. */

@@ -26,8 +26,8 @@ export const pushMutants: readonly Mutant[] = [
   {
     name: "a relay seals at first sight by what it was told long ago",
     file: "worker/relay/watch/stranger.ts",
-    find: "return heldEpoch === null || heldEpoch <= epoch;",
-    replace: "return heldEpoch === null || epoch > 0;",
+    find: "return held === null || (held.epoch <= epoch && held.primary !== id);",
+    replace: "return held === null || epoch > 0;",
   },
   {
     name: "a relay seals at first sight who may be the primary",

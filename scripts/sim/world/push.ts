@@ -55,6 +55,9 @@ function keepLine(world: World, relay: Relay): void {
   }
   if (!heard || socket.open) return;
   socket.open = true;
+  // Of the last connection nothing is believed any more.
+  socket.watch = null;
+  socket.told = "";
   wake(world, null);
 }
 
@@ -96,8 +99,8 @@ function seal(world: World, relay: Relay, id: string, { facts }: Seen): void {
   const node = world.nodes.find(({ name }) => name === id);
   if (node === undefined || facts === null) return;
   const isStill = () => {
-    const { watch } = relay.socket;
-    return watch !== null && isStranger(id, facts, watch, epochOf(world, relay));
+    const { watch, open } = relay.socket;
+    return open && watch !== null && isStranger(id, facts, watch, heldBy(world, relay));
   };
   if (!isStill()) return;
   inTurn(world, relay, id, () => {
@@ -107,10 +110,11 @@ function seal(world: World, relay: Relay, id: string, { facts }: Seen): void {
 
 function sealNow(world: World, relay: Relay, node: RedisNode): void {
   const { saved } = world.storage;
+  const held = heldBy(world, relay);
+  const named = held?.primary === node.name;
   if (
-    saved?.phase.kind === "watching" &&
-    saved.primary === node.name &&
-    epochOf(world, relay) === saved.epoch
+    named ||
+    (saved?.phase.kind === "watching" && saved.primary === node.name && held?.epoch === saved.epoch)
   )
     world.checks.violate(
       "sealed-primary",
@@ -119,6 +123,8 @@ function sealNow(world: World, relay: Relay, node: RedisNode): void {
   tell(world, () => `relay ${relay.id} seals ${node.name} at first sight`);
   command(world, node, () => setMinReplicas(node, SEALED));
 }
+
+const heldBy = (world: World, relay: Relay) => relay.journal.groups.get(world.config.name) ?? null;
 
 /** To whoever is the Group when it arrives. */
 function say(world: World, relay: Relay, nodes: readonly string[], news: boolean): void {

@@ -18,7 +18,7 @@ async function held(holdMs: number) {
     limits: limits({ holdMs }),
     nodeTimeoutMs: 20_000,
   };
-  const hands = { act: unasked, tellEpoch: unasked, epochOf: () => null };
+  const hands = { act: unasked, tellEpoch: unasked, epochOf: () => null, heldOf: () => null };
   const clock = () => ({ boot: "b", ms: 1, ttlMs: 2000 });
   const http = createServer(createApp({ site: () => site, hands, clock }));
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));

@@ -127,15 +127,20 @@ it("a first sight: never seen, back after a bad look, or another process", () =>
 
 describe("a stranger", () => {
   const watch = { strangers: ["a"], epoch: 5 };
+  const held = (epoch: number, primary: string | null = null) => ({ epoch, primary });
+  it("is nobody whom the journal names", () => {
+    expect(isStranger("a", up, watch, held(5, "a"))).toBe(false);
+    expect(isStranger("a", up, watch, held(5, "b"))).toBe(true);
+  });
   it("is whom the group calls one, at an epoch that is not behind", () => {
-    expect(isStranger("a", up, watch, 5)).toBe(true);
+    expect(isStranger("a", up, watch, held(5))).toBe(true);
     expect(isStranger("a", up, watch, null)).toBe(true);
-    expect(isStranger("b", up, watch, 5)).toBe(false);
-    expect(isStranger("a", up, watch, 6)).toBe(false);
+    expect(isStranger("b", up, watch, held(5))).toBe(false);
+    expect(isStranger("a", up, watch, held(6))).toBe(false);
   });
   it("is none while it follows, hands over, or is sealed already", () => {
-    expect(isStranger("a", { ...up, role: "replica" }, watch, 5)).toBe(false);
-    expect(isStranger("a", { ...up, switching: true }, watch, 5)).toBe(false);
-    expect(isStranger("a", { ...up, minReplicasToWrite: 1_000_000 }, watch, 5)).toBe(false);
+    expect(isStranger("a", { ...up, role: "replica" }, watch, held(5))).toBe(false);
+    expect(isStranger("a", { ...up, switching: true }, watch, held(5))).toBe(false);
+    expect(isStranger("a", { ...up, minReplicasToWrite: 1_000_000 }, watch, held(5))).toBe(false);
   });
 });

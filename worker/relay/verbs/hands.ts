@@ -13,6 +13,7 @@ import { within } from "../request.ts";
 import { failureText } from "../rest/upstash.ts";
 import {
   type Clock,
+  type HeldEpoch,
   type Journal,
   judge,
   judgeEpoch,
@@ -35,6 +36,7 @@ export type Hands = {
   ) => Promise<VerbAnswer>;
   /** The epoch held for a group, null: none. */
   readonly epochOf: (group: string) => number | null;
+  readonly heldOf: (group: string) => HeldEpoch | null;
 };
 
 /** Who has a word in what opens or closes a node: whoever keeps its lease, and has promised or not. */
@@ -122,6 +124,7 @@ export function createHands(
         : answerOf("failed", "the state file could not be written in time");
     },
     epochOf: (group) => journal.groups.get(group)?.epoch ?? null,
+    heldOf: (group) => journal.groups.get(group) ?? null,
   };
 }
 

@@ -14,6 +14,7 @@ import { brief } from "../request.ts";
 export type Line = {
   /** False: there is no connection, or it does not take any more. */
   readonly send: (message: string) => boolean;
+  readonly isOpen: () => boolean;
   readonly close: () => void;
 };
 
@@ -58,7 +59,6 @@ export function dial({ url, tokens, opened, heard, log }: DialDeps): Line {
       pongBy ??= setTimeout(() => ws.terminate(), PONG_WITHIN_MS);
     }, PING_EVERY_MS);
     ws.on("open", () => {
-      failures = 0;
       log("group-connected", { url });
       opened();
     });
@@ -66,7 +66,9 @@ export function dial({ url, tokens, opened, heard, log }: DialDeps): Line {
       clearTimeout(pongBy);
       pongBy = undefined;
       const text = isBinary ? "" : String(data);
-      if (text !== PONG) heard(text);
+      // Only one that has stood for a while: what the Group ends at once is not dialled again at once.
+      if (text === PONG) failures = 0;
+      else heard(text);
     });
     ws.on("unexpected-response", (_, response) => {
       if (response.statusCode === 401) token += 1;
@@ -97,6 +99,7 @@ export function dial({ url, tokens, opened, heard, log }: DialDeps): Line {
       socket.send(message);
       return true;
     },
+    isOpen: () => socket?.readyState === WebSocket.OPEN,
     close: () => {
       closed = true;
       clearTimeout(again);

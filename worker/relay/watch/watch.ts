@@ -44,6 +44,8 @@ export function watchGroup(deps: WatchDeps): { readonly close: () => void } {
   const eyes = new Map<string, Eye>();
   const untold = new Set<string>();
   let watch: WatchMessage | null = null;
+  /** It was said over the connection that stands. */
+  let current = false;
   let route: Route | null = null;
   let lastSentAtMs = Number.NEGATIVE_INFINITY;
   let soon: NodeJS.Timeout | undefined;
@@ -52,7 +54,10 @@ export function watchGroup(deps: WatchDeps): { readonly close: () => void } {
   const line = dial({
     url: group.url + path,
     tokens: deps.tokens,
-    opened: () => tell(false),
+    opened: () => {
+      current = false;
+      tell(false);
+    },
     heard,
     log,
   });
@@ -63,6 +68,7 @@ export function watchGroup(deps: WatchDeps): { readonly close: () => void } {
     if (message === null || message.group !== group.name)
       return log("group-said-nonsense", { group: group.name });
     watch = message;
+    current = true;
     if (route === null || isNewer(message.route, route)) {
       route = message.route;
       deps.routed(route);
@@ -92,6 +98,7 @@ export function watchGroup(deps: WatchDeps): { readonly close: () => void } {
     const node = deps.nodeOf(id);
     const facts = eyes.get(id)?.gaze().last?.facts;
     if (node === undefined || watch === null || facts?.role !== "primary") return;
+    if (!line.isOpen() || !current) return;
     const sealed = await sealStranger(node, facts, watch, hands);
     if (!sealed) return;
     log("stranger-sealed", { group: group.name, node: id, epoch: watch.epoch });
