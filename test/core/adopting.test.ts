@@ -1,5 +1,6 @@
 /** Taking over a primary that Picket did not make: somebody else's switch is told, adopted, and never fought (G16). */
 import { describe, expect, test } from "vitest";
+import { grantLease } from "../../worker/core/lease.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 function running(change: Parameters<typeof createWorld>[0] = {}): World {
@@ -109,4 +110,19 @@ describe("what is no clean switch", () => {
     expect(world.state.saved.lastSwitch).toMatchObject({ cause: "no-primary", from: "a" });
     expect(world.primaries()).toEqual([world.state.saved.primary]);
   });
+});
+
+test("under a lease a dead primary's relay is granted nothing while the switch is waited for", () => {
+  const world = running({ fencing: "lease", leaseMs: 3000 });
+  world.kill("a");
+  switched(world, "c");
+  world.until("the switch to be seen", () => world.state.saved.revokedAtMs !== null);
+  const { runId } = world.node("a");
+  const asked = { relay: "a", node: "a", runId };
+  const grant = grantLease(world.state.saved, world.config, asked, world.nowMs);
+  expect(grant).toMatchObject({ granted: false });
+  const revokedAtMs = world.state.saved.revokedAtMs ?? 0;
+  world.until("the adoption", () => world.state.saved.primary === "b");
+  expect(world.nowMs - revokedAtMs).toBeGreaterThanOrEqual(3000);
+  expect(world.state.saved.revokedAtMs).toBe(null);
 });
