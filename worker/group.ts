@@ -156,7 +156,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     const node = nodeIn(request);
     const { nodes } = effectiveConfig(ready.state.saved, ready.config);
     if (node !== null && !nodes.some(({ id }) => id === node)) return noNode(node);
-    const answer = this.#inbox.ask(request);
+    const answer = this.#inbox.ask({ ...request, askedAtMs: Date.now() });
     this.#nudge();
     return await answer;
   }
@@ -241,7 +241,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     this.#memory.decided(decision.state, written);
     this.#because = decision.because;
     this.#guardMs = guardMs(config, atMs - startMs);
-    this.#inbox.decided(requests);
+    this.#inbox.decided(decision.replies);
     this.#leases.decided(keepers);
     this.#outcomes.splice(0, outcomes.length);
     this.#sockets.tell(decision.state, config);
@@ -249,7 +249,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     if (decision.crash) this.#die(`drill: ${decision.because}`);
     for (const action of decision.actions)
       void this.#perform(action, effectiveConfig(next, config), brake);
-    this.#inbox.answer(decision.replies);
+    this.#inbox.answer();
     return { atMs, wakeAtMs: decision.wakeAtMs };
   }
 

@@ -27,6 +27,15 @@ const yes = (detail: string): Answer => ({ ok: true, detail });
 const no = (code: RefusalCode, detail: string, reasons?: readonly Refusal[]): Answer =>
   reasons === undefined ? { ok: false, code, detail } : { ok: false, code, detail, reasons };
 
+/**
+ * What depends on the nodes is not judged by what was seen before it was asked: of one that hung a moment ago
+ * nobody knows.
+ */
+export function isLookedFor({ sight }: Draft, { kind, askedAtMs }: OperatorRequest): boolean {
+  if (!["failover", "switchover", "bootstrap", "acknowledge"].includes(kind)) return true;
+  return askedAtMs === undefined || (sight.lookAskedAtMs ?? 0) >= askedAtMs;
+}
+
 export function answer(draft: Draft, request: OperatorRequest, tilt: boolean): Reply {
   const { id } = request;
   const given = answerTo(draft, request, tilt);
@@ -263,6 +272,7 @@ function reset(draft: Draft): Answer {
     );
   enter(draft, { kind: "watching" });
   save(draft, { outage: null, lastAttemptAtMs: null, aborted: 0, downtimes: {}, drill: null });
+  save(draft, { replicaRunIds: {} });
   const { lastDecisionAtMs, dropped, lookAskedAtMs, tiltUntilMs, told } = draft.sight;
   const kept = { lastDecisionAtMs, dropped, lookAskedAtMs, tiltUntilMs };
   draft.sight = { ...freshSight, ...kept, told: told.filter((mark) => mark === "tilt") };

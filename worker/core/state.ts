@@ -169,6 +169,8 @@ export type Saved = {
   readonly readable: readonly string[];
   /** Replicas that followed, with the link up, when the primary was last seen: kept while it is not. */
   readonly followed: readonly string[];
+  /** Run ids under which a node was seen as a replica: one that is a primary under such an id was promoted. */
+  readonly replicaRunIds: Readonly<Record<string, string>>;
   readonly routeAtMs: number;
   readonly phase: Phase;
   readonly pending: readonly Pending[];
@@ -210,8 +212,11 @@ export type State = { readonly saved: Saved; readonly sight: Sight };
 
 // --------------------------------------------------------------------- asked
 
-/** What operators ask for. `id` is the caller's, and comes back with the reply. */
-export type OperatorRequest = { readonly id: string } & (
+/**
+ * What operators ask for. `id` is the caller's, and comes back with the reply. What needs the nodes is decided on
+ * a look that began at `askedAtMs` or later; without one, on what is known.
+ */
+export type OperatorRequest = { readonly id: string; readonly askedAtMs?: number } & (
   | { readonly kind: "failover"; readonly to: string | null }
   | {
       readonly kind: "switchover";
@@ -279,6 +284,7 @@ export type Decision = {
   /** To be performed only after `state.saved` is on disk. */
   readonly actions: readonly Action[];
   readonly events: readonly GroupEvent[];
+  /** A request without a reply waits for the next look. */
   readonly replies: readonly Reply[];
   /** One sentence, also when nothing happens. */
   readonly because: string;

@@ -16,6 +16,7 @@ type Asked = {
   readonly request: OperatorRequest;
   readonly answer: (answer: Answer<Reply>) => void;
 };
+type Decided = Asked & { readonly reply: Reply };
 
 export const unavailable = (detail: string): WhyNot => ({ kind: "unavailable", detail });
 
@@ -25,7 +26,7 @@ const NOT_KNOWN = "whether it was done is not known";
 export function createInbox() {
   let waiting: readonly Asked[] = [];
   /** Decided and saved, not answered yet. */
-  let decided: readonly Asked[] = [];
+  let decided: readonly Decided[] = [];
   let lookers: readonly (() => void)[] = [];
 
   return {
@@ -52,16 +53,18 @@ export function createInbox() {
     /** Those that nobody decided on. They stay until `decided` says that a decision was saved. */
     requests: (): readonly OperatorRequest[] => waiting.map(({ request }) => request),
 
-    decided(requests: readonly OperatorRequest[]): void {
-      decided = waiting.filter(({ request }) => requests.includes(request));
-      waiting = waiting.filter(({ request }) => !requests.includes(request));
+    decided(replies: readonly Reply[]): void {
+      const replyTo = ({ request }: Asked) => replies.find(({ id }) => id === request.id);
+      decided = waiting.flatMap((asked) => {
+        const reply = replyTo(asked);
+        return reply === undefined ? [] : [{ ...asked, reply }];
+      });
+      waiting = waiting.filter((asked) => replyTo(asked) === undefined);
     },
 
-    answer(replies: readonly Reply[]): void {
-      for (const { request, answer } of decided) {
-        const value = replies.find(({ id }) => id === request.id);
-        answer(value === undefined ? unavailable(NOT_KNOWN) : { kind: "told", value });
-      }
+    /** Gives out what was decided. */
+    answer(): void {
+      for (const { reply, answer } of decided) answer({ kind: "told", value: reply });
       decided = [];
       looked();
     },

@@ -4,6 +4,9 @@
 import type { Judged } from "./attempts.ts";
 import { type Ledger, type Sighted, violate } from "./ledger.ts";
 
+/** What is asked of the nodes as they are, not of the Group. */
+const OF_NODES = ["failover", "switchover", "bootstrap", "acknowledge"];
+
 export function checkState(ledger: Ledger, judged: Judged): void {
   checkSizes(ledger, judged);
   checkBeliefs(ledger, judged);
@@ -14,9 +17,17 @@ export function checkState(ledger: Ledger, judged: Judged): void {
   if (!(waitMs >= 0 && waitMs <= 60_000))
     violate(ledger, "wake", `the next look is in ${waitMs} ms`);
   if (decision.because === "") violate(ledger, "because", "a decision says nothing");
-  const asked = input.requests.map(({ id }) => id).join();
-  const answered = decision.replies.map(({ id }) => id).join();
-  if (asked !== answered) violate(ledger, "reply", `asked: ${asked}; answered: ${answered}`);
+  const lookAskedAtMs = decision.state.sight.lookAskedAtMs ?? 0;
+  for (const { id, kind, askedAtMs = 0 } of input.requests) {
+    const answered = decision.replies.some((reply) => reply.id === id);
+    const unseen = OF_NODES.includes(kind) && lookAskedAtMs < askedAtMs;
+    if (answered === unseen)
+      violate(
+        ledger,
+        "reply",
+        `${kind}, asked at ${askedAtMs}, is ${answered ? "" : "not "}answered on looks from ${lookAskedAtMs} on`,
+      );
+  }
 }
 
 function checkSizes(ledger: Ledger, { decision, config, input }: Judged): void {
@@ -29,7 +40,7 @@ function checkSizes(ledger: Ledger, { decision, config, input }: Judged): void {
     ["sentAtMs", Object.keys(sight.sentAtMs).length, 8 * all],
     ["failed", Object.keys(sight.failed).length, 8 * all],
     ["since", Object.keys(sight.since).length, 6 * all],
-    ["replicaRunIds", Object.keys(sight.replicaRunIds).length, 2 * nodes],
+    ["replicaRunIds", Object.keys(saved.replicaRunIds).length, 2 * nodes],
     ["maybePromoted", saved.maybePromoted.length, nodes],
     ["keptNodes", saved.keptNodes.length, nodes],
     ["readable", saved.readable.length, nodes],

@@ -128,7 +128,7 @@ function arm(world: World, atMs: number): void {
 
 export function ask(world: World, request: OperatorRequest): void {
   const group = currentInstance(world) ?? newInstance(world);
-  group.asked.push(request);
+  group.asked.push({ ...request, askedAtMs: groupNow(world) });
   world.checks.asked(request);
   tell(world, () => `an operator asks: ${JSON.stringify(request)}`);
   wake(world, group);
@@ -165,7 +165,7 @@ export function decided(world: World, group: Instance, observations: readonly Ob
   world.checks.decided(group, input, decision, nowMs);
   if (strikes(world, group, "before-save")) return;
   if (!save(world, group, decision)) return;
-  group.asked = [];
+  group.asked = requests.filter(({ id }) => !decision.replies.some((reply) => reply.id === id));
   group.keepers = [];
   group.outcomes = [];
   world.replies.push(...decision.replies);
