@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { decide } from "../../worker/core/decide.ts";
 import { freshSight } from "../../worker/core/saved.ts";
 import type { Input, State } from "../../worker/core/state.ts";
+import { groupConfig } from "../support/builders.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const nothing: Input = { observations: [], outcomes: [], requests: [] };
@@ -203,8 +204,12 @@ test("a replica that was away takes reads after up_after good looks, not at once
 
 describe("quiet: the next look is left to cron while enough relays would tell", () => {
   /** How long until the next look, when `deed` was done and seen. */
-  function nextLookMs(deed: (world: World) => void, connected: readonly string[] = ["a", "b"]) {
-    const world = createWorld();
+  function nextLookMs(
+    deed: (world: World) => void,
+    connected: readonly string[] = ["a", "b"],
+    change: Parameters<typeof createWorld>[0] = {},
+  ) {
+    const world = createWorld(change);
     world.run(5000);
     deed(world);
     world.run(5000);
@@ -215,6 +220,14 @@ describe("quiet: the next look is left to cron while enough relays would tell", 
 
   test("all is well, and two are connected", () => {
     expect(nextLookMs(() => {})).toBe(60_000);
+  });
+  test("two on one machine are as good as one: they die with it", () => {
+    const local = { relays: groupConfig({}).relays.map((each) => ({ ...each, local: ["a"] })) };
+    expect(nextLookMs(() => {}, ["a", "b"], local)).toBe(1000);
+  });
+  test("a node that only the relay beside it sees: if both die nobody tells", () => {
+    const deed = (world: World) => world.relay("b").cut.add("a");
+    expect(nextLookMs(deed, ["a", "b"])).toBe(1000);
   });
   test("one is not enough", () => {
     expect(nextLookMs(() => {}, ["a"])).toBe(1000);

@@ -11,6 +11,13 @@ const steady = (): World => {
 };
 
 /** What the relay beside or away from a node tells of it, as `max_failures` refusals in a row. */
+type Row = NonNullable<Observation["pushed"]>;
+const row = (world: World, change: Partial<Row> = {}): Row => {
+  const { maxFailures } = world.config;
+  const looks = { looks: maxFailures, refusals: maxFailures, sinceMs: world.nowMs };
+  return { news: true, ...looks, before: null, ...change };
+};
+
 const refusedBy = (
   world: World,
   relay: string,
@@ -26,7 +33,7 @@ const refusedBy = (
   tookMs: 1,
   facts: null,
   relay: null,
-  pushed: { news: true, looks: world.config.maxFailures, sinceMs: world.nowMs - 200 },
+  pushed: row(world, { sinceMs: world.nowMs - 200 }),
   ...change,
 });
 
@@ -87,7 +94,7 @@ describe("a push", () => {
     const silent = (relay: string, sinceMs: number) =>
       refusedBy(world, relay, {
         class: "timeout",
-        pushed: { news: true, looks: world.config.maxFailures, sinceMs },
+        pushed: row(world, { refusals: 0, sinceMs }),
       });
     const { downAfterMs } = world.config;
     world.push([silent("a", world.nowMs - downAfterMs + 100)]);
@@ -106,7 +113,7 @@ describe("a push", () => {
         node: "b",
         class: "up",
         facts,
-        pushed: { news, looks: 0, sinceMs: world.nowMs },
+        pushed: row(world, { news, looks: 0, refusals: 0 }),
       });
     expect(world.push([up(true)]).wakeAtMs).toBe(world.nowMs);
     expect(world.push([up(false)]).wakeAtMs).toBeGreaterThan(world.nowMs);
@@ -137,4 +144,27 @@ test("nor for a relay that does not answer; where nobody does, everyone is waite
   const away = { nodes: [], vantages: ["relay:a", "relay:b", "relay:c"] };
   const isAwaited = awaitedBy(away, world.config);
   expect(isAwaited({ vantage: "relay:a", node: "a" })).toBe(true);
+});
+
+test("what operators ask about the nodes waits for a look that began after it; a pause does not", () => {
+  const world = steady();
+  const ask = { id: "1", kind: "switchover", to: "b", timeoutMs: null, force: false } as const;
+  const pause = { id: "2", kind: "pause", reason: "maintenance", forMs: null } as const;
+  const seen = world.look();
+  world.jump(10);
+  world.hang("b");
+  const late = { askedAtMs: world.nowMs };
+  const early = world.decide(
+    [
+      { ...ask, ...late },
+      { ...pause, ...late },
+    ],
+    seen,
+  );
+  expect(early.replies).toMatchObject([{ id: "2", kind: "accepted" }]);
+  expect(early.wakeAtMs).toBeLessThanOrEqual(world.nowMs + world.config.retryMs);
+  world.jump(10);
+  expect(world.decide([{ ...ask, ...late }]).replies).toMatchObject([
+    { id: "1", kind: "refused", code: "NOGOODSLAVE" },
+  ]);
 });

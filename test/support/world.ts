@@ -429,6 +429,8 @@ export function createWorld(
       round([request]);
       return replies.at(-1);
     },
+    /** One decision on what is asked, and on a look: one of now, if none is given. */
+    decide: (requests: readonly OperatorRequest[], seen?: Observation[]) => round(requests, seen),
     /** What relays tell of their own accord: decided on without a look. */
     push(seen: Observation[]): Decision {
       return round([], seen);

@@ -60,8 +60,6 @@ export type Sight = {
   readonly sentAtMs: Readonly<Record<string, number>>;
   /** Since when something holds that is acted on only when it lasts: `adopt:b`, `wrong-role`. */
   readonly since: Readonly<Record<string, number>>;
-  /** Run ids under which a node was seen as a replica: one that is a primary under such an id was promoted. */
-  readonly replicaRunIds: Readonly<Record<string, string>>;
   /** The primary as last seen: what is not in it at a failover was never known. */
   readonly lastSeen: Baseline | null;
   /** Verbs that failed in a row, by `<kind>:<node>`: the next one waits longer. */

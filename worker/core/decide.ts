@@ -20,15 +20,16 @@ import {
 import { stepElecting } from "./electing.ts";
 import { isSealed } from "./facts.ts";
 import { permitted, sealAnswered, stepFencing } from "./failover.ts";
-import { relayBelief, stuckForMs } from "./health.ts";
+import { stuckForMs } from "./health.ts";
 import { leasesNow } from "./lease.ts";
 import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
+import { isQuiet } from "./quiet.ts";
 import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
-import { answer } from "./requests.ts";
+import { answer, isLookedFor } from "./requests.ts";
 import { raiseEpoch, see } from "./seeing.ts";
 import { forget } from "./sight.ts";
 import { expireStandstills } from "./standstill.ts";
@@ -56,7 +57,9 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   // A look is of the epoch in which this decision began, whatever its outcomes make of that.
   see(draft, input, saved.epoch);
   expireStandstills(draft);
-  for (const request of input.requests) draft.replies.push(answer(draft, request, tilt));
+  for (const request of input.requests)
+    if (isLookedFor(draft, request)) draft.replies.push(answer(draft, request, tilt));
+    else wakeBy(draft, nowMs + config.retryMs);
   if (!tilt) {
     sealStrangers(draft);
     step(draft);
@@ -245,28 +248,6 @@ function killScripts(draft: Draft): void {
       text: `${id} is blocked by a script for more than ${config.downAfterMs} ms: told to end it`,
     }));
   }
-}
-
-/** Nothing is under way or to be done, and enough relays tell at once when that changes. */
-function isQuiet(draft: Draft, { connected = [] }: Input): boolean {
-  const { config, saved, sight, known } = draft;
-  const silent = config.relays.some(({ id }) => (relayBelief(sight, id)?.failures ?? 1) > 0);
-  return (
-    config.quiet &&
-    connected.length >= 2 &&
-    !silent &&
-    saved.phase.kind === "watching" &&
-    saved.primary !== null &&
-    saved.maybePromoted.length + saved.pending.length === 0 &&
-    saved.readable.length === config.nodes.length - 1 &&
-    Object.keys(sight.since).length === 0 &&
-    config.nodes.every(({ id }) => {
-      const { verdict, best } = known[id] ?? {};
-      const facts = best?.facts ?? null;
-      const right = id === saved.primary ? !isSealed(facts) : facts?.linkUp === true;
-      return right && best?.class === "up" && verdict?.down === 0 && !verdict.suspicious;
-    })
-  );
 }
 
 function routeState(draft: Draft): Saved["routeState"] {

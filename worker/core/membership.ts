@@ -28,9 +28,18 @@ export function forgetRemoved(saved: Saved, config: GroupConfig): Saved {
   const stays = (id: string) => id === saved.primary || config.nodes.some((node) => node.id === id);
   const isLeft = (member: Member) =>
     member.id === saved.primary || config.nodes.some((node) => isSame(member, node));
-  if (saved.maybePromoted.every(stays) && saved.members.every(isLeft)) return saved;
-  const maybePromoted = saved.maybePromoted.filter(stays);
-  return { ...saved, maybePromoted, members: saved.members.filter(isLeft) };
+  const runIds = Object.entries(saved.replicaRunIds);
+  const gone =
+    !saved.maybePromoted.every(stays) ||
+    !saved.members.every(isLeft) ||
+    !runIds.every(([id]) => stays(id));
+  if (!gone) return saved;
+  return {
+    ...saved,
+    maybePromoted: saved.maybePromoted.filter(stays),
+    members: saved.members.filter(isLeft),
+    replicaRunIds: Object.fromEntries(runIds.filter(([id]) => stays(id))),
+  };
 }
 
 /** Notes, as configured, whoever must not vanish. */

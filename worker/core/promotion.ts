@@ -13,7 +13,6 @@ import {
   factsAfter,
   isPending,
   nodeOf,
-  remember,
   save,
   tell,
   untellAll,
@@ -97,8 +96,8 @@ export function promoted(
   });
   // Whoever else is a primary now was one before, and is no switch of somebody's that is not finished.
   const seen = primariesSeen(draft);
-  const replicas = Object.entries(draft.sight.replicaRunIds).filter(([id]) => !seen.includes(id));
-  remember(draft, { replicaRunIds: Object.fromEntries(replicas) });
+  const replicas = Object.entries(draft.saved.replicaRunIds).filter(([id]) => !seen.includes(id));
+  save(draft, { replicaRunIds: Object.fromEntries(replicas) });
   // What was told of the old primary ends with its time.
   for (const mark of ["odown:", "unreachable", "reboot", "wiped"]) untellAll(draft, mark);
   tell(draft, "+promoted-slave", candidate, `${candidate} was seen as primary`);

@@ -74,7 +74,10 @@ export function sealStrangers(draft: Draft): void {
   if (!sealsAtSight(saved, config) || isForeign(draft)) return;
   for (const { id } of config.nodes) {
     const facts = factsOf(draft, id);
-    const stranger = facts?.role === "primary" && !mayLead(saved, id);
+    // Until another one was made primary it was right to be one.
+    const since = draft.known[id]?.best?.askedAtMs ?? 0;
+    const outdated = since < (saved.lastSwitch?.atMs ?? 0);
+    const stranger = facts?.role === "primary" && !mayLead(saved, id) && !outdated;
     const mark = `stranger:${id}`;
     // A seal that was sent before, while it was away, says nothing of what it is now.
     const firstSight = !draft.sight.told.includes(mark);

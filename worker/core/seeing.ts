@@ -94,12 +94,12 @@ function seeNode(draft: Draft, node: NodeConfig): void {
   }
   const facts = factsOf(draft, id);
   if (facts === null) return;
-  const known = draft.sight.replicaRunIds[id];
+  const known = draft.saved.replicaRunIds[id];
   if (id === draft.saved.primary && facts.role === "primary") {
-    const { [id]: _, ...rest } = draft.sight.replicaRunIds;
-    if (known !== undefined) remember(draft, { replicaRunIds: rest });
+    const { [id]: _, ...rest } = draft.saved.replicaRunIds;
+    if (known !== undefined) save(draft, { replicaRunIds: rest });
   } else if (facts.role === "replica" && known !== facts.runId)
-    remember(draft, { replicaRunIds: { ...draft.sight.replicaRunIds, [id]: facts.runId } });
+    save(draft, { replicaRunIds: { ...draft.saved.replicaRunIds, [id]: facts.runId } });
   const { maybePromoted, phase } = draft.saved;
   if (facts.role === "replica" && phase.kind === "watching" && maybePromoted.includes(id))
     save(draft, { maybePromoted: maybePromoted.filter((each) => each !== id) });

@@ -38,10 +38,10 @@ export const groupSettings = {
     "a look that takes longer is a timeout",
   ),
   retry_ms: setting(
-    100,
+    50,
     10,
     10_000,
-    "design.md section 3",
+    "docs/decisions/0024",
     "time between looks once something is wrong",
   ),
   max_failures: setting(

@@ -166,7 +166,7 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
   const isBad = bad.includes(seen.class);
   const isBlind = blind.includes(seen.class) || seen.class === "closed";
   const keep = { failures: before?.failures ?? 0, refusals: before?.refusals ?? 0 };
-  const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };
+  const { looks, refusals, sinceMs } = seen.pushed ?? { looks: 1, refusals: 1, sinceMs: seen.atMs };
   const firstBadAtMs = isBad
     ? Math.min(before?.firstBadAtMs ?? sinceMs, sinceMs)
     : (before?.firstBadAtMs ?? null);
@@ -180,15 +180,27 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
     atMs: seen.atMs,
     failures: isGood ? 0 : isBad ? Math.max(keep.failures + 1, looks) : keep.failures,
     refusals:
-      seen.class === "refused" ? Math.max(keep.refusals + 1, looks) : isBlind ? keep.refusals : 0,
+      seen.class === "refused"
+        ? Math.max(keep.refusals + 1, refusals)
+        : isBlind
+          ? keep.refusals
+          : 0,
     successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
     firstBadAtMs: isGood ? null : firstBadAtMs,
     cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,
     stuck: stuckAfter(before?.stuck ?? null, seen),
     lastOkAtMs: isGood ? seen.atMs : (before?.lastOkAtMs ?? null),
-    facts: seen.facts ?? before?.facts ?? null,
-    factsAtMs: seen.facts === null ? (before?.factsAtMs ?? null) : seen.atMs,
+    ...factsAfter(before, seen),
   };
+}
+
+/** A relay that goes on watching while the Group sleeps knows more than the Group remembers. */
+function factsAfter(before: Belief | undefined, seen: Observation) {
+  if (seen.facts !== null) return { facts: seen.facts, factsAtMs: seen.atMs };
+  const mine = { facts: before?.facts ?? null, factsAtMs: before?.factsAtMs ?? null };
+  const told = seen.pushed?.before ?? null;
+  if (told === null || told.atMs <= (mine.factsAtMs ?? 0)) return mine;
+  return { facts: told.facts, factsAtMs: Math.min(told.atMs, askedAt(seen)) };
 }
 
 function stuckAfter(before: Belief["stuck"], seen: Observation): Belief["stuck"] {

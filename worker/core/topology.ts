@@ -28,7 +28,7 @@ export function primariesSeen(draft: Draft): readonly string[] {
 /** It was seen as a replica under the run id that it has as a primary: somebody promoted it. */
 export function promotedAtRunTime(draft: Draft, id: string): boolean {
   const facts = factsOf(draft, id);
-  return facts?.role === "primary" && draft.sight.replicaRunIds[id] === facts.runId;
+  return facts?.role === "primary" && draft.saved.replicaRunIds[id] === facts.runId;
 }
 
 /** The mark that somebody else's change of the primary was told, and still holds. */

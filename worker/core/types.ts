@@ -181,9 +181,12 @@ export type Observation = {
   readonly pushed?: {
     /** Something changed: worth a look of everyone at once. */
     readonly news: boolean;
-    /** Bad looks in a row that this one stands for, and when the first of them was. */
+    /** Bad looks in a row that this one stands for, those of them at the end that were refused, and when they began. */
     readonly looks: number;
+    readonly refusals: number;
     readonly sinceMs: number;
+    /** What the node last said of itself, when it says nothing now; null: it does, or never did. */
+    readonly before: { readonly facts: NodeFacts; readonly atMs: number } | null;
   };
 };
 

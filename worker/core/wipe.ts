@@ -84,15 +84,24 @@ export function noteRestart(draft: Draft): void {
   onlySince(draft, RESTARTED, judged ? null : facts.runId);
 }
 
+/** What the primary in force said of itself last, to whoever looks at it; null: nobody heard it. */
+function newestOf({ saved, sight }: Draft): Baseline | null {
+  let newest: Baseline | null = null;
+  for (const { facts, factsAtMs } of Object.values(sight.nodes[saved.primary ?? ""] ?? {})) {
+    if (facts === null || factsAtMs === null || factsAtMs <= (newest?.atMs ?? 0)) continue;
+    const { runId, role, loading, keys, offset, replicationId } = facts;
+    if (role !== "primary" || loading || runId !== saved.primaryRunId) continue;
+    newest = { runId, keys, offset, replicationId, atMs: factsAtMs };
+  }
+  return newest;
+}
+
 /** Notes what the primary holds: in memory at every look, on disk at most once a minute and when it changed. */
 export function noteBaseline(draft: Draft): void {
   const { saved, nowMs, sight } = draft;
-  const best = draft.known[saved.primary ?? ""]?.best;
-  const facts = best?.facts ?? null;
-  if (best == null || facts === null || facts.role !== "primary" || facts.loading) return;
-  if (facts.runId !== saved.primaryRunId || best.atMs === sight.lastSeen?.atMs) return;
-  const { runId, keys, offset, replicationId } = facts;
-  const seen: Baseline = { runId, keys, offset, replicationId, atMs: best.askedAtMs };
+  const seen = newestOf(draft);
+  if (seen === null || seen.atMs <= (sight.lastSeen?.atMs ?? 0)) return;
+  const { runId, keys, replicationId } = seen;
   draft.sight = { ...sight, lastSeen: seen };
   const { baseline } = saved;
   const changed = baseline?.runId !== runId || baseline.replicationId !== replicationId;

@@ -55,6 +55,11 @@ export function observationsOf(
       pushed: {
         news: message.news,
         looks: look.looks,
+        refusals: look.refusals,
+        before:
+          look.before === null
+            ? null
+            : { facts: look.before.facts, atMs: Math.floor(sentAtMs - look.before.agoMs) },
         sinceMs: Math.floor(atMs - look.badForMs),
       },
     };

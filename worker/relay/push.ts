@@ -66,8 +66,11 @@ const look = v.strictObject({
   agoMs: ms,
   tookMs: ms,
   facts: v.nullable(facts),
-  /** Bad looks in a row, and since the first of them was asked for. */
+  /** What it said of itself when it last did, and how long ago that was asked; null: it does now, or never did. */
+  before: v.nullable(v.strictObject({ facts, agoMs: ms })),
+  /** Bad looks in a row, those of them at the end that were refused, and since the first of them was asked for. */
   looks: count,
+  refusals: count,
   badForMs: ms,
 });
 export type PushedLook = v.InferOutput<typeof look>;

@@ -126,7 +126,8 @@ function askGroup(world: World, relay: Relay, asked: Now): void {
 function askOthers(world: World, relay: Relay, asked: Now, leaseMs: number): void {
   const { boots, lease } = relay;
   const ids = lease.promisers ?? [];
-  const epoch = epochOf(world, relay) ?? 0;
+  const { epoch } = lease.state;
+  if (epoch === null) return;
   const given = new Set<string>();
   for (const other of ids.flatMap((id) => world.relays.get(id) ?? [])) {
     if (other.portShut) continue;
@@ -174,7 +175,7 @@ export function leaseFromVerb(world: World, relay: Relay, action: Opening): void
   const { ms, promisers } = action.lease;
   Object.assign(relay.lease, { leaseMs: ms, promisers });
   const ageMs = clockOf(world, relay) - action.stamp.ms;
-  relay.lease.state = opened(relay.lease.state, nowAt(world, relay), ageMs, ms);
+  relay.lease.state = opened(relay.lease.state, nowAt(world, relay), ageMs, ms, action.epoch);
   relay.lease.askedMs = Number.NEGATIVE_INFINITY;
   keep(world, relay);
 }

@@ -13,6 +13,7 @@ import {
   blank,
   isFirstSight,
   lookMs,
+  lookOf,
   type Plan,
   type Seen,
   take,
@@ -133,15 +134,11 @@ function say(world: World, relay: Relay, nodes: readonly string[], news: boolean
   const ms = clockOf(world, relay);
   const told = nodes.flatMap((node) => {
     const known = socket.gazes.get(node);
-    const last = known?.gaze.last;
-    return known === undefined || last == null ? [] : [{ node, last, ...known }];
+    const seen = known === undefined ? null : lookOf(node, known.gaze, ms);
+    return known === undefined || seen === null ? [] : [{ seen, virtualMs: known.virtualMs }];
   });
   if (told.length === 0) return;
-  const looks = told.map(({ node, last, gaze: { bad } }) => ({
-    ...{ node, class: last.class, detail: last.detail, facts: last.facts },
-    ...{ agoMs: ms - last.atMs, tookMs: last.atMs - last.askedAtMs, looks: bad?.looks ?? 0 },
-    badForMs: bad === null ? 0 : Math.max(0, last.atMs - bad.sinceMs),
-  })) as LooksMessage["looks"];
+  const looks = told.map(({ seen }) => seen);
   const boot = bootOf(relay);
   const message: LooksMessage = {
     ...{ v: 1, kind: "looks", news, boot, ms, looks },

@@ -6,6 +6,7 @@ import {
   type Gaze,
   isFirstSight,
   lookMs,
+  lookOf,
   type Plan,
   type Seen,
   type Step,
@@ -48,6 +49,28 @@ describe("news", () => {
     expect(news(at(0, "up"), at(750, "up", older), at(1500, "up"))).toEqual([true, false, false]);
   });
 
+  it("silence is no refusal: a row of both is told after max_failures refused ones, or when it has lasted", () => {
+    const silent = [at(0, "up"), at(10, "timeout"), at(1010, "timeout"), at(2010, "refused")];
+    expect(news(...silent)).toEqual([true, false, false, false]);
+    const told = lookOf("a", follow(...silent).at(-1)?.gaze ?? blank, 2020);
+    expect(told).toMatchObject({ class: "refused", looks: 3, refusals: 1, badForMs: 2001 });
+    expect(news(...silent, at(2110, "refused"), at(2210, "refused")).at(-1)).toBe(true);
+    expect(news(...silent, at(3010, "timeout")).at(-1)).toBe(true);
+  });
+
+  it("what it last said of itself is told with its death, and not while it speaks", () => {
+    const gone = follow(at(0, "up"), at(10, "refused"), at(110, "refused")).at(-1)?.gaze ?? blank;
+    expect(lookOf("a", gone, 500)).toMatchObject({
+      facts: null,
+      before: { facts: up, agoMs: 500 },
+    });
+    const here = follow(at(0, "up")).at(-1)?.gaze ?? blank;
+    expect(lookOf("a", here, 500)).toMatchObject({ facts: up, before: null });
+    expect(lookOf("a", blank, 500)).toBeNull();
+    const never = follow(at(0, "refused")).at(-1)?.gaze ?? blank;
+    expect(lookOf("a", never, 500)).toMatchObject({ facts: null, before: null });
+  });
+
   it("refused: told when it was asked max_failures times, once, and again when it is back", () => {
     const looks = [at(0, "up"), at(10, "refused"), at(110, "refused"), at(210, "refused")];
     expect(news(...looks, at(310, "refused"), at(410, "up"))).toEqual([
@@ -56,7 +79,7 @@ describe("news", () => {
     ]);
     const steps = follow(...looks);
     expect(steps.map(({ nextMs }) => nextMs)).toEqual([750, 100, 100, 100]);
-    expect(steps.at(-1)?.gaze.bad).toEqual({ looks: 3, sinceMs: 10 });
+    expect(steps.at(-1)?.gaze.bad).toEqual({ looks: 3, refusals: 3, sinceMs: 10 });
   });
 
   it("a blip is none: refused once or twice", () => {
@@ -71,7 +94,7 @@ describe("news", () => {
     expect(steps.map((step) => step.news)).toEqual([true, false, false, true]);
     // The next question follows at once: the last one has waited for long enough.
     expect(steps.map(({ nextMs }) => nextMs)).toEqual([750, 0, 0, 0]);
-    expect(steps.at(-1)?.gaze.bad).toEqual({ looks: 3, sinceMs: 750 });
+    expect(steps.at(-1)?.gaze.bad).toEqual({ looks: 3, refusals: 0, sinceMs: 750 });
   });
 
   it("silence that lasts, seen in too few looks, is none yet; MISCONF counts as silence does", () => {

@@ -28,8 +28,14 @@ export type Seen = {
 
 export type Gaze = {
   readonly last: Seen | null;
-  /** Bad looks in a row, and when the first of them was asked for. */
-  readonly bad: { readonly looks: number; readonly sinceMs: number } | null;
+  /** The last look at which it said what it is: the only witness of it, when it is gone and the Group slept. */
+  readonly known: { readonly facts: NodeFacts; readonly askedAtMs: number } | null;
+  /** Bad looks in a row, those of them at the end that were refused, and when the first of them was asked for. */
+  readonly bad: {
+    readonly looks: number;
+    readonly refusals: number;
+    readonly sinceMs: number;
+  } | null;
   /** What was told last, in short. */
   readonly told: string | null;
 };
@@ -41,7 +47,7 @@ export type Step = {
   readonly nextMs: number;
 };
 
-export const blank: Gaze = { last: null, bad: null, told: null };
+export const blank: Gaze = { last: null, known: null, bad: null, told: null };
 
 const good: readonly string[] = ["up", "loading", "switching"];
 const bad: readonly string[] = ["refused", "timeout", "misconf"];
@@ -63,15 +69,21 @@ export function take(gaze: Gaze, seen: Seen, plan: Plan): Step {
   const word = wordOf(seen, row, plan);
   // What is not sure yet is not told: the last word stands until it is.
   const news = word !== null && word !== gaze.told;
+  const { facts, askedAtMs } = seen;
+  const known = facts === null ? gaze.known : { facts, askedAtMs };
   return {
-    gaze: { last: seen, bad: row, told: word ?? gaze.told },
+    gaze: { last: seen, known, bad: row, told: word ?? gaze.told },
     news,
     nextMs: row === null ? beatMs(plan) : seen.class === "timeout" ? 0 : plan.retryMs,
   };
 }
 
 function longer({ bad: before }: Gaze, seen: Seen): NonNullable<Gaze["bad"]> {
-  return { looks: (before?.looks ?? 0) + 1, sinceMs: before?.sinceMs ?? seen.askedAtMs };
+  return {
+    looks: (before?.looks ?? 0) + 1,
+    refusals: seen.class === "refused" ? (before?.refusals ?? 0) + 1 : 0,
+    sinceMs: before?.sinceMs ?? seen.askedAtMs,
+  };
 }
 
 /** What would be told of it, in short; null: it is too early. */
@@ -79,9 +91,9 @@ function wordOf(seen: Seen, row: Gaze["bad"], plan: Plan): string | null {
   const { facts } = seen;
   if (seen.class === "closed") return null;
   if (!bad.includes(seen.class)) return [seen.class, ...changing(facts)].join(" ");
-  const { looks, sinceMs } = row ?? { looks: 0, sinceMs: seen.atMs };
-  const lasts = seen.class === "refused" || seen.atMs - sinceMs >= plan.downAfterMs;
-  return looks >= plan.maxFailures && lasts ? seen.class : null;
+  const { looks, refusals, sinceMs } = row ?? { looks: 0, refusals: 0, sinceMs: seen.atMs };
+  const lasts = looks >= plan.maxFailures && seen.atMs - sinceMs >= plan.downAfterMs;
+  return refusals >= plan.maxFailures || lasts ? seen.class : null;
 }
 
 /** What of a node is worth a message when it changes. Offsets and keys change all the time. */
@@ -89,6 +101,22 @@ function changing(facts: NodeFacts | null): readonly unknown[] {
   if (facts === null) return [];
   const { runId, role, replicaOf, linkUp, switching, minReplicasToWrite } = facts;
   return [runId, role, replicaOf?.host, replicaOf?.port, linkUp, switching, minReplicasToWrite];
+}
+
+/** What is told of a node; null: it was not looked at yet. */
+export function lookOf(node: string, { last, known, bad: row }: Gaze, nowMs: number) {
+  if (last === null) return null;
+  const { class: kind, detail, facts, askedAtMs, atMs } = last;
+  const before =
+    facts !== null || known === null
+      ? null
+      : { facts: known.facts, agoMs: Math.max(0, nowMs - known.askedAtMs) };
+  return {
+    ...{ node, class: kind, detail, facts, before },
+    ...{ agoMs: nowMs - atMs, tookMs: atMs - askedAtMs },
+    ...{ looks: row?.looks ?? 0, refusals: row?.refusals ?? 0 },
+    badForMs: row === null ? 0 : Math.max(0, atMs - row.sinceMs),
+  };
 }
 
 /** It was away, or is another one than before: what it says of itself is seen for the first time. */

@@ -9,16 +9,11 @@
 import { isNewer, type Route } from "../../core/route.ts";
 import type { RelayNodeConfig } from "../config.ts";
 import type { Log } from "../log.ts";
-import {
-  type LooksMessage,
-  MAX_MESSAGES_PER_S,
-  type PushedLook,
-  parseWatch,
-  type WatchMessage,
-} from "../push.ts";
+import { type LooksMessage, MAX_MESSAGES_PER_S, parseWatch, type WatchMessage } from "../push.ts";
 import type { Hands, RelayNode } from "../verbs/hands.ts";
 import { dial } from "./dial.ts";
 import { type Eye, openEye } from "./eye.ts";
+import { lookOf } from "./gaze.ts";
 import { sealStranger } from "./stranger.ts";
 
 export type WatchDeps = {
@@ -114,7 +109,7 @@ export function watchGroup(deps: WatchDeps): { readonly close: () => void } {
   /** With news only what is new, else everything that was ever seen. */
   function tell(news: boolean): void {
     const told = [...eyes.values()].filter(({ node }) => !news || untold.has(node));
-    const looks = told.flatMap((eye) => lookOf(eye) ?? []);
+    const looks = told.flatMap(({ node, gaze }) => lookOf(node, gaze(), now()) ?? []);
     if (looks.length === 0) return;
     const { boot, ms } = clock();
     const epoch = hands.epochOf(group.name);
@@ -122,22 +117,6 @@ export function watchGroup(deps: WatchDeps): { readonly close: () => void } {
     if (!line.send(JSON.stringify(message))) return;
     lastSentAtMs = now();
     untold.clear();
-  }
-
-  function lookOf({ node, gaze }: Eye): PushedLook | null {
-    const { last, bad } = gaze();
-    if (last === null) return null;
-    const { class: kind, detail, facts, askedAtMs, atMs } = last;
-    return {
-      node,
-      class: kind,
-      detail,
-      agoMs: now() - atMs,
-      tookMs: atMs - askedAtMs,
-      facts,
-      looks: bad?.looks ?? 0,
-      badForMs: bad === null ? 0 : Math.max(0, atMs - bad.sinceMs),
-    };
   }
 
   return {
