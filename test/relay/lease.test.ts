@@ -25,8 +25,8 @@ import {
 
 const leaseMs = 3000;
 const at = (monoMs: number, wallMs = monoMs): Now => ({ monoMs, wallMs });
-const yes = { granted: true, enforced: true, leaseMs };
-const no = { granted: false, enforced: true, leaseMs };
+const yes = { granted: true, enforced: true, epoch: 1, leaseMs };
+const no = { granted: false, enforced: true, epoch: 1, leaseMs };
 const held = answered(uncovered, at(1000), yes);
 const left = (lease: Lease, now: Now) => leftMs(lease.cover, now);
 
@@ -67,7 +67,7 @@ describe("what ends it", () => {
   });
 
   test("but not a no to a question from before a verb opened the node", () => {
-    const fresh = opened(uncovered, at(2000), 500, leaseMs);
+    const fresh = opened(uncovered, at(2000), 500, leaseMs, 1);
     expect(answered(fresh, at(1900), no).cover).not.toBeNull();
     expect(answered(fresh, at(2001), no).cover).toBeNull();
   });
@@ -75,7 +75,7 @@ describe("what ends it", () => {
   test("a verb that closes the node", () => expect(closed(held).cover).toBeNull());
 
   test("the first lease is as old as the stamp of its verb", () => {
-    const fresh = opened(uncovered, at(2000), 500, leaseMs);
+    const fresh = opened(uncovered, at(2000), 500, leaseMs, 1);
     expect(left(fresh, at(2000))).toBe(2500);
   });
 });
@@ -85,7 +85,14 @@ describe("when the Group is away", () => {
     expect(asksOthers(held, at(2500), leaseMs)).toBe(false);
     expect(asksOthers(held, at(2501), leaseMs)).toBe(true);
     expect(asksOthers(uncovered, at(9000), leaseMs)).toBe(false);
-    expect(asksOthers(opened(uncovered, at(9000), 0, leaseMs), at(10_000), leaseMs)).toBe(false);
+    expect(asksOthers(opened(uncovered, at(9000), 0, leaseMs, 1), at(10_000), leaseMs)).toBe(false);
+  });
+
+  test("they are asked at the epoch of the lease; a no, or a newer epoch, gives it no other", () => {
+    const leased = opened(uncovered, at(2000), 500, leaseMs, 5);
+    expect(answered(leased, at(2100), { ...no, epoch: 6 }).epoch).toBe(5);
+    expect(answered(leased, at(2100), { ...yes, epoch: 6 }).epoch).toBe(6);
+    expect(answered(leased, at(1900), yes).epoch).toBe(5);
   });
 
   test("whoever is over asks nobody, and what comes too late changes nothing", () => {
@@ -183,7 +190,7 @@ test("whatever is answered, lost or late: never open past what a failover waits 
         if (kind === "free") lease = answered(lease, asked, { ...no, enforced: false });
         if (kind === "no") lease = answered(lease, asked, no);
         if (kind === "verb")
-          lease = opened(lease, now(trueMs + answerMs), answerMs * rate, leaseMs);
+          lease = opened(lease, now(trueMs + answerMs), answerMs * rate, leaseMs, 1);
         if (kind === "verb") trueMs += answerMs;
       }
       expect(left(lease, now(leaseEndMs(lastMs, { leaseMs })))).toBeLessThanOrEqual(0);

@@ -75,6 +75,8 @@ export function startKeeper(parts: KeeperParts): Keeper {
   const { group, node: id, sealMs, killCommand } = settings;
   let lease: Lease = uncovered;
   let seen: { readonly runId: string; readonly role: "primary" | "replica" } | null = null;
+  /** This process held a lease of it: what was never open by its word is sealed, and not killed for being slow. */
+  let covered = false;
   /** Redis confirmed it, and nothing opened it since. */
   let sealed = false;
   let askedMs = Number.NEGATIVE_INFINITY;
@@ -108,6 +110,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
       if (!sealed && asksOthers(lease, now, leaseMs)) void askOthers();
     }
     const inMs = sealInMs(lease.cover, now, sealMs);
+    if (lease.cover !== null) covered = true;
     if (inMs <= 0 && !sealed && now.monoMs - sealedMs >= SEAL_AGAIN_MS) void seal("its lease ends");
     if (now.monoMs - beatMs >= beatEveryMs(leaseMs)) beat();
     const dueMs = Math.min(
@@ -123,10 +126,10 @@ export function startKeeper(parts: KeeperParts): Keeper {
     guard.beat({ cover: lease.cover, leaseMs: terms().leaseMs });
   }
 
-  async function seal(why: string, gently = false): Promise<void> {
+  async function seal(why: string): Promise<void> {
     sealedMs = machineNow().monoMs;
     const turn = opening;
-    const became = await sealer.seal(why, gently);
+    const became = await sealer.seal(why, !covered);
     // What was opened meanwhile is not sealed.
     if (turn === opening && became !== "open") sealed = true;
     tick();
@@ -191,7 +194,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
 
   async function askOthers(): Promise<void> {
     const { leaseMs, promisers } = terms();
-    const epoch = parts.epoch();
+    const { epoch } = lease;
     const peers = settings.peers.filter((peer) => promisers?.includes(peer.id));
     if (promisers === null || epoch === null) return;
     const asked = machineNow();
@@ -221,15 +224,14 @@ export function startKeeper(parts: KeeperParts): Keeper {
     log("lease", { group, node: id, state, why });
   }
 
-  // Nothing is known of its Redis yet, also not that it is in trouble.
-  void seal("this relay has just started", true);
+  void seal("this relay has just started");
   return {
     settings,
     guard,
     isOpen: () => lease.cover !== null && !sealed,
     opens(stampAgeMs, given) {
       if (given !== null) memory.learn(group, id, given);
-      lease = opened(lease, machineNow(), stampAgeMs, terms().leaseMs);
+      lease = opened(lease, machineNow(), stampAgeMs, terms().leaseMs, parts.epoch());
       opening += 1;
       sealed = false;
       askedMs = Number.NEGATIVE_INFINITY;
@@ -249,7 +251,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
       ended = true;
       clearTimeout(timer);
       lease = closed(lease);
-      await sealer.seal("this relay ends");
+      await sealer.seal("this relay ends", !covered);
       guard.release();
     },
   };

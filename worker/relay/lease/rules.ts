@@ -17,6 +17,8 @@ export type Cover = { readonly from: Now; readonly ms: number };
 export type Lease = {
   /** What the node is open by; null: nothing, it is to be sealed. */
   readonly cover: Cover | null;
+  /** At which it was given. What the relay holds may be newer, and another primary's. */
+  readonly epoch: number | null;
   /** When a verb opened it last, by the monotonic clock: a no to an older question says nothing of that. */
   readonly openedMs: number;
   /** The newest question that the Group answered, when it was sent; null: none since this process began. */
@@ -28,6 +30,7 @@ export type Lease = {
 export type Said = {
   readonly granted: boolean;
   readonly enforced: boolean;
+  readonly epoch: number;
   readonly leaseMs: number;
 };
 
@@ -38,6 +41,7 @@ const ASK_MS = { primary: 1000, replica: 5000 };
 
 export const uncovered: Lease = {
   cover: null,
+  epoch: null,
   openedMs: Number.NEGATIVE_INFINITY,
   heardMs: null,
   refused: false,
@@ -63,15 +67,25 @@ export function answered(lease: Lease, asked: Now, said: Said): Lease {
   const heard = { ...lease, heardMs };
   // What is not enforced lasts as long as a grant: who was told so, and then cut off, must not stay open.
   if (said.granted || !said.enforced)
-    return extended({ ...heard, refused: false }, asked, said.leaseMs);
+    return extended(
+      { ...heard, refused: false, epoch: Math.max(lease.epoch ?? 0, said.epoch) },
+      asked,
+      said.leaseMs,
+    );
   if (asked.monoMs < lease.openedMs) return heard;
   return { ...heard, cover: null, refused: true };
 }
 
 /** A verb opens the node: its lease began with the stamp, so long ago. */
-export function opened(lease: Lease, now: Now, stampAgeMs: number, ms: number): Lease {
+export function opened(
+  lease: Lease,
+  now: Now,
+  stampAgeMs: number,
+  ms: number,
+  epoch: number | null,
+): Lease {
   const from = { monoMs: now.monoMs - stampAgeMs, wallMs: now.wallMs - stampAgeMs };
-  return { ...extended(lease, from, ms), openedMs: now.monoMs, refused: false };
+  return { ...extended(lease, from, ms), openedMs: now.monoMs, refused: false, epoch };
 }
 
 /** A verb closes it. */
