@@ -9,10 +9,33 @@ import { must, type Scene, startScene } from "../support/stack.ts";
 
 const keys = 200;
 
-describe("three nodes", () => {
+describe("a short silence", () => {
   let scene: Scene;
   beforeAll(async () => {
-    scene = await startScene({ settings: { loading_limit_ms: 2000, grace_ms: 0 } });
+    scene = await startScene();
+  });
+  afterAll(() => scene?.stop());
+
+  it("G3 the primary is silent for a moment, ten times: nothing is told, nobody is promoted", async () => {
+    const mark = await scene.mark();
+    for (let blip = 0; blip < 10; blip += 1) {
+      await scene.server("a").kill("SIGSTOP");
+      await scene.looks(1);
+      await scene.server("a").kill("SIGCONT");
+      await scene.looks(1);
+    }
+    const names = (await scene.events(mark)).map(({ name }) => name);
+    expect(names.filter((name) => name !== "+published")).toEqual([]);
+    expect((await scene.route()).epoch).toBe(1);
+  });
+});
+
+describe("a restart", () => {
+  let scene: Scene;
+  beforeAll(async () => {
+    // Until it listens again it is refused, for as long as this machine takes: that is not what is tested here.
+    const settings = { loading_limit_ms: 2000, grace_ms: 0, max_failures: 100 };
+    scene = await startScene({ settings });
   });
   afterAll(() => scene?.stop());
 
@@ -49,19 +72,6 @@ describe("three nodes", () => {
       const node = (await scene.view()).nodes.find((each) => each.id === id);
       return Object.values(node?.vantages ?? {}).every((seen) => seen.class === "loading");
     });
-
-  it("G3 the primary is silent for a moment, ten times: nothing is told, nobody is promoted", async () => {
-    const mark = await scene.mark();
-    for (let blip = 0; blip < 10; blip += 1) {
-      await scene.server("a").kill("SIGSTOP");
-      await scene.looks(1);
-      await scene.server("a").kill("SIGCONT");
-      await scene.looks(1);
-    }
-    const names = (await scene.events(mark)).map(({ name }) => name);
-    expect(names.filter((name) => name !== "+published")).toEqual([]);
-    expect((await scene.route()).epoch).toBe(1);
-  });
 
   it("a primary that reboots and loads within loading_limit_ms is the primary again", async () => {
     const values = Array.from({ length: keys }, (_, n) => [`key:${n}`, "v".repeat(1500)]).flat();
