@@ -248,8 +248,32 @@ describe("fencing waits for the seal or for the end of the lease, never less, ne
     expect(world.node("a").minReplicas).toBeGreaterThan(0);
   });
 
+  test("the node is dead, and the relay that keeps its lease says so: at once", () => {
+    const world = failing((each) => each.kill("a"));
+    const { atMs } = begun(world);
+    expect(promotedAt(world) - atMs).toBeLessThan(500);
+    expect(world.told("+failover-state-select-slave")[0]?.data).toMatchObject({ sealed: ["a"] });
+  });
+
+  test("it hangs, and its relay ends it: at once then, not at the end of the lease", () => {
+    const world = failing((each) => each.hang("a"));
+    const { atMs } = begun(world);
+    world.run(1000);
+    world.kill("a");
+    const endedMs = world.nowMs;
+    const at = promotedAt(world);
+    expect(at).toBeLessThan(leaseEndMs(atMs, world.config));
+    expect(at - endedMs).toBeLessThan(2 * world.config.commandTimeoutMs);
+  });
+
   test.each([
-    ["dead, and its relay says so", (world: World) => world.kill("a")],
+    [
+      "dead, and its relay as well",
+      (world: World) => {
+        world.kill("a");
+        world.relay("a").reach = false;
+      },
+    ],
     ["hung", (world: World) => world.hang("a")],
     [
       "its machine silent",
@@ -277,7 +301,8 @@ describe("fencing waits for the seal or for the end of the lease, never less, ne
     world.start("a");
     const thawedMs = world.nowMs;
     world.until("it goes on", () => world.state.saved.phase.kind !== "fencing");
-    expect(world.nowMs - thawedMs).toBeLessThan(500);
+    // (A seal that was on its way when it thawed has its own deadline first.)
+    expect(world.nowMs - thawedMs).toBeLessThan(2 * world.config.commandTimeoutMs);
     expect(world.nowMs).toBeLessThan(leaseEndMs(atMs, world.config));
     // It answers again, so nobody is promoted, and it takes writes again.
     world.run(2000);

@@ -89,10 +89,11 @@ test("the lease is over: it seals though its relay lives", async () => {
 
 test("X2 a Redis that does not confirm is ended by the command of the settings, which gets no secret", async () => {
   const seen = "/proc/self/environ";
-  const { server, guard, events } = await guarded({
+  const { server, guard, events, beat } = await guarded({
     killCommand: ({ dir, pid }) => ["sh", "-c", `cat ${seen} > ${dir}/environ; kill -9 ${pid}`],
   });
   const { pid, dir } = server;
+  beat();
   await server.kill("SIGSTOP");
   guard.release();
   await until("its end", () => !runs(pid));

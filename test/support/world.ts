@@ -7,7 +7,7 @@
 import { decide } from "../../worker/core/decide.ts";
 import type { GroupEvent } from "../../worker/core/events.ts";
 import { SEALED } from "../../worker/core/facts.ts";
-import { promisersFor } from "../../worker/core/lease.ts";
+import { isKeeper, promisersFor } from "../../worker/core/lease.ts";
 import { effectiveConfig } from "../../worker/core/membership.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import type { Decision, OperatorRequest, Reply, State } from "../../worker/core/state.ts";
@@ -282,7 +282,9 @@ export function createWorld(
 
   function onRedis(action: Exclude<RelayAction, { kind: "tell-epoch" }>, through: RelayProcess) {
     const each = node(action.node);
-    if (each.life === "dead") return "unreachable" as const;
+    // The relay that keeps its lease gives it back, and it boots sealed.
+    const kept = config.fencing === "lease" && isKeeper(config, action.relay, action.node);
+    if (each.life === "dead") return kept && action.kind === "seal" ? "done" : "unreachable";
     if (through.cut.has(action.node)) return "unknown" as const;
     if (each.life === "hung") {
       // What stands in its socket is executed when it thaws.

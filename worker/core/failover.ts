@@ -25,12 +25,14 @@ import type { EventName } from "./events.ts";
 import { durations } from "./evidence.ts";
 import { bootsSealed, isSealed } from "./facts.ts";
 import { isKeeper, leaseEndMs } from "./lease.ts";
-import { sendVerb, sentWithin } from "./plan.ts";
+import { handsFor, sendVerb, sentWithin } from "./plan.ts";
 import type { Attempt, FailoverCause, Pending, Phase } from "./state.ts";
 import type { Outcome } from "./types.ts";
 import { mayTakeWrites } from "./unsealing.ts";
 
 const PERMIT_MS = 300;
+/** Between two seals of a node that does not answer. */
+const SEAL_AGAIN_MS = 250;
 /** Attempts whose promotion was never seen follow each other more and more slowly. */
 const LOST_GAP_MS = { first: 1000, most: 30_000 };
 
@@ -172,12 +174,19 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
   wakeBy(draft, nowMs);
 }
 
-/** A seal that failed is sent again for as long as the node answers. */
+/**
+ * A seal that failed is sent again for as long as the node answers; where there are leases also afterwards, to the
+ * relay that keeps its lease and can say that it is gone.
+ */
 function sealAgain(draft: Draft, id: string): void {
-  const { config } = draft;
-  if (isPending(draft, "seal", id) || factsOf(draft, id) === null) return;
-  if (!sentWithin(draft, "seal", id, Math.min(config.retryMs, config.fenceWaitMs)))
-    sendVerb(draft, "seal", id);
+  const { config, saved } = draft;
+  if (isPending(draft, "seal", id)) return;
+  const answers = factsOf(draft, id) !== null;
+  const keeper = handsFor(draft, id, "seal")?.relay.id ?? "";
+  if (!answers && (saved.leases.longestMs === 0 || !isKeeper(config, keeper, id))) return;
+  const gapMs = answers ? Math.min(config.retryMs, config.fenceWaitMs) : SEAL_AGAIN_MS;
+  if (sentWithin(draft, "seal", id, gapMs)) return;
+  sendVerb(draft, "seal", id);
 }
 
 /** Until when a lease may still be held by somebody who did not confirm a seal. */

@@ -70,6 +70,7 @@ function keep(world: World, relay: Relay): void {
   const askMs = askEveryMs(lease.state, isPrimary(relay.local) ? "primary" : "replica", leaseMs);
   const now = nowAt(world, relay);
   let waitMs = 1000;
+  if (lease.state.cover !== null) lease.covered = true;
   if (relay.life === "up") {
     if (now.monoMs - lease.askedMs >= askMs - 1) ask(world, relay, now, leaseMs);
     const sealMs = sealInMs(lease.state.cover, now, SEAL_MS);
@@ -180,15 +181,16 @@ export function leaseFromVerb(world: World, relay: Relay, action: Opening): void
   keep(world, relay);
 }
 
-export function leaseClosed(relay: Relay): void {
+export function leaseClosed(world: World, relay: Relay): void {
   relay.lease.state = closed(relay.lease.state);
+  keep(world, relay);
 }
 
 /** A new process holds no lease, and begins by sealing. */
 export function leaseAnew(world: World, relay: Relay, fileLost: boolean): void {
   if (world.config.fencing !== "lease") return;
   const { lease } = relay;
-  lease.state = uncovered;
+  Object.assign(lease, { state: uncovered, covered: false });
   lease.askedMs = Number.NEGATIVE_INFINITY;
   if (fileLost) {
     relay.promisedUntilMs = 0;
@@ -198,13 +200,13 @@ export function leaseAnew(world: World, relay: Relay, fileLost: boolean): void {
   keep(world, relay);
 }
 
-/** A seal that Redis does not confirm in time ends with the process. */
+/** A seal that Redis does not confirm in time ends with the process, if this relay ever kept it open. */
 function seal(world: World, relay: Relay, why: string): void {
   const { local } = relay;
   if (local.life === "dead") return;
   tell(world, () => `relay ${relay.id} seals ${local.name}: ${why}`);
   const { runs } = local;
-  if (isSilent(world, local) || local.script !== null)
+  if (relay.lease.covered && (isSilent(world, local) || local.script !== null))
     after(world.queue, SEAL_MS, () => {
       if (local.runs === runs && !isSealed(local)) crash(world, local);
     });

@@ -50,6 +50,7 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
       leaseMs: null,
       promisers: null,
       askedMs: Number.NEGATIVE_INFINITY,
+      covered: false,
       fileLostMs: null,
       turn: 0,
     },
@@ -189,19 +190,22 @@ function actNow(
   };
   const node = nodeOf(world, action.node);
   if (node === null) return done(said("unreachable", "NODE_UNKNOWN"));
+  const keeps = world.firstConfig.fencing === "lease" && relay.local === node;
+  if (keeps && action.kind === "seal") leaseClosed(world, relay);
   // A PING first: a Redis that does not answer is not sent anything that it would execute when it wakes.
   if (!reaches(world, relay, node) || isSilent(world, node)) {
     after(world.queue, pingTimeout(world), () => done(said("unreachable", "NODE_TIMEOUT")));
     return;
   }
+  // It boots sealed, and only its own relay could open it.
+  if (node.life === "dead" && keeps && action.kind === "seal") return done(said("done"));
   if (node.life === "dead") return done(said("unreachable", "NODE_REFUSED"));
   after(world.queue, 2, () => {
     if (!alive()) return;
     const late = isOpening(action) ? whyShut(world, relay, action) : null;
     if (late !== null) return done(said("refused", late));
     if (isOpening(action) && relay.local === node) leaseFromVerb(world, relay, action);
-    if (relay.local === node && (action.kind === "seal" || action.kind === "demote"))
-      leaseClosed(relay);
+    if (relay.local === node && action.kind === "demote") leaseClosed(world, relay);
     execute(world, relay, node, action, done);
   });
 }

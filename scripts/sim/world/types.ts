@@ -115,6 +115,8 @@ export type LeaseState = {
   promisers: readonly string[] | null;
   /** When the Group was asked last, and since when the file with its promises is lost, by the machine's clock. */
   askedMs: number;
+  /** This process held a lease. */
+  covered: boolean;
   fileLostMs: number | null;
   turn: number;
 };

@@ -25,6 +25,8 @@ let watch: Watch | null = null;
 let session: Session | null = null;
 let sealer: Sealer | null = null;
 let beat: Beat | null = null;
+/** Its relay held a lease of it: what was never open by the relay's word is not killed for being slow. */
+let covered = false;
 let orphaned = false;
 /** The beat for which the node was sealed already: nothing opened it since. */
 let sealedFor: number | null = null;
@@ -51,6 +53,7 @@ function hear(message: Watch | Beat | null): void {
     return;
   }
   beat = message;
+  if (beat.cover !== null) covered = true;
   tell({ kind: "alive" });
 }
 
@@ -66,7 +69,7 @@ const openedAt = (): number | null => beat?.cover?.from.monoMs ?? null;
 
 async function seal(why: string): Promise<boolean> {
   const since = openedAt();
-  const became = await (sealer?.seal(why) ?? Promise.resolve("gone" as const));
+  const became = await (sealer?.seal(why, !covered) ?? Promise.resolve("gone" as const));
   // Only while nothing opened it meanwhile.
   if (became !== "open" && openedAt() === since) sealedFor = since;
   return became !== "open";

@@ -105,5 +105,9 @@ function doorOf(keepers: ReadonlyMap<string, Keeper>, memory: LeaseMemory | null
     },
     ended: ({ verb, node, body }, { outcome }) =>
       keeperOf(node, body.group)?.looks(verb === "seal" && outcome === "done"),
+    gone: ({ node, body }) =>
+      keeperOf(node, body.group) === undefined
+        ? null
+        : "nothing listens there, it boots sealed, and its lease is given back",
   };
 }

@@ -43,9 +43,11 @@ export type Hands = {
 export type VerbDoor = {
   /** Why the verb may not be executed now, with its code; null: it may. */
   readonly whyNot: (request: VerbRequest, stampAgeMs: number) => string | null;
-  /** It is sent to Redis now. */
+  /** It is sent to Redis now; a seal, when it is about to be. */
   readonly begins: (request: VerbRequest, stampAgeMs: number) => void;
   readonly ended: (request: VerbRequest, answer: VerbAnswer) => void;
+  /** Why a node where nothing listens is as good as sealed; null: it is not. */
+  readonly gone: (request: VerbRequest) => string | null;
 };
 
 /** A relay that keeps no lease: a node that would need one stays closed. */
@@ -56,6 +58,7 @@ export const keepsNoLease: VerbDoor = {
       : null,
   begins: () => undefined,
   ended: () => undefined,
+  gone: () => null,
 };
 
 const leftMs = (deadlineAt: number): number => deadlineAt - performance.now();
@@ -102,6 +105,7 @@ export function createHands(
       ? await execute(node, request, deadlineAt, {
           whyNot: () => door.whyNot(request, ageMs()),
           begins: () => door.begins(request, ageMs()),
+          gone: () => door.gone(request),
         })
       : answerOf("unreachable", "the state file could not be written in time; not executed");
     door.ended(request, answer);
@@ -132,19 +136,29 @@ async function execute(
   node: RelayNode,
   request: VerbRequest,
   deadlineAt: number,
-  door: { readonly whyNot: () => string | null; readonly begins: () => void },
+  door: {
+    readonly whyNot: () => string | null;
+    readonly begins: () => void;
+    readonly gone: () => string | null;
+  },
 ): Promise<VerbAnswer> {
+  // A lease is given back before it is known whether Redis answers: one that hangs is ended by whoever keeps it.
+  const seals = request.verb === "seal";
+  if (seals) door.begins();
   // A hung Redis keeps what it was sent and executes it when it wakes, long after the stamp died.
   const alive = await node.control.run([["PING"]], {
     deadlineMs: Math.max(1, leftMs(deadlineAt)),
     repeatable: true,
   });
-  if (alive.kind === "failure") return lost({ ...alive, dispatched: false });
+  if (alive.kind === "failure") {
+    const gone = seals && alive.class === "refused" ? door.gone() : null;
+    return gone === null ? lost({ ...alive, dispatched: false }) : answerOf("done", gone);
+  }
   if (leftMs(deadlineAt) < 1) return answerOf("unreachable", "no time was left; not executed");
   // Disk and PING took their time, and something may have been promised meanwhile.
   const shut = door.whyNot();
   if (shut !== null) return answerOf("refused", shut);
-  door.begins();
+  if (!seals) door.begins();
 
   const run: Run = (commands) =>
     node.control.run(commands, { deadlineMs: Math.max(1, leftMs(deadlineAt)) });
