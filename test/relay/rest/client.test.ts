@@ -1,7 +1,9 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { Redis } from "@upstash/redis";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { until } from "../../support/wait.ts";
-import { app, ask, DATA, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
+import { app, ask, DATA, nodeAt, post, redis, relayOver, settingsFor } from "../support.ts";
 import { asApp, rest } from "./support.ts";
 
 const open = (url: string, more: object = {}) =>
@@ -247,5 +249,20 @@ test("a Redis that refuses MULTI is not taken for one that did nothing", async (
   expect(said).toMatchObject({
     status: 400,
     body: { error: expect.stringMatching(/refused MULTI, so the commands ran one by one/) },
+  });
+});
+
+test("a Redis that turns a connection away ran nothing of a transaction", async () => {
+  const server = await redis({ args: ["--maxclients", "1"] });
+  // Until the connection that the server was started with is gone.
+  await until("somebody else has the one place", async () => {
+    const other = connect(server.port, server.host, () => other.write("PING\r\n"));
+    onTestFinished(() => void other.destroy());
+    return String(await once(other, "data")) === "+PONG\r\n";
+  });
+  const relay = await relayOver(await settingsFor([nodeAt("a", server)]));
+  expect(await post(relay, "/nodes/a/multi-exec", [["SET", "k", "v"]], asApp)).toMatchObject({
+    status: 400,
+    body: { error: "ERR max number of clients reached" },
   });
 });

@@ -75,6 +75,8 @@ export async function multiExec(job: Job, commands: readonly Command[]): Promise
   if (answer.kind === "failure") return lose(job, answer);
   const [begun] = answer.replies;
   if (begun instanceof Error) {
+    // Redis turned the connection away: it says so in every place, and nothing ran.
+    if (answer.replies.every((reply) => isSame(reply, begun))) return say(job, 400, begun.message);
     const text = `ERR this Redis refused MULTI, so the commands ran one by one: ${begun.message}`;
     return say(job, 400, text);
   }
@@ -82,6 +84,9 @@ export async function multiExec(job: Job, commands: readonly Command[]): Promise
   if (!Array.isArray(done)) return say(job, 400, discarded(answer.replies));
   giveAll(job, done);
 }
+
+const isSame = (reply: Reply, error: Error): boolean =>
+  reply instanceof Error && reply.message === error.message;
 
 /** EXECABORT alone hides why: the first command that Redis would not queue says it. */
 function discarded(replies: readonly Reply[]): string {
