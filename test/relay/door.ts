@@ -14,7 +14,7 @@ const door = new URL("../../scripts/relay.ts", import.meta.url).pathname;
 
 export type Line = { readonly event: string; readonly [field: string]: unknown };
 
-export type Running = {
+type Running = {
   readonly url: string;
   readonly child: ChildProcess;
   readonly exit: Promise<number | null>;

@@ -9,7 +9,7 @@
 import { ErrorReply, RESP_TYPES, RedisClient } from "@redis/client";
 
 /** PEM texts; null: the system's authorities, no certificate of our own, the host's name. */
-export type Tls = {
+type Tls = {
   readonly ca: string | null;
   readonly cert: string | null;
   readonly key: string | null;
@@ -32,7 +32,7 @@ export type Reply = null | string | Buffer | Error | readonly Reply[];
 export const isBytes = (reply: Reply): reply is Buffer => reply instanceof Uint8Array;
 
 /** busy: no fault of the node, this process itself is in the way. */
-export type FailureClass = "refused" | "timeout" | "closed" | "auth" | "tls" | "dns" | "busy";
+type FailureClass = "refused" | "timeout" | "closed" | "auth" | "tls" | "dns" | "busy";
 
 export type Failure = {
   readonly kind: "failure";
@@ -41,7 +41,7 @@ export type Failure = {
   readonly dispatched: boolean;
   readonly detail: string;
 };
-export type Replies = { readonly kind: "replies"; readonly replies: readonly Reply[] };
+type Replies = { readonly kind: "replies"; readonly replies: readonly Reply[] };
 export type Answer = Replies | Failure;
 
 /** Why commands cannot be sent: a failure, or Redis's own word on this connection (maxclients, DENIED). */

@@ -6,9 +6,9 @@
  * that was taken out.
  * Must never: keep hold of one that was taken out.
  */
-export type Dated<T> = { atMs: number; before: T | null; after: T | null; dated: boolean };
+type Dated<T> = { atMs: number; before: T | null; after: T | null; dated: boolean };
 
-export type Deadlines<T> = {
+type Deadlines<T> = {
   readonly add: (one: T) => void;
   readonly remove: (one: T) => void;
   readonly close: () => void;

@@ -9,7 +9,7 @@
  */
 import { type Connection, connect, type Endpoint, type Failure, failure } from "./connection.ts";
 
-export type Dialler = { readonly dial: () => Connection; readonly forget: () => void };
+type Dialler = { readonly dial: () => Connection; readonly forget: () => void };
 
 const FIRST_WAIT_MS = 10;
 const LONGEST_WAIT_MS = 250;

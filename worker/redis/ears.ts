@@ -24,7 +24,7 @@ export type Subscription =
   /** A failure, or Redis's own word: no permission, no room. */
   | Closed;
 
-export type ListenOptions = { readonly deadlineMs: number; readonly signal: AbortSignal };
+type ListenOptions = { readonly deadlineMs: number; readonly signal: AbortSignal };
 
 export type Ears = {
   readonly subscribe: (

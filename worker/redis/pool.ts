@@ -12,7 +12,7 @@ import { type Ears, openEars } from "./ears.ts";
 import { createGate, type Gate } from "./gate.ts";
 import type { Count } from "./session.ts";
 
-export type PoolOptions = {
+type PoolOptions = {
   readonly deadlineMs: number;
   /** The caller went away: the connection is dropped, so that Redis waits for nobody. */
   readonly signal?: AbortSignal;
@@ -30,7 +30,7 @@ export type Pool = {
   readonly close: () => void;
 };
 
-export type PoolUsage = {
+type PoolUsage = {
   /** Open or opening, idle ones and the one of the subscriptions included. */
   readonly connections: number;
   readonly running: number;

@@ -34,7 +34,7 @@ export type Session = Pick<Gate, "holdDuring" | "excuseFor"> & {
   readonly close: () => void;
 };
 
-export type SessionParts = {
+type SessionParts = {
   readonly gate?: Gate;
   /** Opens connections; by default one anew for whoever asks, however often that failed before. */
   readonly dial?: () => Connection;

@@ -28,7 +28,7 @@ export type Site = {
   readonly nodeTimeoutMs: number;
 };
 
-export type AppDeps = {
+type AppDeps = {
   /** Asked once for each request. */
   readonly site: () => Site;
   readonly hands: Hands;

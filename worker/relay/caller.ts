@@ -12,8 +12,8 @@ import { headers, type TellEpochBody, type VerbBody, verbAnswer } from "./protoc
 import { type Answer, brief, type Fetch, request } from "./request.ts";
 
 export type RelayAccess = { readonly url: string; readonly token: string };
-export type CallOptions = { readonly timeoutMs: number; readonly fetch?: Fetch };
-export type CallResult = { readonly kind: OutcomeKind; readonly detail: string };
+type CallOptions = { readonly timeoutMs: number; readonly fetch?: Fetch };
+type CallResult = { readonly kind: OutcomeKind; readonly detail: string };
 
 export async function callVerb(
   relay: RelayAccess,

@@ -19,7 +19,7 @@ import { type Log, seldom } from "./log.ts";
 import type { Face, Metrics } from "./metrics.ts";
 import { verbs } from "./protocol.ts";
 
-export type DoorParts = {
+type DoorParts = {
   readonly listen: { readonly host: string; readonly port: number };
   readonly handler: RequestListener;
   readonly states: () => ReadonlyMap<string, string>;
@@ -28,7 +28,7 @@ export type DoorParts = {
   readonly log: Log;
 };
 
-export type Door = {
+type Door = {
   readonly url: string;
   readonly usage: () => { sockets: number; received: number; sent: number };
   /** /readyz says no from now on, and no answer keeps its connection. */

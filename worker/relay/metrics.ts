@@ -21,7 +21,7 @@ export type Metrics = {
 };
 
 /** What is asked for when Prometheus asks. */
-export type Usage = {
+type Usage = {
   readonly sockets: () => number;
   readonly bytes: () => { readonly received: number; readonly sent: number };
   readonly nodes: () => readonly {

@@ -31,7 +31,7 @@ export type Rest = {
   readonly run: (...command: readonly unknown[]) => Promise<Heard>;
 };
 
-export type Init = {
+type Init = {
   readonly method?: string;
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;

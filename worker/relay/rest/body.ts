@@ -9,7 +9,7 @@ import { isUtf8 } from "node:buffer";
 import type { Command } from "../../redis/connection.ts";
 import type { Word, Wrong } from "./target.ts";
 
-export type Parsed<T> = { readonly kind: "parsed"; readonly value: T } | Wrong;
+type Parsed<T> = { readonly kind: "parsed"; readonly value: T } | Wrong;
 
 const COMMAND = "a command is a list of strings, numbers or booleans, at least one";
 

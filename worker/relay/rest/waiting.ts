@@ -7,7 +7,7 @@
 import type { Command } from "../../redis/connection.ts";
 
 /** Milliseconds, 0: for ever. */
-export type Wait = number | "never" | "malformed" | "unknown";
+type Wait = number | "never" | "malformed" | "unknown";
 
 const LAST = new Set(["BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX"]);
 const FIRST = new Set(["BLMPOP", "BZMPOP"]);

@@ -15,7 +15,6 @@ const BEAT_MS = 15_000;
 const MAX_STREAMS = 1000;
 
 type Reader = (route: Route) => void;
-export type RouteBoard = ReturnType<typeof createRouteBoard>;
 
 export function createRouteBoard(ending: AbortSignal) {
   const routes = new Map<string, Route>();
