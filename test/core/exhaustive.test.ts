@@ -240,7 +240,7 @@ test("the same past every deadline", () => {
 });
 
 test("every other cause of an attempt, while it may still be given up", () => {
-  const causes = ["operator", "switchover", "promotion-lost", "wiped", "no-primary"] as const;
+  const causes = ["operator", "switchover", "promotion-lost", "wiped", "no-primary", "sealed"] as const;
   for (const cause of causes)
     for (const deadlineMs of [early, late])
       for (const phase of phasesOf(cause, deadlineMs).filter(({ kind }) => begun.includes(kind))) {

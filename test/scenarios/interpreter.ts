@@ -25,6 +25,7 @@
  *   downtime x 3s · end-downtime x · acknowledge · reset · drill after-election      operators
  *   evict · jump <ms>             the Group forgets; the clock jumps
  */
+import { SEALED } from "../../worker/core/facts.ts";
 import type { DrillPoint, OperatorRequest } from "../../worker/core/state.ts";
 import type { NodeConfig, OutcomeKind } from "../../worker/core/types.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -137,6 +138,9 @@ function obey(world: World, line: string): void {
       return;
     case "stop":
       world.relay(y).reach = false;
+      return;
+    case "seal":
+      world.node(x).minReplicas = SEALED;
       return;
     case "priority":
       world.node(x).priority = Number(y);

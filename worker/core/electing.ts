@@ -15,6 +15,7 @@ import { abort, isAutomatic, isLiving, isStrict, stopped } from "./failover.ts";
 import { isLocal, witnessesOf } from "./health.ts";
 import { sendVerb } from "./plan.ts";
 import { lost } from "./promotion.ts";
+import { whyStaysSealed } from "./shut.ts";
 import { bad, blind } from "./sight.ts";
 import type { Attempt, Cost, Phase, Refusal } from "./state.ts";
 import { primariesSeen } from "./topology.ts";
@@ -98,6 +99,11 @@ function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
     if (wipe.kind === "wiped" || verdict.odown) return null;
     const text = `${from.id} is not wiped: ${wipe.why}`;
     if (wipe.kind === "waiting") return { name: "-failover-abort-primary-up", text, waits: true };
+    return { name: "-failover-abort-primary-up", text };
+  }
+  if (attempt.cause === "sealed") {
+    if (whyStaysSealed(draft, from) !== null || verdict.odown) return null;
+    const text = `${from.id} is not sealed for good: somebody can open it again`;
     return { name: "-failover-abort-primary-up", text };
   }
   if (attempt.cause === "no-primary") {

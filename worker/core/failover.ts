@@ -48,7 +48,7 @@ export type Start = {
 
 /** Begun by the Group itself, for a reason that it saw: the Fleet is asked, a pause ends it. */
 export const isAutomatic = (cause: FailoverCause): boolean =>
-  cause === "odown" || cause === "wiped" || cause === "no-primary";
+  cause === "odown" || cause === "wiped" || cause === "no-primary" || cause === "sealed";
 
 /** Starts an attempt: the next epoch, and seals for whoever may still take writes. */
 export function begin(draft: Draft, start: Start): void {
@@ -181,9 +181,12 @@ export function stepFencing(draft: Draft, phase: Extract<Phase, { kind: "fencing
 function sealAgain(draft: Draft, id: string): void {
   const { config, saved } = draft;
   if (isPending(draft, "seal", id)) return;
-  const answers = factsOf(draft, id) !== null;
-  const keeper = handsFor(draft, id, "seal")?.relay.id ?? "";
-  if (!answers && (saved.leases.longestMs === 0 || !isKeeper(config, keeper, id))) return;
+  const facts = factsOf(draft, id);
+  const answers = facts !== null;
+  const leased = saved.leases.longestMs > 0;
+  const keeps = leased && isKeeper(config, handsFor(draft, id, "seal")?.relay.id ?? "", id);
+  // Where only its own relay's word counts, another one seals it once.
+  if (!keeps && (!answers || (leased && isSealed(facts)))) return;
   const gapMs = answers ? Math.min(config.retryMs, config.fenceWaitMs) : SEAL_AGAIN_MS;
   if (sentWithin(draft, "seal", id, gapMs)) return;
   sendVerb(draft, "seal", id);

@@ -18,7 +18,8 @@ export type FailoverCause =
   | "bootstrap"
   | "promotion-lost"
   | "wiped"
-  | "no-primary";
+  | "no-primary"
+  | "sealed";
 
 /** One try to give the group a primary; its epoch names at most one candidate, for ever. */
 export type Attempt = {

@@ -23,6 +23,7 @@ import { isSealed } from "./facts.ts";
 import { begin } from "./failover.ts";
 import { whyHeld } from "./hold.ts";
 import { repairPrimary, repointFollowers } from "./repair.ts";
+import { whyStaysSealed } from "./shut.ts";
 import type { FailoverCause, Phase } from "./state.ts";
 import { primariesSeen, standing } from "./topology.ts";
 import type { NodeConfig } from "./types.ts";
@@ -176,6 +177,8 @@ function whatIsDue(draft: Draft, primary: NodeConfig): Due | null {
   if (wipe.kind === "waiting" && standing(draft) !== "unseen")
     wakeBy(draft, draft.nowMs + config.retryMs);
   judgeRestart(draft, primary);
+  const sealed = whyStaysSealed(draft, primary);
+  if (sealed !== null) return { cause: "sealed", why: sealed, evidence: {} };
   if (verdict === undefined || !verdict.odown) {
     tellEdge(draft, "would-failover", false, () => ({
       names: ["+would-failover", null],

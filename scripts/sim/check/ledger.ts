@@ -164,7 +164,7 @@ export function violate(ledger: Ledger, rule: string, text: string): void {
 }
 
 export const isAutomatic = (cause: FailoverCause): boolean =>
-  cause === "odown" || cause === "wiped" || cause === "no-primary";
+  cause === "odown" || cause === "wiped" || cause === "no-primary" || cause === "sealed";
 
 export const addressOf = (config: GroupConfig, id: string): string | null => {
   const node = config.nodes.find((each) => each.id === id);

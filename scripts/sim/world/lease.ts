@@ -60,6 +60,16 @@ export function startLeases(world: World): void {
   for (const relay of world.relays.values()) keep(world, relay);
 }
 
+export const noLease = (): Relay["lease"] => ({
+  state: uncovered,
+  leaseMs: null,
+  promisers: null,
+  askedMs: Number.NEGATIVE_INFINITY,
+  covered: false,
+  fileLostMs: null,
+  turn: 0,
+});
+
 /** Looks at the lease now, and again when something is due; whatever was planned before is not. */
 function keep(world: World, relay: Relay): void {
   if (world.firstConfig.fencing !== "lease") return;

@@ -5,7 +5,6 @@
  * with a PING first; a relay that was stopped goes on with what stands in its socket.
  */
 import type { OutcomeKind, RelayAction } from "../../../worker/core/types.ts";
-import { uncovered } from "../../../worker/relay/lease/rules.ts";
 import { UNSUPPORTED } from "../../../worker/relay/protocol.ts";
 import {
   judge,
@@ -16,7 +15,7 @@ import {
 import { type TransactionRequest, transactionOf } from "../../../worker/relay/verbs/steps.ts";
 import { after } from "../queue.ts";
 import { abortHandover, startHandover } from "./handover.ts";
-import { guardSeals, leaseAnew, leaseClosed, leaseFromVerb, whyShut } from "./lease.ts";
+import { guardSeals, leaseAnew, leaseClosed, leaseFromVerb, noLease, whyShut } from "./lease.ts";
 import { isCutEitherWay } from "./network.ts";
 import { command, isSilent, run, setMinReplicas } from "./redis.ts";
 import { isPrimary } from "./replication.ts";
@@ -45,15 +44,7 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
     guard: true,
     promisedUntilMs: 0,
     wallShiftMs: 0,
-    lease: {
-      state: uncovered,
-      leaseMs: null,
-      promisers: null,
-      askedMs: Number.NEGATIVE_INFINITY,
-      covered: false,
-      fileLostMs: null,
-      turn: 0,
-    },
+    lease: noLease(),
   };
 }
 
