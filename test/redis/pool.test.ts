@@ -151,6 +151,21 @@ test("a hold makes the pool wait, and tells the interrupted why", async () => {
   expect(await said(held)).toEqual(["1"]);
 });
 
+test("a hold that begins while the connection opens holds as well", async () => {
+  const { links } = await start();
+  const held = links.pool.run([["INCR", "n"]], { deadlineMs, holdMs: deadlineMs });
+  let finish: (value: unknown) => void = () => {};
+  links.data.holdDuring(new Promise((resolve) => (finish = resolve)), "because");
+  await until("its connection was given back", () => {
+    const { running, waiting } = links.pool.usage();
+    return running === 0 && waiting === 1;
+  });
+  expect(await said(links.control.run([["EXISTS", "n"]], { deadlineMs }))).toEqual(["0"]);
+  finish(null);
+  expect(await said(held)).toEqual(["1"]);
+  expect(links.pool.usage()).toEqual({ connections: 1, running: 0, waiting: 0 });
+});
+
 test("retired: who is under way finishes, and then nothing is left", async () => {
   const { server, links } = await start();
   const waiting = links.pool.run(blpop("q"), { deadlineMs });

@@ -5,7 +5,7 @@
  * Promises: opens again when the work ends, however it ends.
  * Must never: hide a refusal or an answer; only silence and drops can be excused.
  */
-import type { Answer } from "./connection.ts";
+import { type Answer, failure } from "./connection.ts";
 
 export type Gate = {
   /** Null while it is open; else settles when it may have opened: ask again. */
@@ -46,3 +46,7 @@ export function createGate(): Gate {
     onHold: (retire) => retirers.push(retire),
   };
 }
+
+/** For a command that was held for as long as it may be. */
+export const heldBackFor = (ms: number): Answer =>
+  failure("busy", false, `held back for ${Math.round(ms)} ms by a change of this node`);

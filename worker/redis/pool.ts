@@ -9,11 +9,13 @@
  */
 import { type Answer, type Command, type Connection, failure } from "./connection.ts";
 import { type Ears, openEars } from "./ears.ts";
-import { createGate, type Gate } from "./gate.ts";
+import { createGate, type Gate, heldBackFor } from "./gate.ts";
 import type { Count } from "./session.ts";
 
 type PoolOptions = {
   readonly deadlineMs: number;
+  /** How long they may be held back, all in all, before the deadline goes on. Without: inside the deadline. */
+  readonly holdMs?: number;
   /** The caller went away: the connection is dropped, so that Redis waits for nobody. */
   readonly signal?: AbortSignal;
 };
@@ -34,6 +36,7 @@ type PoolUsage = {
   /** Open or opening, idle ones and the one of the subscriptions included. */
   readonly connections: number;
   readonly running: number;
+  /** For one of them, or for the end of a hold. */
   readonly waiting: number;
 };
 
@@ -48,6 +51,7 @@ export function openPool(
   const idle: Connection[] = [];
   const inUse = new Map<Connection, { reason: string | null }>();
   const waiting = new Set<Turn>();
+  let heldBack = 0;
   const ears = openEars(dial);
   let closed = false;
 
@@ -58,27 +62,52 @@ export function openPool(
 
   async function run(
     commands: readonly Command[],
-    { deadlineMs, signal }: PoolOptions,
+    { deadlineMs, holdMs, signal }: PoolOptions,
   ): Promise<Answer> {
     if (signal?.aborted === true) return gone(false);
     let connection: Connection | null = null;
     let turn: Turn | null = null;
+    let held = false;
     let dispatched = false;
     let over = false;
     let timer: NodeJS.Timeout | undefined;
     let onAbort = () => {};
+    let expire = () => {};
     const interrupted = new Promise<Answer>((resolve) => {
-      timer = setTimeout(() => {
+      expire = () => {
+        if (held) return resolve(heldBackFor(holdMs ?? deadlineMs));
         const why = turn === null ? "no answer" : "no connection was free";
         const text = `${why} in ${Math.round(deadlineMs)} ms`;
         resolve(gate.excused(failure(turn === null ? "timeout" : "busy", dispatched, text)));
-      }, deadlineMs);
+      };
       onAbort = () => resolve(gone(dispatched));
       signal?.addEventListener("abort", onAbort, { once: true });
     });
+    timer = setTimeout(expire, deadlineMs);
+    const endsAtMs = performance.now() + deadlineMs;
+    let heldForMs = 0;
+
+    /** What it lasts is on top of the deadline, where that was asked for. */
+    async function hold(): Promise<void> {
+      if (gate.closed() === null) return;
+      const fromMs = performance.now();
+      held = true;
+      if (holdMs !== undefined) {
+        clearTimeout(timer);
+        timer = setTimeout(expire, Math.max(0, holdMs - heldForMs));
+      }
+      heldBack += 1;
+      for (let on = gate.closed(); on !== null && !over; on = gate.closed()) await on;
+      heldBack -= 1;
+      held = false;
+      if (over || holdMs === undefined) return;
+      heldForMs += performance.now() - fromMs;
+      clearTimeout(timer);
+      timer = setTimeout(expire, endsAtMs + heldForMs - performance.now());
+    }
 
     async function attempt(): Promise<Answer> {
-      for (let held = gate.closed(); held !== null && !over; held = gate.closed()) await held;
+      await hold();
       if (over) return gone(false);
       connection = take();
       if (connection === null) {
@@ -98,6 +127,12 @@ export function openPool(
       if (over) return gone(false);
       if (word?.kind === "failure") return word;
       if (word !== null) return { kind: "replies", replies: commands.map(() => word.error) };
+      if (gate.closed() !== null) {
+        // Something is done to the node since: nothing is sent into the middle of it.
+        give(connection, false);
+        connection = null;
+        return attempt();
+      }
       dispatched = true;
       const reached = connection;
       const answer = await new Promise<Answer>((resolve) => reached.send(commands, resolve));
@@ -152,7 +187,7 @@ export function openPool(
     usage: () => ({
       connections: idle.length + inUse.size + (ears.isOpen() ? 1 : 0),
       running: inUse.size,
-      waiting: waiting.size,
+      waiting: waiting.size + heldBack,
     }),
     hush: ears.close,
     close: () => {

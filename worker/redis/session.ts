@@ -16,7 +16,7 @@ import {
   failure,
 } from "./connection.ts";
 import { createDeadlines } from "./deadlines.ts";
-import { createGate, type Gate } from "./gate.ts";
+import { createGate, type Gate, heldBackFor } from "./gate.ts";
 
 export type RunOptions = {
   readonly deadlineMs: number;
@@ -54,8 +54,9 @@ type Job = {
   readonly options: RunOptions;
   readonly settle: (answer: Answer) => void;
   timer: NodeJS.Timeout | undefined;
+  last: NodeJS.Immediate | undefined;
   line: Line | null;
-  held: boolean;
+  hold: "none" | "on" | "over";
   dispatched: boolean;
   over: boolean;
   // Its place among those with the same deadline.
@@ -76,7 +77,7 @@ export function openSession(
   let closed = false;
 
   // Nearly every run has this deadline; the others have a timer each.
-  const usual = createDeadlines<Job>(connectTimeoutMs, (job) => setImmediate(expire, job));
+  const usual = createDeadlines<Job>(connectTimeoutMs, lastTurn);
 
   gate.onHold((reason) => {
     if (current === null) return;
@@ -91,14 +92,14 @@ export function openSession(
     }
     inFlight += commands.length;
     return new Promise((settle) => {
-      const held = gate.closed() !== null;
       const job: Job = {
         commands,
         options,
         settle,
         timer: undefined,
+        last: undefined,
         line: null,
-        held,
+        hold: "none",
         dispatched: false,
         over: false,
         atMs: 0,
@@ -106,36 +107,34 @@ export function openSession(
         after: null,
         dated: false,
       };
-      arm(job, held ? (options.holdMs ?? options.deadlineMs) : options.deadlineMs);
+      arm(job, options.deadlineMs);
       proceed(job);
     });
   }
 
-  /**
-   * One more turn of the loop before it is over, here and above: an answer that waits in the socket of a busy
-   * process is no silence.
-   */
   function arm(job: Job, ms: number): void {
     if (ms === connectTimeoutMs) usual.add(job);
-    else job.timer = setTimeout(() => setImmediate(expire, job), ms);
+    else job.timer = setTimeout(lastTurn, ms, job);
+  }
+
+  /** Before it is over: an answer that waits in the socket of a busy process is no silence. */
+  function lastTurn(job: Job): void {
+    job.last = setImmediate(expire, job);
   }
 
   function disarm(job: Job): void {
     usual.remove(job);
     clearTimeout(job.timer);
-    job.timer = undefined;
+    clearImmediate(job.last);
   }
 
   function expire(job: Job): void {
     if (job.over) return;
     if (job.line !== null) retire(job.line);
     const { deadlineMs, holdMs = deadlineMs } = job.options;
-    finish(
-      job,
-      job.held
-        ? failure("busy", false, `held back for ${Math.round(holdMs)} ms by a change of this node`)
-        : failure("timeout", job.dispatched, `no answer in ${Math.round(deadlineMs)} ms`),
-    );
+    const text = `no answer in ${Math.round(deadlineMs)} ms`;
+    // Who has no line waits for the end of a hold.
+    finish(job, job.line === null ? heldBackFor(holdMs) : failure("timeout", job.dispatched, text));
   }
 
   function finish(job: Job, answer: Answer): void {
@@ -154,15 +153,13 @@ export function openSession(
     if (job.over) return;
     const held = gate.closed();
     if (held !== null) {
+      holdBack(job);
       void held.then(() => proceed(job));
       return;
     }
-    if (job.held) {
-      job.held = false;
-      if (job.options.holdMs !== undefined) {
-        disarm(job);
-        arm(job, job.options.deadlineMs);
-      }
+    if (job.hold === "on") {
+      job.hold = "over";
+      rearm(job, job.options.deadlineMs);
     }
     const used = current?.connection.isOpen() === true;
     const line = borrow(job);
@@ -178,6 +175,19 @@ export function openSession(
       if (closed.kind === "failure") return finish(job, closed);
       finish(job, { kind: "replies", replies: job.commands.map(() => closed.error) });
     });
+  }
+
+  /** Once: a second hold is inside the deadline. */
+  function holdBack(job: Job): void {
+    const { holdMs } = job.options;
+    if (holdMs === undefined || job.hold !== "none") return;
+    job.hold = "on";
+    rearm(job, holdMs);
+  }
+
+  function rearm(job: Job, ms: number): void {
+    disarm(job);
+    arm(job, ms);
   }
 
   function dispatch(job: Job, line: Line, used: boolean): void {

@@ -112,7 +112,7 @@ function send(job: Job, commands: readonly Command[], waitMs: number): Promise<A
 }
 
 async function sendAlone(
-  { node, res, nodeTimeoutMs }: Job,
+  { node, res, nodeTimeoutMs, limits: { holdMs } }: Job,
   commands: readonly Command[],
   waitMs: number,
 ): Promise<Answer> {
@@ -122,6 +122,7 @@ async function sendAlone(
   // After any command Redis takes WAIT to mean all that was written before, by whomever: PING is the one.
   const answer = await node.pool.run([PING, ...commands], {
     deadlineMs: waitMs + nodeTimeoutMs,
+    holdMs,
     signal: gone.signal,
   });
   res.off("close", leave);
