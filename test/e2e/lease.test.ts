@@ -37,6 +37,13 @@ describe("a group with leases", () => {
     const file = JSON.parse(await readFile(`${scene.relay(id).stateFile}.lease`, "utf8"));
     return file.promises[0]?.wallMs ?? 0;
   };
+  const primary = async () => must((await scene.route()).primary, "a primary").id;
+  const follows = (id: string) =>
+    scene.eventually(
+      `${id} to follow`,
+      async () => (await scene.facts(id))?.role === "replica",
+      patience,
+    );
   const link = () => must(scene.links.a, "a's way to the Worker");
   const childrenOf = async (pid: number) =>
     (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").filter(Boolean);
@@ -75,7 +82,7 @@ describe("a group with leases", () => {
   );
 
   it(
-    "its guard dies: another is started; then the relay dies, and the node is sealed until it is back",
+    "its guard dies: another is started; then the relay is gone: the node is sealed, and another takes over",
     async () => {
       const relay = scene.relay("a");
       const [guard] = await childrenOf(relay.pid());
@@ -86,35 +93,33 @@ describe("a group with leases", () => {
       });
       // It knows whom to guard once it was told of a lease.
       await open("a");
+      const mark = await scene.mark();
       await relay.kill("SIGKILL");
       await closed("a");
+      const switched = await scene.event("+switch-master", mark);
+      expect(switched.data).toMatchObject({ from: "a", cause: "sealed" });
+      await open(await primary());
       await relay.start();
-      await open("a");
-      expect(await scene.route()).toMatchObject({ epoch: 1, primary: { id: "a" } });
+      await follows("a");
     },
     timeoutMs,
   );
 
   it(
-    "X2 its Redis stands still: it is ended, and another takes over when the lease is over",
+    "X2 its Redis stands still: it is ended, and another takes over",
     async () => {
-      const server = scene.server("a");
+      const id = await primary();
+      const server = scene.server(id);
       const { pid } = server;
+      const mark = await scene.mark();
       await server.kill("SIGSTOP");
       await scene.eventually("its end", () => !runs(pid), patience);
-      await scene.eventually(
-        "another primary",
-        async () => (await scene.route()).primary?.id !== "a",
-        patience,
-      );
-      await open((await scene.route()).primary?.id ?? "");
+      const { data } = await scene.event("+switch-master", mark);
+      expect(data).toMatchObject({ from: id, cause: "odown" });
+      await open(await primary());
       await server.start();
-      await scene.eventually(
-        "a to follow",
-        async () => (await scene.facts("a"))?.role === "replica",
-        patience,
-      );
-      expect(await isSealed("a")).toBe(true);
+      await follows(id);
+      expect(await isSealed(id)).toBe(true);
     },
     timeoutMs,
   );
