@@ -65,7 +65,8 @@ export function createApp(deps: AppDeps): RequestListener {
     if (target.kind === "wrong") return refuse(req, res, 400, target.error, clock?.());
     const { limits, nodeTimeoutMs } = site;
     const node = site.nodes.get(target.node);
-    rest(req, res, { target, caller, callerNow, node, limits, nodeTimeoutMs, clock });
+    const nodeNow = () => deps.site().nodes.get(target.node);
+    rest(req, res, { target, caller, callerNow, node, nodeNow, limits, nodeTimeoutMs, clock });
   };
 }
 

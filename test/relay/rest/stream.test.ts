@@ -145,6 +145,28 @@ test("a lost connection is sought again, and a line tells of the gap", async () 
   await until("it hears again", () => stream.text().includes("after the gap"));
 });
 
+test("a node that a reload replaced: its streams go over to the new one; one that went ends them", async () => {
+  const [server, next] = [await redis(), await redis()];
+  const settings = await settingsFor([nodeAt("a", server), nodeAt("b", server)]);
+  const relay = await relayOver(settings);
+  const streams = await Promise.all(
+    ["a", "b"].map((node) => listen(`${relay.url}/nodes/${node}/subscribe/chat`)),
+  );
+  const [kept, ended] = streams;
+  await until("both are open", () => streams.every(({ text }) => text().includes("subscribe")));
+  expect(relay.reload({ ...settings, nodes: [nodeAt("a", next)] })).toEqual([]);
+  await until("one listens at the new node", async () => {
+    const [told] = await ask(next, ["PUBLISH", "chat", "hello"]);
+    return told === "1";
+  });
+  await until("it heard", () => kept?.text().includes("hello"));
+  expect(kept?.text()).toBe(
+    `${"data: subscribe,chat,1\n\n".repeat(2)}data: message,chat,hello\n\n`,
+  );
+  await until("the other has ended", () => ended?.ended());
+  expect(ended?.text()).toBe("data: subscribe,chat,1\n\n");
+});
+
 test("the relay's end is the stream's end", async () => {
   const here = await rest();
   const stream = await listen(`${here.base}/subscribe/chat`);

@@ -16,7 +16,7 @@ import { type Desk, headersOf, type Job, say } from "./job.ts";
 import type { RestNode } from "./node.ts";
 import type { Limits } from "./policy.ts";
 import { multiExec, pipeline, single } from "./run.ts";
-import { stream } from "./stream.ts";
+import { type Now, stream } from "./stream.ts";
 import { createSyncTokens } from "./sync-token.ts";
 import type { Target } from "./target.ts";
 import { errorText, type Format } from "./upstash.ts";
@@ -28,6 +28,8 @@ export type Ask = {
   /** Who that is by now: a token may be taken away, or expire. */
   readonly callerNow: () => Caller | Refused;
   readonly node: RestNode | undefined;
+  /** And what the node is by now: a reload may put another in its place. */
+  readonly nodeNow: () => RestNode | undefined;
   readonly limits: Limits;
   readonly nodeTimeoutMs: number;
   readonly clock: (() => Headers) | null;
@@ -40,7 +42,7 @@ export function createRest(ending: AbortSignal | undefined): Rest {
   const sync = createSyncTokens();
   const desk = createDesk();
 
-  return (req, res, { target, caller, callerNow, node, limits, nodeTimeoutMs, clock }) => {
+  return (req, res, { target, caller, callerNow, node, nodeNow, limits, nodeTimeoutMs, clock }) => {
     const format = formatOf(req, target);
     const fault = faultOf(req, target, caller);
     if (fault !== null) return refuse(req, res, fault.status, fault.error, clock?.());
@@ -74,7 +76,7 @@ export function createRest(ending: AbortSignal | undefined): Rest {
         const now = callerNow();
         return now.face !== "none" && faultOf(req, target, now) === null;
       };
-      return listen(job, desk, may, ending);
+      return listen(job, desk, { may, nodeNow, ending });
     }
     if (req.method === "POST" || req.method === "PUT") desk.read(job, take);
     else take(job, NO_BODY);
@@ -176,10 +178,10 @@ async function wrong(job: Job, error: string): Promise<void> {
   say(job, 400, error);
 }
 
-function listen(job: Job, desk: Desk, may: () => boolean, ending: AbortSignal | undefined): void {
+function listen(job: Job, desk: Desk, now: Now): void {
   // The client sends a body that means nothing.
   job.req.resume();
   const kind = job.target.kind === "subscribe" ? "channels" : "patterns";
   const topics = { kind, names: job.target.words.map(String) } as const;
-  stream(job, desk, topics, may, ending).catch(() => fail(job));
+  stream(job, desk, topics, now).catch(() => fail(job));
 }

@@ -2,27 +2,37 @@
  * Subscriptions as server-sent events: `data: message,<channel>,<payload>`.
  *
  * Promises: the caller's end is the subscription's end, and the other way round; a connection to Redis that is
- * lost is sought again for a while, and another `subscribe` line tells that there was a gap.
+ * lost is sought again for a while, at the node that the configuration has by then, and another `subscribe`
+ * line tells that there was a gap.
  * Must never: tell anything to a token that is not valid any more; let a caller who does not read hold more than a bounded piece of memory.
  */
 import type { Message, Subscription, Topics } from "../../redis/ears.ts";
 import { type Told, toldOf } from "./backlog.ts";
 import { type Desk, headersOf, type Job, lose, say } from "./job.ts";
+import type { RestNode } from "./node.ts";
 
 /** Proxies close what is silent for a minute. */
 const BEAT_MS = 15_000;
 const SEEK_AGAIN_MS = 250;
 const SEEK_FOR_MS = 10_000;
 
-/** `may`: whether the token still opens it; asked at each message and each beat. `ending` aborts when the relay ends. */
+/** How things stand by now; asked again as long as the stream is open. */
+export type Now = {
+  /** Whether the token still opens it: asked at each message and each beat. */
+  readonly may: () => boolean;
+  /** Asked when the subscription ended. */
+  readonly nodeNow: () => RestNode | undefined;
+  /** Aborts when the relay ends. */
+  readonly ending: AbortSignal | undefined;
+};
+
 export async function stream(
   job: Job,
   desk: Desk,
   topics: Topics,
-  may: () => boolean,
-  ending: AbortSignal | undefined,
+  { may, nodeNow, ending }: Now,
 ): Promise<void> {
-  const { res, node, nodeTimeoutMs: deadlineMs } = job;
+  const { res, nodeTimeoutMs: deadlineMs } = job;
   const gone = new AbortController();
   const leave = () => gone.abort();
   res.once("close", leave);
@@ -30,8 +40,22 @@ export async function stream(
   res.on("error", leave);
   ending?.addEventListener("abort", leave, { once: true });
   const { signal } = gone;
+  let { node } = job;
   const open = () =>
     node.pool.subscribe(topics, (message) => tell(lineOf(message)), { deadlineMs, signal });
+  /** Where the node is by now, and the same one only after a while. Null: it is not to be had. */
+  async function seek(): Promise<Subscription | null> {
+    const until = performance.now() + SEEK_FOR_MS;
+    while (!signal.aborted && performance.now() < until) {
+      const now = nodeNow();
+      if (now === undefined) return null;
+      if (now === node) await pause(SEEK_AGAIN_MS, signal);
+      node = now;
+      const subscription = await open();
+      if (subscription.kind === "subscribed") return subscription;
+    }
+    return null;
+  }
   let opened = false;
   // What is published before the caller was told that it listens comes after that.
   const early: Told[] = [];
@@ -54,12 +78,13 @@ export async function stream(
     res.socket?.setNoDelay(true);
     beat = setInterval(() => tell(toldOf(": beat\n\n")), BEAT_MS);
     desk.watch(job);
-    opened = true;
     while (subscription?.kind === "subscribed" && may()) {
+      opened = true;
       res.write(greeting(topics));
       for (const told of early.splice(0)) desk.tell(job, told);
       await subscription.ended;
-      subscription = await seek(open, signal);
+      opened = false;
+      subscription = await seek();
     }
   } finally {
     clearInterval(beat);
@@ -68,19 +93,6 @@ export async function stream(
     gone.abort();
     res.end();
   }
-}
-
-async function seek(
-  open: () => Promise<Subscription>,
-  signal: AbortSignal,
-): Promise<Subscription | null> {
-  const until = performance.now() + SEEK_FOR_MS;
-  while (!signal.aborted && performance.now() < until) {
-    await pause(SEEK_AGAIN_MS, signal);
-    const subscription = await open();
-    if (subscription.kind === "subscribed") return subscription;
-  }
-  return null;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
