@@ -11,7 +11,7 @@
  *   restart x …                   killed and started at once
  *   write x n                     clients write n keys
  *   priority x n · lag x n        what a replica says of itself
- *   unlink x · link x             its link to its primary is down while both run
+ *   unlink x · link x · deaf x · hears x             its link to its primary is down while both run
  *   foreign x [of y]              somebody else changes a role
  *   stop relay x · start relay x  a relay process
  *   leaseless x                   relay x never asks for a lease
@@ -121,6 +121,12 @@ function obey(world: World, line: string): void {
     case "write":
       if (!world.write(x, Number(y))) throw new Error(`${x} takes no writes: ${line}`);
       return world.settle();
+    case "deaf":
+      world.node(x).deaf = true;
+      return;
+    case "hears":
+      world.node(x).deaf = false;
+      return;
     case "unlink":
       world.node(x).unlinked = true;
       return;

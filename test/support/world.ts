@@ -43,6 +43,8 @@ type Instance = {
   lagging: boolean;
   /** Its link is cut, and nobody notices but itself. */
   unlinked: boolean;
+  /** Its link is cut in silence: it hears nothing more, and has not noticed. */
+  deaf: boolean;
   /** When it last heard from its primary. */
   heardAtMs: number | null;
   /** Handing over to that node. */
@@ -109,6 +111,7 @@ export function createWorld(
       bootsSealed: config.fencing !== "none",
       lagging: false,
       unlinked: false,
+      deaf: false,
       heardAtMs: null,
       handsTo: null,
       backlog: [],
@@ -166,8 +169,9 @@ export function createWorld(
       each.syncing = true;
       return;
     }
-    Object.assign(each, { brokenAtMs: null, heardAtMs: nowMs, syncing: false });
-    if (each.lagging) return;
+    Object.assign(each, { brokenAtMs: null, syncing: false });
+    if (!each.deaf) each.heardAtMs = nowMs;
+    if (each.lagging || each.deaf) return;
     const { offset, keys, replicationId, replicationId2, secondOffset } = source;
     Object.assign(each, { offset, keys, replicationId, replicationId2, secondOffset });
   }

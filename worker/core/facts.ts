@@ -1,7 +1,5 @@
 /**
- * What one node's own words come to.
- *
- * Must never: look at more than one node's facts.
+ * What the words of a node come to, of itself and of the one that it follows.
  */
 import type { GroupConfig, NodeConfig, NodeFacts } from "./types.ts";
 
@@ -23,3 +21,21 @@ export function followsNode(facts: NodeFacts, primary: NodeConfig): boolean {
     (at.host === primary.host && at.port === primary.port)
   );
 }
+
+/** INFO counts whole seconds, and two nodes are not asked in the same moment. */
+const SLACK_MS = 1000;
+
+/**
+ * Its link is cut in silence: its primary is ahead, and it has heard nothing for as long as silence takes. Redis
+ * itself believes in such a link for a minute.
+ */
+export const isDeaf = (
+  { linkUp, lastIoMs, offset, replicationId }: NodeFacts,
+  head: NodeFacts | null,
+  { downAfterMs }: GroupConfig,
+): boolean =>
+  linkUp &&
+  head?.role === "primary" &&
+  head.replicationId === replicationId &&
+  head.offset > offset &&
+  (lastIoMs ?? 0) > downAfterMs + SLACK_MS;

@@ -19,7 +19,7 @@ import {
   wakeBy,
 } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
-import { followsNode, isSealed } from "./facts.ts";
+import { followsNode, isDeaf, isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
 import { sentWithin } from "./plan.ts";
 import { absorb, blind, vantageOf } from "./sight.ts";
@@ -217,9 +217,11 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
     if (node.id === primary.id || saved.downtimes[node.id] !== undefined) continue;
     const replica = factsOf(draft, node.id);
     if (replica === null || !followsNode(replica, primary)) continue;
-    const { linkUp, linkDownMs, syncing } = replica;
-    const alone =
-      stands && !linkUp && !syncing && (linkDownMs === null || linkDownMs >= LINK_DOWN_MS);
+    const { linkDownMs, lastIoMs, syncing } = replica;
+    const deaf = isDeaf(replica, facts, config);
+    const linkUp = replica.linkUp && !deaf;
+    const downLong = deaf || linkDownMs === null || linkDownMs >= LINK_DOWN_MS;
+    const alone = stands && !linkUp && !syncing && downLong;
     const told = draft.sight.told.includes(`link-down:${node.id}`);
     if (!told && alone && sentWithin(draft, "demote", node.id, RECONF_MS)) continue;
     tellEdge(draft, `link-down:${node.id}`, told ? !linkUp : alone, () => ({
@@ -227,8 +229,10 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
       node: node.id,
       text: linkUp
         ? `${node.id} has its link to ${primary.id} again`
-        : `${node.id} has no link to ${primary.id}, which is up: it falls behind, and is not promoted after ${config.maxLinkDownMs} ms of it`,
-      data: { linkDownMs, atMs: nowMs },
+        : deaf
+          ? `${node.id} has heard nothing from ${primary.id}, which is ahead of it, for ${lastIoMs} ms: its link is cut in silence`
+          : `${node.id} has no link to ${primary.id}, which is up: it falls behind, and is not promoted after ${config.maxLinkDownMs} ms of it`,
+      data: { linkDownMs, lastIoMs, atMs: nowMs },
     }));
   }
 }
