@@ -16,6 +16,7 @@ import {
   nodeAt,
   post,
   redis,
+  relayDefaults,
   settingsFor,
   tell,
   verb,
@@ -289,25 +290,69 @@ test("SIGTERM: not ready while it drains, and everything is still answered", asy
   expect([response.status, response.headers.get("connection")]).toEqual([200, "close"]);
 });
 
-test("SIGTERM: streams end, and who waits inside Redis is answered before the process ends", async () => {
+test("SIGTERM: streams end, who waits inside Redis waits on, and all else is served meanwhile", async () => {
   const a = await redis();
   const config = await configFile([{ id: "a", host: a.host, port: a.port }], {
-    node_timeout_ms: 100,
+    node_timeout_ms: 10_000,
   });
   const relay = await relayProcess(config.path);
   const stream = await fetch(`${relay.url}/nodes/a/subscribe/news`, {
     headers: { ...as(DATA), accept: "text/event-stream" },
   });
   expect(stream.status).toBe(200);
-  const waiting = post(relay, "/nodes/a", ["BLPOP", "queue", "20"], as(DATA));
+  const waiting = post(relay, "/nodes/a", ["BLPOP", "queue", "29"], as(DATA));
   await until("it waits inside Redis", async () => (await blocked(a)) === 1);
   relay.child.kill("SIGTERM");
   expect(await stream.text()).toContain("data: subscribe,news,1");
+  const late = await until("nobody else may wait", async () => {
+    const said = await post(relay, "/nodes/a", ["BLPOP", "other", "0.01"], as(DATA));
+    return said.status !== 200 && said;
+  });
+  expect(late).toMatchObject({
+    status: 503,
+    body: { error: expect.stringMatching(/^RELAY_BUSY this relay is ending.*not executed$/) },
+  });
+  expect((await get(relay, "/nodes/a/subscribe/news", DATA)).status).toBe(503);
+  expect((await post(relay, "/nodes/a", ["PING"])).body).toEqual({ result: "PONG" });
+  expect((await post(relay, "/nodes/a", ["RPUSH", "queue", "x"], as(DATA))).status).toBe(200);
+  expect(await waiting).toMatchObject({ status: 200, body: { result: ["queue", "x"] } });
+  expect(await relay.exit).toBe(0);
+});
+
+test("who waits inside Redis for longer than the end may take is answered: outcome unknown", async () => {
+  const a = await redis();
+  const settings = await settingsFor([nodeAt("a", a)], {
+    limits: { ...relayDefaults.limits, maxBlockMs: 20_000, holdMs: 0 },
+    nodeTimeoutMs: 100,
+  });
+  const relay = await startRelay(settings);
+  const waiting = post(relay, "/nodes/a", ["BLPOP", "queue", "20"], as(DATA));
+  await until("it waits inside Redis", async () => (await blocked(a)) === 1);
+  // By these nobody waits so long any more.
+  const limits = { ...settings.limits, maxBlockMs: 100 };
+  expect(relay.reload({ ...settings, limits })).toEqual([]);
+  await relay.close();
   expect(await waiting).toMatchObject({
     status: 504,
     body: { error: expect.stringMatching(/outcome unknown/) },
   });
-  expect(await relay.exit).toBe(0);
+});
+
+test("half a request does not hold up the end", async () => {
+  // Far longer than this test may take: who waits for it fails.
+  const settings = await settingsFor([nodeAt("a", await redis())], { nodeTimeoutMs: 600_000 });
+  const relay = await startRelay(settings);
+  const head = `POST /nodes/a HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${DATA}\r\n`;
+  const ends = [head, `${head}content-length: 100\r\n\r\n["SET",`].map((half) => {
+    const socket = connect(Number(new URL(relay.url).port), "127.0.0.1", () => socket.write(half));
+    return once(socket, "close");
+  });
+  await until(
+    "both were heard",
+    async () => (await sample(relay, 'http_bytes_total{direction="received"}')) > 2 * head.length,
+  );
+  await relay.close();
+  await Promise.all(ends);
 });
 
 test("a connection on which nobody ever said a word does not hold up the end", async () => {

@@ -21,10 +21,12 @@ export type NodeLinks = {
   readonly usage: () => { readonly connections: number; readonly waiting: number };
   /** Ends subscriptions at once, and the rest when nobody waits for an answer any more, or after so long. */
   readonly retire: (withinMs: number) => Promise<void>;
+  /** Nobody new may wait inside Redis; settles when nobody does any more, or after so long. The rest is served. */
+  readonly drain: (withinMs: number) => Promise<void>;
   readonly close: () => void;
 };
 
-const RETIRE_POLL_MS = 20;
+const POLL_MS = 20;
 
 /** `count` hears of what apps sent. */
 export function openLinks(
@@ -44,30 +46,40 @@ export function openLinks(
   const close = () => {
     for (const each of [data, control, pool]) each.close();
   };
-  const isBusy = () => {
+  const alone = () => {
     const { running, waiting } = pool.usage();
-    return data.inFlight() + control.inFlight() + running + waiting > 0;
+    return running + waiting;
   };
 
   async function retire(withinMs: number): Promise<void> {
     pool.hush();
-    const deadlineAt = performance.now() + withinMs;
-    await new Promise<void>((resolve) => {
-      const timer = setInterval(() => {
-        if (isBusy() && performance.now() < deadlineAt) return;
-        clearInterval(timer);
-        resolve();
-      }, RETIRE_POLL_MS);
-    });
+    await until(() => data.inFlight() + control.inFlight() + alone() === 0, withinMs);
     close();
   }
 
+  async function drain(withinMs: number): Promise<void> {
+    pool.hush();
+    pool.refuse();
+    await until(() => alone() === 0, withinMs);
+  }
+
   return {
-    ...{ data, control, pool, retire, close },
+    ...{ data, control, pool, retire, drain, close },
     usage: () => {
       const { connections, waiting } = pool.usage();
       const shared = [data, control].filter((each) => each.isOpen()).length;
       return { connections: connections + shared, waiting };
     },
   };
+}
+
+async function until(isTrue: () => boolean, withinMs: number): Promise<void> {
+  const deadlineAt = performance.now() + withinMs;
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      if (!isTrue() && performance.now() < deadlineAt) return;
+      clearInterval(timer);
+      resolve();
+    }, POLL_MS);
+  });
 }

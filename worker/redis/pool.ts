@@ -29,6 +29,8 @@ export type Pool = {
   readonly usage: () => PoolUsage;
   /** Ends every subscription, and takes no other. */
   readonly hush: () => void;
+  /** Takes nobody new; who is under way goes on. */
+  readonly refuse: () => void;
   readonly close: () => void;
 };
 
@@ -52,6 +54,7 @@ export function openPool(
   const inUse = new Map<Connection, { reason: string | null }>();
   const waiting = new Set<Turn>();
   let heldBack = 0;
+  let refusing = false;
   const ears = openEars(dial);
   let closed = false;
 
@@ -65,6 +68,7 @@ export function openPool(
     { deadlineMs, holdMs, signal }: PoolOptions,
   ): Promise<Answer> {
     if (signal?.aborted === true) return gone(false);
+    if (refusing) return failure("busy", false, "this relay is ending, and waits for nothing new");
     let connection: Connection | null = null;
     let turn: Turn | null = null;
     let held = false;
@@ -190,6 +194,9 @@ export function openPool(
       waiting: waiting.size + heldBack,
     }),
     hush: ears.close,
+    refuse: () => {
+      refusing = true;
+    },
     close: () => {
       closed = true;
       ears.close();

@@ -45,6 +45,12 @@ const REQUEST_MS = 30_000;
 const HEADERS_MS = 10_000;
 const MAX_SOCKETS = 10_000;
 const REFUSALS_EVERY_MS = 10_000;
+/** At the end: who sends no more of half a request for so long has sent nothing. */
+const HALF_MS = 1000;
+
+/** The newest request of a connection. */
+const NEWEST = Symbol("newest");
+type Line = Socket & { [NEWEST]?: IncomingMessage | undefined };
 
 /** A class, because this is how Node is given more fields for each answer. */
 class Timed extends ServerResponse {
@@ -71,6 +77,7 @@ export async function openDoor(parts: DoorParts): Promise<Door> {
       res.face = face;
       if (draining) res.shouldKeepAlive = false;
       res.on("close", count);
+      (req.socket as Line)[NEWEST] = req;
       if (face === "operation") return operate(req, res);
       parts.handler(req, res);
     },
@@ -78,6 +85,8 @@ export async function openDoor(parts: DoorParts): Promise<Door> {
   /** One function for all of them: a closure for each is what a request can be spared. */
   function count(this: Timed): void {
     // 499: the caller was gone before it was answered.
+    const line: Line = this.req.socket;
+    if (line[NEWEST] === this.req) line[NEWEST] = undefined;
     const status = this.headersSent ? this.statusCode : 499;
     parts.metrics().request(this.face, status, (performance.now() - this.beganAtMs) / 1000);
     if (status === 401) refused("token-refused", { from: this.req.socket.remoteAddress });
@@ -140,13 +149,17 @@ export async function openDoor(parts: DoorParts): Promise<Door> {
     startDrain: () => {
       draining = true;
     },
-    finish: (withinMs) =>
-      finish(server, withinMs, () => {
+    finish: (withinMs) => {
+      const stands = createStandstill(HALF_MS);
+      return finish(server, withinMs, () => {
         // A kept-alive connection becomes idle when its request ends, and would then hold the server open.
         server.closeIdleConnections();
-        // Clients open some ahead; Node does not call idle what never said a word.
-        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-      }),
+        for (const socket of sockets) {
+          // Clients open some ahead; Node does not call idle what never said a word.
+          if (socket.bytesRead === 0 || (isHalf(socket) && stands(socket))) socket.destroy();
+        }
+      });
+    },
     close: () => server.closeAllConnections(),
   };
 }
@@ -225,6 +238,21 @@ function listen(server: NetServer, at: DoorParts["listen"]): Promise<number> {
       resolve((server.address() as AddressInfo | null)?.port ?? at.port);
     });
   });
+}
+
+/** Of those that are not idle: its newest request, or the one that begins, has not come whole. */
+const isHalf = (socket: Line): boolean => socket[NEWEST]?.complete !== true;
+
+/** Whether nothing has come on a connection for so long, as seen by whoever asks often. */
+function createStandstill(forMs: number): (socket: Socket) => boolean {
+  const seen = new WeakMap<Socket, { readonly bytes: number; readonly atMs: number }>();
+  return (socket) => {
+    const last = seen.get(socket);
+    const now = performance.now();
+    if (last?.bytes === socket.bytesRead) return now - last.atMs >= forMs;
+    seen.set(socket, { bytes: socket.bytesRead, atMs: now });
+    return false;
+  };
 }
 
 async function finish(server: NetServer, withinMs: number, dropIdle: () => void): Promise<void> {

@@ -41,6 +41,8 @@ type Part = { readonly close: () => void | Promise<void> };
 
 /** Requests in flight at the end, beyond their own deadline; and for writing out the last answers. */
 const CLOSE_MARGIN_MS = 1000;
+/** Draining, and waiting for those who wait inside Redis: with what follows less than any supervisor's 90 s. */
+const DRAIN_MS = 55_000;
 /** What a changed configuration cannot change in a running process. */
 const FIXED = ["id", "listen", "stateFile", "lease"] as const;
 
@@ -155,15 +157,37 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     const kept = new Set(now.nodes.values());
     for (const part of before.parts) void part.close();
     for (const node of before.nodes.values()) {
-      if (!kept.has(node)) void node.retire(longestMs(before.settings));
+      if (!kept.has(node)) leave(node.retire(longestMs(before.settings)));
     }
     return [];
+  }
+
+  /** Nodes that a reload took out, while somebody waits for them. */
+  const leaving = new Set<Promise<void>>();
+  function leave(left: Promise<void>): void {
+    leaving.add(left);
+    void left.then(() => leaving.delete(left));
+  }
+
+  /** All else is served meanwhile, looks and verbs above all. */
+  async function drain(): Promise<void> {
+    const { settings, nodes } = now;
+    const withinMs = Math.max(0, Math.min(longestMs(settings), DRAIN_MS - settings.drainMs));
+    const late = new AbortController();
+    const drained = Promise.all([
+      ...leaving,
+      ...[...nodes.values()].map((node) => node.drain(withinMs)),
+    ]);
+    const limit = pause(withinMs, undefined, { signal: late.signal }).catch(() => {});
+    await Promise.race([drained, limit]);
+    late.abort();
   }
 
   async function close(): Promise<void> {
     door.startDrain();
     await pause(now.settings.drainMs);
     ending.abort();
+    await drain();
     await door.finish(now.settings.nodeTimeoutMs + CLOSE_MARGIN_MS);
     health.close();
     await leases.close();
