@@ -94,9 +94,12 @@ function createRoutes(deps: AppDeps): Hono<Env> {
   const app = new Hono<Env>();
   deps.open?.(app);
   app.use(async (c, next) => {
-    const caller = deps.site().callerOf(c.req.header("authorization"));
+    const authorization = c.req.header("authorization");
+    const callerNow = () => deps.site().callerOf(authorization);
+    const caller = callerNow();
     if (caller.face === "none") return c.json({ error: caller.error }, 401);
     c.set("caller", caller);
+    c.set("callerNow", callerNow);
     await next();
     if (caller.face !== "control") return;
     const spoken = clockOf(c.req.header(headers.group), deps);

@@ -21,7 +21,13 @@ export type Doorkeeper = (
 ) => Caller | Refused;
 
 /** What every route of the Hono app finds in its context. */
-export type Env = { Variables: { caller: Caller } };
+export type Env = {
+  Variables: {
+    caller: Caller;
+    /** Who that is by now: for what lasts longer than a token may. */
+    callerNow: () => Caller | Refused;
+  };
+};
 
 const NONE: Refused = { face: "none", error: "Unauthorized: no token was given" };
 const WRONG: Refused = { face: "none", error: "Unauthorized: no such token" };

@@ -1,12 +1,9 @@
-import { createServer } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import { openLinks } from "../../../worker/redis/node.ts";
-import { createApp } from "../../../worker/relay/app.ts";
-import { createDoorkeeper } from "../../../worker/relay/tokens.ts";
 import { createTurns } from "../../../worker/relay/verbs/turns.ts";
 import { until } from "../../support/wait.ts";
-import { ask, CONTROL, DATA, dataToken, redis } from "../support.ts";
-import { asApp, limits } from "./support.ts";
+import { ask, redis } from "../support.ts";
+import { asApp, doorOver, limits } from "./support.ts";
 
 /** The door over one node whose holds the test has in its own hands. */
 async function held(holdMs: number) {
@@ -16,25 +13,11 @@ async function held(holdMs: number) {
   const links = openLinks(at, 20_000, { connections: 4, waiting: 4 }, (_, answer) =>
     counted.push(answer.kind === "replies" ? "answered" : answer.class),
   );
-  const site = {
-    nodes: new Map([["a", { ...links, id: "a", inTurn: createTurns() }]]),
-    callerOf: createDoorkeeper({ controlTokens: [CONTROL], dataTokens: [dataToken(DATA)] }),
-    limits: limits({ holdMs }),
-    nodeTimeoutMs: 20_000,
-  };
-  const hands = { act: unasked, tellEpoch: unasked, epochOf: () => null, heldOf: () => null };
-  const clock = () => ({ boot: "b", ms: 1, ttlMs: 2000 });
-  const http = createServer(createApp({ site: () => site, hands, clock }));
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    http.closeAllConnections();
-    http.close();
-    links.close();
-  });
-  const address = http.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const node = { ...links, id: "a", inTurn: createTurns() };
+  const { url } = await doorOver({ nodes: new Map([["a", node]]), limits: limits({ holdMs }) });
+  onTestFinished(() => links.close());
   const post = async (path: string, body: unknown) => {
-    const response = await fetch(`http://127.0.0.1:${port}/nodes/a${path}`, {
+    const response = await fetch(`${url}/nodes/a${path}`, {
       method: "POST",
       headers: asApp,
       body: JSON.stringify(body),
@@ -46,8 +29,6 @@ async function held(holdMs: number) {
     links.data.holdDuring(new Promise<void>((resolve) => (end = resolve)), "a switch");
   return { server, links, post, counted, begin, end: () => end() };
 }
-
-const unasked = () => Promise.reject(new Error("no verb is sent here"));
 
 test("a command that was not sent yet waits for a switch to end, and is then executed once", async () => {
   const { server, links, post, begin, end } = await held(20_000);

@@ -1,15 +1,32 @@
 import { connect } from "node:net";
 import { Redis } from "@upstash/redis";
 import { expect, onTestFinished, test } from "vitest";
+import type { Route } from "../../../worker/core/route.ts";
+import { createDoorkeeper } from "../../../worker/relay/tokens.ts";
+import { createRouteBoard } from "../../../worker/relay/watch/routes.ts";
 import { until } from "../../support/wait.ts";
-import { app, ask, DATA, dataToken, nodeAt, redis, relayOver, settingsFor } from "../support.ts";
-import { asApp, limits, type Rest, rest } from "./support.ts";
+import {
+  app,
+  ask,
+  CONTROL,
+  DATA,
+  dataToken,
+  nodeAt,
+  redis,
+  relayOver,
+  settingsFor,
+} from "../support.ts";
+import { asApp, doorOver, limits, type Rest, rest } from "./support.ts";
 
 /** The lines of an event stream as they come. */
-async function listen(url: string, headers: Readonly<Record<string, string>> = asApp) {
+async function listen(
+  url: string,
+  headers: Readonly<Record<string, string>> = asApp,
+  method = "POST",
+) {
   const abort = new AbortController();
   onTestFinished(() => abort.abort());
-  const response = await fetch(url, { method: "POST", headers, signal: abort.signal });
+  const response = await fetch(url, { method, headers, signal: abort.signal });
   let text = "";
   let ended = false;
   void (async () => {
@@ -233,6 +250,26 @@ test("a stream ends with its token: taken away, expired, or bound to other chann
   expect(relay.reload({ ...settings, dataTokens: [...settings.dataTokens, other] })).toEqual([]);
   await ask(server, ["PUBLISH", "chat", "still here"]);
   await until("it hears", () => kept.text().includes("still here"));
+});
+
+test("a stream of routes ends with its token as well", async () => {
+  const board = createRouteBoard(new AbortController().signal);
+  const { url, site } = await doorOver({}, { routes: board.addTo });
+  const route = (rev: number): Route => ({
+    ...{ v: 1, group: "cache", mode: "replication", epoch: 1, rev, state: "up" },
+    ...{ hostname: null, primary: null, replicas: [], updatedAt: "2026-11-20T12:00:00.000Z" },
+  });
+  board.put(route(1));
+  const headers = { ...asApp, accept: "text/event-stream" };
+  const stream = await listen(`${url}/v1/groups/cache/route`, headers, "GET");
+  await until("it is open", () => stream.text().includes('"rev":1'));
+  site.callerOf = createDoorkeeper({ controlTokens: [CONTROL], dataTokens: [dataToken(DATA)] });
+  board.put(route(2));
+  await until("it goes on", () => stream.text().includes('"rev":2'));
+  site.callerOf = createDoorkeeper({ controlTokens: [CONTROL], dataTokens: [] });
+  board.put(route(3));
+  await until("it has ended", () => stream.ended());
+  expect(stream.text()).not.toContain('"rev":3');
 });
 
 test("a node that is down opens no stream: surely nothing happened", async () => {

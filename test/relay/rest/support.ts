@@ -4,13 +4,16 @@
  * Promises: everything started here is gone after the test that asked for it.
  */
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { type RedisProcess, startRedis } from "../../../scripts/redis-server.ts";
+import { createApp, type Site } from "../../../worker/relay/app.ts";
 import type { RelaySettings } from "../../../worker/relay/config.ts";
 import type { Limits } from "../../../worker/relay/rest/policy.ts";
 import { type Relay, startRelay } from "../../../worker/relay/serve.ts";
+import { createDoorkeeper } from "../../../worker/relay/tokens.ts";
 import {
   CONTROL,
   DATA,
@@ -107,3 +110,30 @@ function over(server: RedisProcess, relay: Relay): Rest {
     ask("", { method: "POST", body: JSON.stringify(command) });
   return { server, relay, base, ask, run };
 }
+
+/** The door alone, over what the test has in its own hands; `site` may change. */
+export async function doorOver(
+  more: Partial<Site>,
+  deps: Partial<Parameters<typeof createApp>[0]> = {},
+) {
+  const site: { -readonly [K in keyof Site]: Site[K] } = {
+    nodes: new Map(),
+    callerOf: createDoorkeeper({ controlTokens: [CONTROL], dataTokens: [dataToken(DATA)] }),
+    limits: limits(),
+    nodeTimeoutMs: 20_000,
+    ...more,
+  };
+  const hands = { act: unasked, tellEpoch: unasked, epochOf: () => null, heldOf: () => null };
+  const clock = () => ({ boot: "b", ms: 1, ttlMs: 2000 });
+  const server = createServer(createApp({ site: () => site, hands, clock, ...deps }));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { url: `http://127.0.0.1:${port}`, site };
+}
+
+const unasked = () => Promise.reject(new Error("no verb is sent here"));

@@ -2,7 +2,7 @@
  * The last route that was pushed, for apps beside Redis: also when the edge is away.
  *
  * Promises: a stream begins with the route as it is and tells each newer one; a reader that does not read is
- * dropped, and gets the newest when it comes again.
+ * dropped, and gets the newest when it comes again; a stream ends with its token, at the next route or beat.
  * Must never: serve a route that the Group did not push to this relay since it started.
  */
 import type { Context, Hono } from "hono";
@@ -36,7 +36,9 @@ export function createRouteBoard(ending: AbortSignal) {
   }
 
   function follow(c: Context<Env>, group: string): Response {
+    const callerNow = c.get("callerNow");
     return streamSSE(c, async (stream) => {
+      const isOver = () => stream.aborted || ending.aborted || callerNow().face === "none";
       streams += 1;
       let newest = routes.get(group) ?? null;
       let wake = () => {};
@@ -50,13 +52,13 @@ export function createRouteBoard(ending: AbortSignal) {
       stream.onAbort(leave);
       ending.addEventListener("abort", leave);
       try {
-        while (!stream.aborted && !ending.aborted) {
+        while (!isOver()) {
           const route = newest;
           newest = null;
           // A reader that does not read holds up no more than its own stream.
           if (route === null) await stream.write(": \n\n");
           else await stream.writeSSE({ event: "route", data: JSON.stringify(route) });
-          if (newest === null && !stream.aborted && !ending.aborted) await rest();
+          if (newest === null && !isOver()) await rest();
         }
       } finally {
         streams -= 1;
