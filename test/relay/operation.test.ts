@@ -179,6 +179,27 @@ test("the log: one line for each event, refused tokens seldom, and no secret", a
   expect(JSON.stringify(relay.lines())).not.toMatch(/wrong-token|-of-the-tests/);
 });
 
+test("the log: no secret in any spelling, nor one that was in force before", () => {
+  const written: string[] = [];
+  const out = new Writable({
+    write: (chunk, _, done) => {
+      written.push(String(chunk));
+      done();
+    },
+  });
+  const quoted = 'quote"back\\slash';
+  const broken = "two\nlines\u0001";
+  let secrets: readonly string[] = [quoted, broken, "common-start"];
+  const log = createLog(out, "r", () => secrets);
+  log("event", { detail: `<${quoted}> <${broken}>`, deep: [{ error: quoted }] });
+  secrets = ["common-start-and-more"];
+  log("event", { detail: `${quoted} common-start common-start-and-more` });
+  expect(written.map((line) => JSON.parse(line))).toMatchObject([
+    { event: "event", detail: "<***> <***>", deep: [{ error: "***" }] },
+    { event: "event", detail: "*** *** ***" },
+  ]);
+});
+
 test("the log: a reader that does not read costs lines, and hears how many", () => {
   let taken = "";
   let read: (() => void) | null = null;

@@ -1,8 +1,8 @@
 /**
  * What the relay tells whoever runs it: JSON lines, one for each event.
  *
- * Promises: every line has `at`, `relay` and `event`; none shows a secret of the settings in force, wherever
- * it came from; a reader who is too slow costs lines, which are counted, and no memory.
+ * Promises: every line has `at`, `relay` and `event`; none shows a secret of the settings in force or of earlier
+ * ones, wherever it came from; a reader who is too slow costs lines, which are counted, and no memory.
  * Must never: throw, or wait.
  */
 import type { Writable } from "node:stream";
@@ -22,19 +22,33 @@ export function createLog(
   secrets: () => readonly string[] = () => [],
 ): Log {
   let dropped = 0;
+  const known = new Set<string>();
+  let longestFirst: readonly string[] = [];
+
+  /** In texts as they are: in JSON a quote or a backslash is no longer what it was. */
+  function masked(_key: string, value: unknown): unknown {
+    if (typeof value !== "string") return value;
+    return longestFirst.reduce((text, secret) => text.replaceAll(secret, "***"), value);
+  }
+
+  function learn(): void {
+    const before = known.size;
+    for (const secret of secrets()) known.add(secret);
+    if (known.size === before) return;
+    // One may be the beginning of another.
+    longestFirst = [...known].sort((one, other) => other.length - one.length);
+  }
+
   return (event, fields = {}) => {
     if (out.writableLength > MAX_UNREAD_BYTES || !out.writable) {
       dropped += 1;
       return;
     }
     const gap = dropped === 0 ? {} : { dropped };
-    const line = JSON.stringify({
-      ...{ at: new Date().toISOString(), relay, event },
-      ...fields,
-      ...gap,
-    });
+    learn();
+    const line = { at: new Date().toISOString(), relay, event, ...fields, ...gap };
     dropped = 0;
-    out.write(`${secrets().reduce((text, secret) => text.replaceAll(secret, "***"), line)}\n`);
+    out.write(`${JSON.stringify(line, masked)}\n`);
   };
 }
 
@@ -43,7 +57,6 @@ export function secretsOf(settings: RelaySettings): readonly string[] {
     ...settings.controlTokens,
     ...settings.dataTokens.map((each) => each.token),
     ...settings.nodes.map((each) => each.password),
-    ...settings.lease.flatMap(({ peers }) => peers.map((peer) => peer.token)),
     ...settings.lease.flatMap(({ peers }) => peers.map((each) => each.token)),
     settings.metricsToken,
   ]
