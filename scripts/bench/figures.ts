@@ -17,6 +17,7 @@ export type Result = {
 /** Names of figures that the goals are about. */
 export const GAP = "without acknowledged writes, ms";
 export const LOST = "acknowledged and lost";
+export const BEFORE = "acknowledged before";
 export const BOTH = "acknowledged by both sides";
 export const TOOK = "the old primary took writes for, ms";
 export const OLD = "acknowledged by the old primary when it was back";

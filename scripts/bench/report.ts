@@ -3,7 +3,7 @@
  *
  * Promises: pure; a system that was not measured in a case is not in its table, and no goal is told of it.
  */
-import { BOTH, GAP, LOST, OLD, type Result, TOOK } from "./figures.ts";
+import { BEFORE, BOTH, GAP, LOST, OLD, type Result, TOOK } from "./figures.ts";
 
 export type Measured = {
   readonly case: string;
@@ -62,6 +62,8 @@ export function table(rows: readonly Measured[], id: string): readonly string[] 
   ];
 }
 
+const round = (value: number): number => Math.round(value * 100) / 100;
+
 function ratio(ours: number, theirs: number): string {
   if (theirs === 0) return ours === 0 ? "same" : "-";
   return (ours / theirs).toFixed(ours / theirs < 0.1 ? 3 : 2);
@@ -76,7 +78,7 @@ export function goalsOf(rows: readonly Measured[]): readonly Goal[] {
   const goals: Goal[] = [];
   const below = (what: string, ours: number | null, limit: number | null) => {
     if (ours !== null && limit !== null)
-      goals.push({ what: `${what}: ${ours}, at most ${Math.round(limit)}`, holds: ours <= limit });
+      goals.push({ what: `${what}: ${ours}, at most ${round(limit)}`, holds: ours <= limit });
   };
   const part = (of: number | null, by: number) => (of === null ? null : of / by);
   const kill = median("Picket", "kill", GAP);
@@ -89,7 +91,13 @@ export function goalsOf(rows: readonly Measured[]): readonly Goal[] {
   below("the old primary returns, took writes for ms", median("Picket", "returns", TOOK), 100);
   below("the same, boot sealed, acknowledged", median("Picket, sealed", "returns", OLD), 0);
   below("cut off under lease, acknowledged by both", median("Picket, lease", "cut", BOTH), 0);
-  for (const { case: id, system } of rows.filter((row) => row.system.startsWith("Picket")))
-    below(`${id}, ${system}, lost`, median(system, id, LOST), median(BASE, id, LOST));
+  for (const { case: id, system } of rows.filter((row) => row.system.startsWith("Picket"))) {
+    // Where all that was written is lost it is by chance a write more or less.
+    const of = (name: string) => {
+      const [lost, before] = [median(name, id, LOST), median(name, id, BEFORE)];
+      return lost === null || before === null || before === 0 ? lost : round(lost / before);
+    };
+    below(`${id}, ${system}, lost`, of(system), of(BASE));
+  }
   return goals;
 }

@@ -4,7 +4,7 @@
  * Promises and must never: as cases.ts.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { few, GAP, LOST, type Result, server, warmUp } from "./figures.ts";
+import { BEFORE, few, GAP, LOST, type Result, server, warmUp } from "./figures.ts";
 import { acked, follows, ids, isPrimary, longestGapMs, lostOf, type Side, until } from "./side.ts";
 import { ask } from "./writer.ts";
 
@@ -38,7 +38,7 @@ export async function restartsEmpty(side: Side): Promise<Result> {
       figures: {
         [GAP]: longestGapMs(acks),
         [LOST]: await lostOf(acks, primary),
-        "acknowledged before": before.length,
+        [BEFORE]: before.length,
       },
       said: few(await side.said(), /^(\+wiped|\+switch-master|\+reboot)/),
     };
