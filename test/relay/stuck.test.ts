@@ -13,6 +13,7 @@ import {
   relayOver,
   settingsFor,
   settled,
+  stampOf,
   tell,
   verb,
 } from "./support.ts";
@@ -62,7 +63,8 @@ test("script-kill of a script that has written is failed, with Redis's words", a
 
 test("a disk that hangs: an answer by the deadline, and nothing is executed", async () => {
   const server = await redis();
-  const settings = await settingsFor([nodeAt("a", server)]);
+  // Far longer than this test may take: whoever has an answer was not kept waiting for it.
+  const settings = await settingsFor([nodeAt("a", server)], { nodeTimeoutMs: 600_000 });
   const relay = await relayOver(settings);
   await tell(relay);
   // The next state is written beside the old one: into a pipe that nobody reads, opening it waits for ever.
@@ -80,15 +82,17 @@ test("a disk that hangs: an answer by the deadline, and nothing is executed", as
 
   const seal = { epoch: 1, primary: null, action: "hung" };
   const soon = { [headers.deadline]: "200" };
-  const startedAt = performance.now();
   for (const action of ["hung", "another"]) {
     expect(await verb(relay, "a/seal", { ...seal, action }, soon)).toMatchObject({
       status: 502,
-      body: { outcome: "unreachable", detail: expect.stringContaining("not executed") },
+      body: { outcome: "unreachable", detail: expect.stringMatching(/in time; not executed$/) },
     });
   }
-  expect(performance.now() - startedAt).toBeLessThan(900);
-  expect(await tell(relay, 3)).toMatchObject({ status: 502, body: { outcome: "failed" } });
+  const told = { epoch: 3, primary: null, stamp: await stampOf(relay) };
+  expect(await post(relay, "/groups/g/epoch", told, soon)).toMatchObject({
+    status: 502,
+    body: { outcome: "failed" },
+  });
   // Looks need no disk.
   expect(await facts(relay, "a")).toMatchObject({ minReplicasToWrite: 0 });
 

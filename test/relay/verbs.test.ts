@@ -208,13 +208,11 @@ test("a stopped Redis is surely not promoted, and does not promote itself when i
   const stamp = await stampOf(relay);
   await b.kill("SIGSTOP");
   const promotion = { epoch: 1, primary: "b", minReplicas: 0, bootSealed: false, stamp };
-  const startedAt = performance.now();
-  const said = await verb(relay, "b/promote", promotion);
-  expect(said).toMatchObject({
-    status: 502,
-    body: { outcome: "unreachable", detail: expect.stringContaining("NODE_TIMEOUT") },
-  });
-  expect(performance.now() - startedAt).toBeLessThan(1500);
+  const { status, body } = await verb(relay, "b/promote", promotion);
+  expect([status, body]).toMatchObject([502, { outcome: "unreachable" }]);
+  // What was left of the verb's own deadline.
+  const { detail } = body as { detail: string };
+  expect(Number(/^NODE_TIMEOUT no answer in (\d+) ms/.exec(detail)?.[1])).toBeLessThanOrEqual(1000);
   await b.kill("SIGCONT");
   await vi.waitFor(async () => expect(await facts(relay, "b")).not.toBeNull(), settled);
   expect(await facts(relay, "b")).toMatchObject({ role: "replica" });
