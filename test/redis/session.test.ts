@@ -1,8 +1,8 @@
-import { createServer, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { freePort, type RedisOptions, startRedis } from "../../scripts/redis-server.ts";
 import { failureOf } from "../../worker/redis/connection.ts";
 import { openSession, type Session } from "../../worker/redis/session.ts";
+import { tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 async function redis(options: RedisOptions = {}) {
@@ -15,23 +15,6 @@ function sessionTo(port: number, password: string | null = null): Session {
   const session = openSession({ host: "127.0.0.1", port, username: null, password }, patient);
   onTestFinished(() => session.close());
   return session;
-}
-
-/** A server that does as it is told with every connection. */
-async function tcpServer(onSocket: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    onSocket(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** Long enough for a slow machine: whoever gets another answer than silence did not wait for it. */
@@ -188,52 +171,52 @@ describe("a drop in mid-command", () => {
   });
 });
 
+/** Something is done to the node until the returned function is called. */
+function hold(session: Session): () => void {
+  let finish = () => {};
+  const work = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  session.holdDuring(work, "because");
+  return finish;
+}
+
 describe("held while something else is done to the node", () => {
   test("commands wait for it, inside their deadline", async () => {
     const server = await redis();
     const session = sessionTo(server.port);
-    let finish: (value: unknown) => void = () => {};
-    const work = new Promise((resolve) => {
-      finish = resolve;
-    });
-    session.holdDuring(work, "because");
+    const finish = hold(session);
     const write = session.run([["INCR", "n"]], { deadlineMs: patient });
     expect(await ping(session, 50)).toMatchObject({ class: "busy", dispatched: false });
-    finish(null);
+    finish();
     expect(await write).toEqual({ kind: "replies", replies: ["1"] });
   });
 
   test("also those that wait for a connection when it begins", async () => {
     const server = await redis();
     const session = sessionTo(server.port);
-    let finish: (value: unknown) => void = () => {};
-    const work = new Promise((resolve) => {
-      finish = resolve;
-    });
     const write = session.run([["INCR", "n"]], { deadlineMs: patient });
-    session.holdDuring(work, "because");
+    const brief = session.run([["INCR", "n"]], { deadlineMs: patient, holdMs: 50 });
+    const finish = hold(session);
+    expect(await brief).toMatchObject({ class: "busy", dispatched: false });
     const other = sessionTo(server.port);
     // By now that connection has long been open.
     for (let count = 0; count < 20; count += 1) await ping(other, patient);
     const got = await other.run([["GET", "n"]], { deadlineMs: patient });
     expect(got).toEqual({ kind: "replies", replies: [null] });
-    finish(null);
+    finish();
     expect(await write).toEqual({ kind: "replies", replies: ["1"] });
   });
 
   test("or for as long as they may, and then their deadline begins", async () => {
     const server = await redis();
     const session = sessionTo(server.port);
-    let finish: (value: unknown) => void = () => {};
-    const work = new Promise((resolve) => {
-      finish = resolve;
-    });
-    session.holdDuring(work, "because");
+    const finish = hold(session);
     const increase = [["INCR", "n"]];
     const brief = session.run(increase, { deadlineMs: patient, holdMs: 50 });
     expect(await brief).toMatchObject({ class: "busy", dispatched: false });
     const write = session.run(increase, { deadlineMs: patient, holdMs: patient });
-    finish(null);
+    finish();
     expect(await write).toEqual({ kind: "replies", replies: ["1"] });
   });
 

@@ -1,11 +1,13 @@
 /** Faults of a real Redis, as a relay tells them: to apps in Redis's own words, to looks as what they are. */
 import { mkdir } from "node:fs/promises";
-import { connect, createServer, type Socket } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
+import type { RedisOptions } from "../../scripts/redis-server.ts";
 import type { Observation } from "../../worker/core/types.ts";
 import { upstashProbe } from "../../worker/probe/upstash.ts";
 import type { Relay } from "../../worker/relay/serve.ts";
+import { tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 import {
   ask,
@@ -24,6 +26,12 @@ import {
 /** Far longer than anything here takes: silence is no answer to expect. */
 const patient = { nodeTimeoutMs: 20_000 };
 
+/** A Redis and a relay beside it. */
+async function beside(options?: RedisOptions) {
+  const a = await redis(options);
+  return { a, relay: await relayOver(await settingsFor([nodeAt("a", a)], patient)) };
+}
+
 const command = (relay: Relay, ...words: readonly string[]) =>
   post(relay, "/nodes/a", words, { authorization: `Bearer ${DATA}` });
 
@@ -37,8 +45,7 @@ const look = (relay: Relay): Promise<Observation> =>
   );
 
 test("X26 out of memory: writes are refused by Redis, reads and looks are not", async () => {
-  const a = await redis();
-  const relay = await relayOver(await settingsFor([nodeAt("a", a)], patient));
+  const { a, relay } = await beside();
   await ask(a, ["SET", "k", "v"], ["CONFIG", "SET", "maxmemory", "1"]);
   expect(await command(relay, "SET", "k", "w")).toMatchObject({
     status: 400,
@@ -49,8 +56,7 @@ test("X26 out of memory: writes are refused by Redis, reads and looks are not", 
 });
 
 test("X27 a snapshot that cannot be written: MISCONF, told as such", async () => {
-  const a = await redis({ args: ["--save", "3600 1"] });
-  const relay = await relayOver(await settingsFor([nodeAt("a", a)], patient));
+  const { a, relay } = await beside({ args: ["--save", "3600 1"] });
   await mkdir(join(a.dir, "dump.rdb"));
   await ask(a, ["SET", "k", "v"], ["BGSAVE"]);
   await until("the look says misconf", async () => (await look(relay)).class === "misconf");
@@ -62,8 +68,7 @@ test("X27 a snapshot that cannot be written: MISCONF, told as such", async () =>
 });
 
 test("X28 no replica to write to: NOREPLICAS, and the node is up", async () => {
-  const a = await redis({ args: ["--min-replicas-to-write", "1"] });
-  const relay = await relayOver(await settingsFor([nodeAt("a", a)], patient));
+  const { relay } = await beside({ args: ["--min-replicas-to-write", "1"] });
   expect(await command(relay, "SET", "k", "w")).toMatchObject({
     status: 400,
     body: { error: expect.stringMatching(/^NOREPLICAS /) },
@@ -72,8 +77,7 @@ test("X28 no replica to write to: NOREPLICAS, and the node is up", async () => {
 });
 
 test("X30 writes are paused by somebody: looks do not queue behind them", async () => {
-  const a = await redis();
-  const relay = await relayOver(await settingsFor([nodeAt("a", a)], patient));
+  const { a, relay } = await beside();
   await ask(a, ["CLIENT", "PAUSE", "600000", "WRITE"]);
   const write = command(relay, "SET", "k", "v");
   expect(await look(relay)).toMatchObject({ class: "up" });
@@ -82,8 +86,7 @@ test("X30 writes are paused by somebody: looks do not queue behind them", async 
 });
 
 test("X31 a person makes the primary a replica: the next look sees it, writes hear READONLY", async () => {
-  const a = await redis();
-  const relay = await relayOver(await settingsFor([nodeAt("a", a)], patient));
+  const { a, relay } = await beside();
   expect(await facts(relay, "a")).toMatchObject({ role: "primary" });
   await ask(a, ["REPLICAOF", "127.0.0.1", "1"]);
   expect(await facts(relay, "a")).toMatchObject({ role: "replica", replicaOf: { port: 1 } });
@@ -94,14 +97,9 @@ test("X31 a person makes the primary a replica: the next look sees it, writes he
 });
 
 /** Passes everything on to `port`; cuts both ways as soon as Redis answers a transaction. */
-async function replyEater(port: number): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const redisSide = connect(port, "127.0.0.1");
-    for (const socket of [client, redisSide]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-    }
+function replyEater(port: number): Promise<number> {
+  return tcpServer((client) => {
+    const redisSide = connect(port, "127.0.0.1").on("error", () => {});
     client.on("data", (bytes) => redisSide.write(bytes));
     redisSide.on("data", (bytes) => {
       if (!bytes.includes("QUEUED")) return client.write(bytes);
@@ -111,13 +109,6 @@ async function replyEater(port: number): Promise<number> {
     client.on("close", () => redisSide.destroy());
     redisSide.on("close", () => client.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 test("X22 the answer to a promotion is lost: unknown, never asked again, and a look tells", async () => {

@@ -1,10 +1,10 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
 import { dirname, join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Reply } from "../../worker/redis/connection.ts";
 import { headers, SEALED } from "../../worker/relay/protocol.ts";
 import { outcomeOf } from "../../worker/relay/verbs/steps.ts";
+import { tcpServer } from "../support/tcp.ts";
 import {
   app,
   DATA,
@@ -220,21 +220,12 @@ test("a stopped Redis is surely not promoted, and does not promote itself when i
 
 test("a Redis that is lost in mid-verb leaves the outcome unknown", async () => {
   // Greets, answers PING, and never says what became of the transaction.
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket.on("error", () => {}));
+  const port = await tcpServer((socket) =>
     socket.on("data", (bytes) => {
       const pings = bytes.toString().split("PING").length - 1;
       if (!bytes.includes("MULTI")) socket.write("+PONG\r\n".repeat(pings));
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+    }),
+  );
   const node = nodeAt("a", { host: "127.0.0.1", port });
   const settings = await settingsFor([node]);
   const relay = await relayOver(settings);

@@ -1,8 +1,8 @@
-import { createServer } from "node:net";
 import { Redis } from "@upstash/redis";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { freePort } from "../../../scripts/redis-server.ts";
 import { headers } from "../../../worker/relay/protocol.ts";
+import { tcpServer } from "../../support/tcp.ts";
 import { app, DATA, nodeAt, post, redis, relayOver, settingsFor } from "../support.ts";
 
 const asApp = { authorization: `Bearer ${DATA}` };
@@ -271,16 +271,8 @@ describe("a node that cannot be reached", () => {
 
   test("a wrong password, a silent server, a web server", async () => {
     const guarded = await redis({ args: ["--requirepass", "right"] });
-    const silent = createServer(() => {});
-    const web = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
-    const ports: number[] = [];
-    for (const server of [silent, web]) {
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-      onTestFinished(() => void server.close());
-      const address = server.address();
-      ports.push(typeof address === "object" && address !== null ? address.port : 0);
-    }
-    const [silentPort = 0, webPort = 0] = ports;
+    const silentPort = await tcpServer();
+    const webPort = await tcpServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const host = "127.0.0.1";
     const nodes = [
       nodeAt("wrong", guarded, { password: "wrong-password" }),
