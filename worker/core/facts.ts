@@ -22,14 +22,11 @@ export function followsNode(facts: NodeFacts, primary: NodeConfig): boolean {
   );
 }
 
-/** INFO counts whole seconds, and two nodes are not asked in the same moment. */
-const SLACK_MS = 1000;
-
 /**
- * Its link is cut in silence: its primary is ahead, and it has heard nothing for as long as silence takes. Redis
- * itself believes in such a link for a minute.
+ * Its primary is ahead, and it has heard nothing for longer than silence takes: for a moment after every idle spell,
+ * and for good where its link is cut in silence. Redis itself believes in such a link for a minute.
  */
-export const isDeaf = (
+export const hearsNothing = (
   { linkUp, lastIoMs, offset, replicationId }: NodeFacts,
   head: NodeFacts | null,
   { downAfterMs }: GroupConfig,
@@ -38,4 +35,4 @@ export const isDeaf = (
   head?.role === "primary" &&
   head.replicationId === replicationId &&
   head.offset > offset &&
-  (lastIoMs ?? 0) > downAfterMs + SLACK_MS;
+  (lastIoMs ?? 0) >= downAfterMs;

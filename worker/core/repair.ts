@@ -20,7 +20,7 @@ import {
   tellEdge,
   untell,
 } from "./draft.ts";
-import { bootsSealed, followsNode, isDeaf, isSealed } from "./facts.ts";
+import { bootsSealed, followsNode, isSealed } from "./facts.ts";
 import { isMember, memberOf } from "./membership.ts";
 import { repairBy, sendVerb, sentWithin, wasSent } from "./plan.ts";
 import type { Saved } from "./state.ts";
@@ -268,7 +268,8 @@ export function readableNow(draft: Draft): readonly string[] {
       if (facts === null) return was;
       if (!followsNode(facts, primary) || facts.syncing || facts.loading) return false;
       // Without a primary every link is down, and what the replica holds is still the best there is.
-      if (!facts.linkUp || isDeaf(facts, head, config)) return was && !primaryUp;
+      const cut = !facts.linkUp || sight.told.includes(`link-down:${node.id}`);
+      if (cut) return was && !primaryUp;
       const looks = Object.values(sight.nodes[node.id] ?? {}).map((belief) => belief.successes);
       return was || Math.max(0, ...looks) >= config.upAfter;
     })

@@ -10,6 +10,7 @@ import {
   attemptOf,
   type Draft,
   factsOf,
+  holdsSince,
   nodeOf,
   onlySince,
   remember,
@@ -19,7 +20,7 @@ import {
   wakeBy,
 } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
-import { followsNode, isDeaf, isSealed } from "./facts.ts";
+import { followsNode, hearsNothing, isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
 import { sentWithin } from "./plan.ts";
 import { absorb, blind, vantageOf } from "./sight.ts";
@@ -218,7 +219,8 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
     const replica = factsOf(draft, node.id);
     if (replica === null || !followsNode(replica, primary)) continue;
     const { linkDownMs, lastIoMs, syncing } = replica;
-    const deaf = isDeaf(replica, facts, config);
+    const since = holdsSince(draft, `deaf:${node.id}`, hearsNothing(replica, facts, config));
+    const deaf = since !== null && nowMs - since >= config.downAfterMs;
     const linkUp = replica.linkUp && !deaf;
     const downLong = deaf || linkDownMs === null || linkDownMs >= LINK_DOWN_MS;
     const alone = stands && !linkUp && !syncing && downLong;
