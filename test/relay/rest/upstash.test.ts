@@ -1,7 +1,10 @@
 import { Redis } from "@upstash/redis";
 import { describe, expect, test } from "vitest";
 import { freePort } from "../../../scripts/redis-server.ts";
+import type { Reply } from "../../../worker/redis/connection.ts";
 import { headers } from "../../../worker/relay/protocol.ts";
+import { isTooLarge } from "../../../worker/relay/rest/size.ts";
+import { resp2Of, resultText } from "../../../worker/relay/rest/upstash.ts";
 import { tcpServer } from "../../support/tcp.ts";
 import { app, DATA, nodeAt, post, redis, relayOver, settingsFor } from "../support.ts";
 
@@ -304,4 +307,26 @@ test("the client's own automatic pipelines work as well", async () => {
     client.lpush("l", "x", "y"),
   ]);
   expect([set, n, list, await client.get("k")]).toEqual(["OK", 1, 2, 1]);
+});
+
+describe("what an answer would weigh is known before it is built", () => {
+  const bytes = (text: string) => Buffer.from(text);
+  const long = bytes('\u0000\u001f\n"\\/\u007f\u2028 žluťoučký 🐎'.repeat(50));
+  test.each<[string, Reply]>([
+    ["nothing", null],
+    ["an empty string", bytes("")],
+    ["a long string", long],
+    ["a number", "-12345"],
+    ["lists", [long, [null, "1"], [], [bytes("OK"), long]]],
+  ])("%s", (_, reply) => {
+    const inside = { json: '{"result":}', base64: '{"result":}', resp2: "" };
+    for (const format of ["json", "base64", "resp2"] as const) {
+      const built = format === "resp2" ? resp2Of([reply]) : resultText(reply, format);
+      const size = Buffer.byteLength(built) - inside[format].length;
+      expect([isTooLarge(reply, format, size), isTooLarge(reply, format, size - 1)]).toEqual([
+        false,
+        true,
+      ]);
+    }
+  });
 });

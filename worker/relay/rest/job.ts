@@ -11,6 +11,7 @@ import type { Headers } from "./answer.ts";
 import type { Told } from "./backlog.ts";
 import type { RestNode } from "./node.ts";
 import type { Limits } from "./policy.ts";
+import { isTooLarge, isTooLong } from "./size.ts";
 import type { SyncTokens } from "./sync-token.ts";
 import type { Target } from "./target.ts";
 import {
@@ -21,7 +22,6 @@ import {
   resp2Error,
   resp2Of,
   resultText,
-  sizeOf,
 } from "./upstash.ts";
 
 export type Job = {
@@ -59,17 +59,17 @@ export type Desk = {
 /** One command's reply. */
 export function give(job: Job, reply: Reply | undefined): void {
   const { maxReplyBytes } = job.limits;
-  if (sizeOf(reply, maxReplyBytes) > maxReplyBytes) return tooLarge(job);
+  if (isTooLarge(reply, job.format, maxReplyBytes)) return tooLarge(job);
   const body = job.format === "resp2" ? resp2Of([reply]) : resultText(reply, job.format);
-  if (body.length > maxReplyBytes) return tooLarge(job);
+  if (isTooLong(body, maxReplyBytes)) return tooLarge(job);
   job.desk.answer(job, reply instanceof Error ? 400 : 200, body, headersOf(job));
 }
 
 export function giveAll(job: Job, replies: readonly Reply[]): void {
   const { maxReplyBytes } = job.limits;
-  if (sizeOf(replies, maxReplyBytes) > maxReplyBytes) return tooLarge(job);
+  if (isTooLarge(replies, job.format, maxReplyBytes)) return tooLarge(job);
   const body = job.format === "resp2" ? resp2Of(replies) : listText(replies, job.format);
-  if (body.length > maxReplyBytes) return tooLarge(job);
+  if (isTooLong(body, maxReplyBytes)) return tooLarge(job);
   job.desk.answer(job, 200, body, headersOf(job));
 }
 

@@ -65,19 +65,6 @@ function stringOf(bytes: Buffer, base64: boolean): string {
   return bytes.toString(base64 ? "base64" : "utf8");
 }
 
-/** Bytes of a reply, roughly, and never more than a little above `most`. */
-export function sizeOf(reply: Reply | undefined, most: number): number {
-  if (reply === null || reply === undefined) return 4;
-  if (typeof reply === "string" || isBytes(reply)) return reply.length;
-  if (reply instanceof Error) return reply.message.length;
-  let size = 2;
-  for (const each of reply) {
-    size += sizeOf(each, most) + 1;
-    if (size > most) break;
-  }
-  return size;
-}
-
 /** As a client over TCP would read it; a lone OK is the status that it mostly is, all else is bulk. */
 export function resp2Of(replies: readonly (Reply | undefined)[]): Buffer {
   const parts: Buffer[] = [];
