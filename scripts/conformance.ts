@@ -14,7 +14,7 @@ import { idsOf, type Titled, titlesOf } from "./conformance/titles.ts";
 const root = join(import.meta.dirname, "..");
 const page = "docs/conformance.md";
 
-const real = /^test\/(e2e|relay)\/|^test\/scripts\/demo\.test/;
+const real = /^test\/(e2e|relay|two-machines)\/|^test\/scripts\/demo\.test/;
 
 /** Every title under `test/`, in the order of the files. */
 export function allTitles(folder: string): readonly Titled[] {
@@ -76,7 +76,9 @@ export function complaints(all: readonly Titled[]): readonly string[] {
     if (tests.length > 0 && reason !== undefined)
       said.push(`${id} is tested: take its reason out of scripts/conformance/notes.ts`);
     if (tests.length > 0 && onRealRedis.includes(id) && !tests.some(({ path }) => real.test(path)))
-      said.push(`${id} has no test on real Redis: one under test/e2e or test/relay`);
+      said.push(
+        `${id} has no test on real Redis: one under test/e2e, test/relay or test/two-machines`,
+      );
   }
   return said;
 }

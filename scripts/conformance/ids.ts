@@ -191,4 +191,32 @@ export const sections: readonly Section[] = [
     G28  a node now good, now bad: never eligible before a whole grace is clean
     `,
   ),
+  section(
+    "Faults",
+    "our own catalogue of what breaks, as far as it breaks at a Redis, its relay, or the network between them. The numbers that are left out are of the edge and of DNS",
+    `
+    X1  the primary is killed, its machine is lost
+    X2  the primary hangs
+    X3  it hangs, is replaced, and wakes with clients at its address
+    X4  the primary is slow, and answers
+    X5  the primary is cut off from all others, with a client beside it
+    X6  the controller cannot reach the primary, its replicas can
+    X7  the replication links alone are down
+    X8  the relay is down, hangs, answers 5xx or with a wrong TLS, has another token
+    X16  the configuration changes in the middle of a failover
+    X17  the old primary returns: empty, with newer data, at another address
+    X18  the primary restarts empty, faster than anybody sees it gone
+    X22  the answer to a promotion is lost
+    X23  a script that has not written blocks the primary
+    X24  a script that has written blocks the primary: nobody can end it
+    X25  loading takes long
+    X26  out of memory: no write is taken
+    X27  MISCONF: snapshots fail
+    X28  NOREPLICAS: the replicas are gone
+    X29  the password or the rights are changed
+    X30  writes are paused by somebody
+    X31  a person makes the primary a replica
+    X41  the primary answers again just as a failover was decided
+    `,
+  ),
 ];

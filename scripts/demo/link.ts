@@ -1,15 +1,17 @@
 /**
- * A relay's way to the Worker, which can be cut: a TCP forwarder.
+ * A way from here to there, which can be cut: a TCP forwarder, such as a relay's way to the Worker.
  *
- * Promises: has its port before the Worker has one; a cut drops what is open and lets nothing through, like a
- * firewall that says no. Must never: look at what passes.
+ * Promises: has its port before it leads anywhere; a cut drops what is open and lets nothing through, like a
+ * firewall that says no. Must never: look at what passes; who opens it may, on its way back.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 export type Link = Awaited<ReturnType<typeof openLink>>;
 
-export async function openLink(host: string) {
+/** @param back what the answers go through, one for each connection; if it fails, the connection drops. */
+export async function openLink(host: string, back?: () => Duplex) {
   let target: { readonly host: string; readonly port: number } | null = null;
   let isCut = false;
   const sockets = new Set<Socket>();
@@ -28,8 +30,10 @@ export async function openLink(host: string) {
         sockets.delete(each);
         other.destroy();
       });
-      each.pipe(other);
     }
+    socket.pipe(onward);
+    const through = back?.().on("error", () => socket.destroy());
+    (through === undefined ? onward : onward.pipe(through)).pipe(socket);
   });
   server.listen(0, host);
   await once(server, "listening");
@@ -37,8 +41,10 @@ export async function openLink(host: string) {
     for (const socket of sockets) socket.destroy();
   };
 
+  const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    ...{ host, port },
+    url: `http://${host}:${port}`,
     leadTo(to: { readonly host: string; readonly port: number }): void {
       target = to;
     },

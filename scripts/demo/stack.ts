@@ -57,8 +57,8 @@ export type StackOptions = {
   readonly lease?: (relay: string, pid: number) => Readonly<Record<string, unknown>>;
   /** False: relays hold no connection to the Group; it looks by itself. */
   readonly push?: boolean;
-  /** Where a relay looks for a node, if not where it is. */
-  readonly reach?: (relay: string, node: string) => Address | undefined;
+  /** Where a relay looks for a node, if not `at`, where it is. */
+  readonly reach?: (relay: string, node: string, at: Address) => Address | undefined;
   /** More Workers in the same workerd, sharing the KV namespace ROUTES. */
   readonly workers?: TestHarnessOptions["workers"];
   readonly say?: (line: string) => void;
@@ -142,7 +142,7 @@ export async function startStack(options: StackOptions = {}) {
         control_tokens: [tokens.control(id)],
         data_tokens: [tokens.data(id)],
         nodes: Object.entries(redis).map(([node, server]) => {
-          const { host, port } = options.reach?.(id, node) ?? server;
+          const { host, port } = options.reach?.(id, node, server) ?? server;
           return { id: node, host, port };
         }),
         groups: options.push === false ? [] : [{ name: group, url: links[id]?.url ?? "" }],

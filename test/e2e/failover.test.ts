@@ -26,7 +26,7 @@ describe("three nodes", () => {
     expect(await scene.data("a", "SET", "before", "1")).toEqual({ result: "OK" });
   });
 
-  it("S00.8 the primary is killed: route, KV and DNS answer a new address, and it takes writes", async () => {
+  it("S00.8 X1 the primary is killed: route, KV and DNS answer a new address, and it takes writes", async () => {
     const before = await scene.route();
     await scene.server("a").kill();
     const after = await scene.eventually("another primary", async () => {
@@ -78,7 +78,7 @@ describe("three nodes", () => {
     expect(await scene.ask(other, ["GET", "after"])).toHaveLength(1);
   });
 
-  it("S00.11 F3 the old primary returns: sealed, demoted, routed to only when it follows", async () => {
+  it("S00.11 F3 X17 the old primary returns: sealed, demoted, routed to only when it follows", async () => {
     const mark = await scene.mark();
     await scene.server("a").start();
     await scene.steady(promoted);

@@ -27,7 +27,7 @@ describe("three nodes", () => {
     );
     return stats.map((text) => Number(/cmdstat_replicaof:calls=(\d+)/.exec(text)?.[1] ?? 0));
   };
-  it("G16 somebody makes another node the primary: told, not fought, adopted when it has lasted", async () => {
+  it("G16 X31 somebody makes another node the primary: told, not fought, adopted when it has lasted", async () => {
     const { epoch } = await scene.route();
     const before = await told();
     const mark = await scene.mark();
@@ -46,7 +46,7 @@ describe("three nodes", () => {
     expect(await scene.view()).toMatchObject({ lastSwitch: { cause: "foreign", to: "b" } });
   });
 
-  it("S07.3 G14 it stays a replica and nobody is primary: told, and settled by a failover", async () => {
+  it("S07.3 G14 X31 it stays a replica and nobody is primary: told, and settled by a failover", async () => {
     const now = await primary();
     const [other] = others(now);
     const mark = await scene.mark();
@@ -56,7 +56,7 @@ describe("three nodes", () => {
     await scene.steady(await primary());
   });
 
-  it("S07.4 MISCONF after a failed save: nobody can write to it, so another one takes over, and it follows", async () => {
+  it("S07.4 X27 MISCONF after a failed save: nobody can write to it, so another one takes over, and it follows", async () => {
     const now = await primary();
     const file = join(scene.server(now).dir, "dump.rdb");
     await rm(file, { force: true });

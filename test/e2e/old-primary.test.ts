@@ -34,7 +34,7 @@ describe("three nodes", () => {
     return { ackedAtMs, end };
   };
 
-  it("G6 the old primary wakes and takes writes: closed within a few looks, no route to it before it follows", async () => {
+  it("G6 X3 X17 the old primary wakes and takes writes: closed within a few looks, no route to it before it follows", async () => {
     await scene.server("a").kill("SIGSTOP");
     await scene.eventually("another primary", async () => (await primary()) !== "a");
     const now = await primary();

@@ -77,7 +77,7 @@ describe("one of three observers is wrong", () => {
     expect(names).not.toContain("+try-failover");
   });
 
-  it("G21 a relay that answers garbage is a fault of the relay: never up, no failover by it", async () => {
+  it("G21 X8 a relay that answers garbage is a fault of the relay: never up, no failover by it", async () => {
     const port = Number(new URL(scene.relay("a").url).port);
     await scene.relay("a").kill();
     const answers = [

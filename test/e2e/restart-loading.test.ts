@@ -73,7 +73,7 @@ describe("a restart", () => {
       return Object.values(node?.vantages ?? {}).every((seen) => seen.class === "loading");
     });
 
-  it("a primary that reboots and loads within loading_limit_ms is the primary again", async () => {
+  it("X25 a primary that reboots and loads within loading_limit_ms is the primary again", async () => {
     const values = Array.from({ length: keys }, (_, n) => [`key:${n}`, "v".repeat(1500)]).flat();
     expect(await scene.data("a", "MSET", ...values)).toEqual({ result: "OK" });
     for (const id of ["b", "c"])
@@ -93,7 +93,7 @@ describe("a restart", () => {
     expect((await scene.route()).epoch).toBe(1);
   });
 
-  it("S12.1 G11 one that loads for longer is down: another one is promoted", async () => {
+  it("S12.1 G11 X25 one that loads for longer is down: another one is promoted", async () => {
     await loadsSlowly("a");
     const mark = await scene.mark();
     const { loaded } = await reboot("a");

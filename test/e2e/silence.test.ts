@@ -92,7 +92,7 @@ describe("the quorum is all three vantages", () => {
     expect(await namesSince(mark)).not.toContain("+odown");
   });
 
-  it("S07.4 a primary that answers MISCONF after a failed save is +sdown; it saves again: it is up", async () => {
+  it("S07.4 X27 a primary that answers MISCONF after a failed save is +sdown; it saves again: it is up", async () => {
     const mark = await scene.mark();
     const saves = async (status: string) => {
       await scene.ask("a", ["BGSAVE"]);
@@ -120,13 +120,13 @@ describe("the quorum is all three vantages", () => {
 
   const faults: readonly [string, string[], string[], RegExp][] = [
     [
-      "S07.5 PING is withdrawn",
+      "S07.5 X29 PING is withdrawn",
       ["ACL", "SETUSER", "default", "-ping"],
       ["ACL", "SETUSER", "default", "+ping"],
       /auth: NOPERM/,
     ],
     [
-      "S03.2 G12 the password is changed",
+      "S03.2 G12 X29 the password is changed",
       ["CONFIG", "SET", "requirepass", "another"],
       ["CONFIG", "SET", "requirepass", ""],
       /auth: .*(NOAUTH|NODE_AUTH)/,
@@ -149,7 +149,7 @@ describe("the quorum is all three vantages", () => {
     },
   );
 
-  it("S07.1 hung for long it is replaced; when it wakes it is sealed at first sight, and demoted", async () => {
+  it("S07.1 X2 X3 hung for long it is replaced; when it wakes it is sealed at first sight, and demoted", async () => {
     await scene.relay("c").start();
     await scene.eventually("three votes for up", async () => {
       return (await votes("a")).every((vote) => vote === "up");
@@ -170,7 +170,7 @@ describe("the quorum is all three vantages", () => {
     expect(await scene.facts("a")).toMatchObject({ role: "replica", minReplicasToWrite: 0 });
   });
 
-  it("the relay beside the primary hangs: its machine may be silent, but two still see the primary: no failover", async () => {
+  it("X8 the relay beside the primary hangs: its machine may be silent, but two still see the primary: no failover", async () => {
     const primary = must((await scene.route()).primary, "primary").id;
     const { epoch } = await scene.route();
     const mark = await scene.mark();
@@ -192,7 +192,7 @@ describe("the quorum is all three vantages", () => {
     expect(await namesSince(mark)).not.toContain("+odown");
   });
 
-  it("the whole machine hangs, Redis and relay: its silence is a vote; it is replaced, and demoted when it wakes", async () => {
+  it("X2 the whole machine hangs, Redis and relay: its silence is a vote; it is replaced, and demoted when it wakes", async () => {
     const old = must((await scene.route()).primary, "primary").id;
     const others = scene.ids.filter((id) => id !== old);
     const mark = await scene.mark();

@@ -31,7 +31,7 @@ describe("three nodes that boot sealed", () => {
       await scene.eventually(`the keys at ${id}`, async () => (await held(id)) === keys.length);
   });
 
-  it("G7 restarted empty: nobody copies the emptiness, no write is taken, a replica takes over with every key", async () => {
+  it("G7 X18 restarted empty: nobody copies the emptiness, no write is taken, a replica takes over with every key", async () => {
     const count = await held("a");
     // Seen, and not on disk yet: the group is younger than a minute.
     await scene.looks(2);
@@ -72,7 +72,7 @@ describe("three nodes that boot sealed", () => {
     expect((await scene.route()).epoch).toBe(epoch);
   });
 
-  it("G6 F6 the old primary restarts after a failover: it takes not one write, and no read before it has its copy", async () => {
+  it("G6 F6 X17 the old primary restarts after a failover: it takes not one write, and no read before it has its copy", async () => {
     const before = must((await scene.route()).primary, "primary").id;
     await scene.server(before).kill();
     await scene.eventually("another primary", async () => {
