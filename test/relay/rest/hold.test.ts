@@ -1,33 +1,19 @@
-import { expect, onTestFinished, test } from "vitest";
-import { openLinks } from "../../../worker/redis/node.ts";
-import { createTurns } from "../../../worker/relay/verbs/turns.ts";
+import { expect, test } from "vitest";
 import { until } from "../../support/wait.ts";
-import { ask, redis } from "../support.ts";
-import { asApp, doorOver, limits } from "./support.ts";
+import { ask } from "../support.ts";
+import { asApp, inHand } from "./support.ts";
 
-/** The door over one node whose holds the test has in its own hands. */
 async function held(holdMs: number) {
-  const server = await redis();
-  const at = { host: server.host, port: server.port, username: null, password: null };
-  const counted: string[] = [];
-  const links = openLinks(at, 20_000, { connections: 4, waiting: 4 }, (_, answer) =>
-    counted.push(answer.kind === "replies" ? "answered" : answer.class),
-  );
-  const node = { ...links, id: "a", inTurn: createTurns() };
-  const { url } = await doorOver({ nodes: new Map([["a", node]]), limits: limits({ holdMs }) });
-  onTestFinished(() => links.close());
+  const here = await inHand({ holdMs });
   const post = async (path: string, body: unknown) => {
-    const response = await fetch(`${url}/nodes/a${path}`, {
+    const response = await fetch(`${here.url}/nodes/a${path}`, {
       method: "POST",
       headers: asApp,
       body: JSON.stringify(body),
     });
     return [response.status, await response.json()];
   };
-  let end: () => void = () => {};
-  const begin = () =>
-    links.data.holdDuring(new Promise<void>((resolve) => (end = resolve)), "a switch");
-  return { server, links, post, counted, begin, end: () => end() };
+  return { ...here, post };
 }
 
 test("a command that was not sent yet waits for a switch to end, and is then executed once", async () => {

@@ -9,11 +9,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { type RedisProcess, startRedis } from "../../../scripts/redis-server.ts";
+import { openLinks } from "../../../worker/redis/node.ts";
 import { createApp, type Site } from "../../../worker/relay/app.ts";
 import type { RelaySettings } from "../../../worker/relay/config.ts";
 import type { Limits } from "../../../worker/relay/rest/policy.ts";
 import { type Relay, startRelay } from "../../../worker/relay/serve.ts";
 import { createDoorkeeper } from "../../../worker/relay/tokens.ts";
+import { createTurns } from "../../../worker/relay/verbs/turns.ts";
 import {
   CONTROL,
   DATA,
@@ -137,3 +139,20 @@ export async function doorOver(
 }
 
 const unasked = () => Promise.reject(new Error("no verb is sent here"));
+
+/** The door over one Redis, where holds are in the test's own hands. */
+export async function inHand(more: Partial<Limits>) {
+  const server = await redis();
+  const at = { host: server.host, port: server.port, username: null, password: null };
+  const counted: string[] = [];
+  const links = openLinks(at, 20_000, { connections: 4, waiting: 4 }, (_, answer) =>
+    counted.push(answer.kind === "replies" ? "answered" : answer.class),
+  );
+  onTestFinished(() => links.close());
+  const node = { ...links, id: "a", inTurn: createTurns() };
+  const door = await doorOver({ nodes: new Map([["a", node]]), limits: limits(more) });
+  let end: () => void = () => {};
+  const begin = () =>
+    links.data.holdDuring(new Promise<void>((resolve) => (end = resolve)), "a switch");
+  return { ...door, server, links, counted, begin, end: () => end() };
+}

@@ -16,6 +16,9 @@ const LINGER_MS = 5_000;
 /** What is left of a request is read to its end up to here. */
 const SMALL = 64 * 1024;
 
+/** Of a larger body: written piece by piece, what was read of it shows on the socket. */
+const PIECE = 256 * 1024;
+
 /** Bytes of the body. */
 export function respond(
   res: ServerResponse,
@@ -28,8 +31,22 @@ export function respond(
   const bytes = text ? Buffer.byteLength(body) : body.length;
   const type = text ? "application/json" : "application/octet-stream";
   res.writeHead(status, ["content-type", type, "content-length", String(bytes), ...headers]);
-  res.end(body);
+  if (bytes <= PIECE) res.end(body);
+  else writeOn(res, text ? Buffer.from(body) : body);
   return bytes;
+}
+
+function writeOn(res: ServerResponse, rest: Buffer): void {
+  let left = rest;
+  while (left.length > PIECE) {
+    const piece = left.subarray(0, PIECE);
+    left = left.subarray(PIECE);
+    if (!res.write(piece)) {
+      res.once("drain", () => writeOn(res, left));
+      return;
+    }
+  }
+  res.end(left);
 }
 
 /**
