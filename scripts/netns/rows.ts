@@ -156,6 +156,24 @@ export const rows: readonly Row[] = [
       }),
   },
   {
+    id: "edge-away-primary-dies",
+    title: "the edge is away, and the primary dies; it returns after the edge",
+    run: (world) =>
+      suffer(world, {
+        begin: async (primary) => {
+          for (const id of ["a", "b"]) world.boxes.cut(id, EDGE);
+          await world.server(primary).kill();
+        },
+        lasts: (primary) => world.leftAlone(world.other(primary)),
+        end: async (primary) => {
+          world.boxes.healAll();
+          await world.routed(world.other(primary));
+          await world.server(primary).start();
+        },
+        settles: (primary) => world.other(primary),
+      }),
+  },
+  {
     id: "edge-cannot-see",
     title: "the edge cannot reach the primary's box, the other box can",
     run: async (world) =>

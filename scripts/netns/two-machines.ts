@@ -4,7 +4,10 @@
  *
  * Promises: stands when the route names both nodes; `stop` leaves nothing behind.
  */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
 import { BOOT_SEALED } from "../../worker/relay/protocol.ts";
 import { follows, isPrimary, until } from "../bench/side.ts";
 import { hangUp, startWriter, type Writer } from "../bench/writer.ts";
@@ -13,6 +16,8 @@ import { eventsAfter, routeNow } from "../demo/watch.ts";
 import type { RedisProcess } from "../redis-server.ts";
 import { EDGE, makeBoxes } from "./boxes.ts";
 import { type Stays, startStays } from "./stays.ts";
+
+const run = promisify(execFile);
 
 export const modes = ["none", "sealed", "lease"] as const;
 export type Mode = (typeof modes)[number] | "lease";
@@ -74,6 +79,26 @@ export async function startTwoMachines(mode: Mode, more: Readonly<Record<string,
       if (!all || !(await isPrimary(server(id)))) return null;
       return (await follows(server(other(id)), server(id))) ? route : null;
     });
+  /** Asked in its own box, which the edge may not reach. */
+  const infoOf = async (id: string): Promise<Readonly<Record<string, string>>> => {
+    const { host, port } = server(id);
+    const script = join(import.meta.dirname, "info.ts");
+    const line = [...boxes.inside(id), process.execPath, script, host, String(port)];
+    const [command = process.execPath, ...args] = line;
+    const { stdout } = await run(command, args, { timeout: 10_000 });
+    return JSON.parse(stdout);
+  };
+  /** Without a primary for far longer than silence takes, by its own clock, and still a replica. */
+  const leftAlone = (id: string) =>
+    until(`${id} is a replica without a primary`, async () => {
+      const { role, master_link_down_since_seconds: alone } = await infoOf(id);
+      return role === "slave" && Number(alone) * 1000 >= 2 * settings.down_after_ms;
+    });
+  const routed = (id: string) =>
+    until(`the route leads to ${id}`, async () => {
+      const route = await routeNow(stack);
+      return route?.primary?.id === id && route.state === "up" ? route : null;
+    });
   let numbers = 0;
   /** Numbers that nobody else writes. */
   const range = () => {
@@ -114,7 +139,7 @@ export async function startTwoMachines(mode: Mode, more: Readonly<Record<string,
     void stack.cron();
     await steady("a");
     const world = { boxes, stack, mode, server, other, outside, stays, lose, bringBack };
-    return { ...world, steady, mark, told, events, stop };
+    return { ...world, steady, leftAlone, routed, mark, told, events, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -86,6 +86,20 @@ describe.skipIf(why !== null).each(modes)("two machines, fencing %s", (mode) => 
   );
 
   it(
+    "X1 the edge is away and the primary dies: nobody decides; when the edge is back the other takes over, and the old one follows",
+    async () => {
+      const { failedOver, byBoth, during, said } = await outcomeOf("edge-away-primary-dies");
+      expect(failedOver).toBe(true);
+      expect(said.filter((name) => name === "+switch-master")).toHaveLength(1);
+      // It dies as the cut begins: no more than what was on the way.
+      expect(during.edge).toBeLessThan(20);
+      // A client that stayed is answered by what comes back, unless that boots sealed.
+      if (mode !== "none") expect(byBoth).toBe(0);
+    },
+    patienceMs,
+  );
+
+  it(
     "X6 the edge cannot reach the primary's box, the other box can: nobody is promoted, nothing is lost",
     async () => {
       const outcome = await outcomeOf("edge-cannot-see");
