@@ -363,7 +363,8 @@ test("half a request does not hold up the end", async () => {
   // Far longer than this test may take: who waits for it fails.
   const settings = await settingsFor([nodeAt("a", await redis())], { nodeTimeoutMs: 600_000 });
   const relay = await startRelay(settings);
-  const head = `POST /nodes/a HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${DATA}\r\n`;
+  // Longer than all that is sent to ask whether it came.
+  const head = `POST /nodes/a HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${DATA}\r\nx: ${"x".repeat(8000)}\r\n`;
   const ends = [head, `${head}content-length: 100\r\n\r\n["SET",`].map((half) => {
     const socket = connect(Number(new URL(relay.url).port), "127.0.0.1", () => socket.write(half));
     return once(socket, "close");

@@ -85,3 +85,12 @@ test("too much lies unread: an answer for which there is no room is an error, an
     expect(answer).toMatch(/RELAY_BUSY .*no room for this answer; it was executed"}$/);
   }
 });
+
+test("too much lies unread with callers who take nothing: they are ended, and there is room again", {
+  timeout: 90_000,
+}, async () => {
+  const { get } = await unread(9);
+  expect((await get("ping", DATA))[0]).toBe(503);
+  const ended = async () => (await get("ping", DATA))[0] === 200;
+  await until("there is room", ended, { withinMs: 60_000, everyMs: 200 });
+});
