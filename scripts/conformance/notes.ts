@@ -128,7 +128,7 @@ export const analogues: Readonly<Record<string, Analogue>> = {
     tests: [["test/probe/relay.test.ts", "sees a primary and its replica"]],
   },
   G24: {
-    here: "the advice belongs to a later part; that writes stop within the lag is tested",
+    here: "that writes stop within the lag is tested; the advice belongs to a later part",
     tests: [["test/relay/connections.test.ts", "with min_replicas, a primary"]],
   },
 };

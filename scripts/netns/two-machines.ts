@@ -4,10 +4,7 @@
  *
  * Promises: stands when the route names both nodes; `stop` leaves nothing behind.
  */
-import { execFile } from "node:child_process";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { promisify } from "node:util";
 import { BOOT_SEALED } from "../../worker/relay/protocol.ts";
 import { follows, isPrimary, until } from "../bench/side.ts";
 import { hangUp, startWriter, type Writer } from "../bench/writer.ts";
@@ -15,9 +12,7 @@ import { startStack } from "../demo/stack.ts";
 import { eventsAfter, routeNow } from "../demo/watch.ts";
 import type { RedisProcess } from "../redis-server.ts";
 import { EDGE, makeBoxes } from "./boxes.ts";
-import { type Stays, startStays } from "./stays.ts";
-
-const run = promisify(execFile);
+import { infoInside, type Stays, startStays } from "./stays.ts";
 
 export const modes = ["none", "sealed", "lease"] as const;
 export type Mode = (typeof modes)[number] | "lease";
@@ -79,19 +74,13 @@ export async function startTwoMachines(mode: Mode, more: Readonly<Record<string,
       if (!all || !(await isPrimary(server(id)))) return null;
       return (await follows(server(other(id)), server(id))) ? route : null;
     });
-  /** Asked in its own box, which the edge may not reach. */
-  const infoOf = async (id: string): Promise<Readonly<Record<string, string>>> => {
-    const { host, port } = server(id);
-    const script = join(import.meta.dirname, "info.ts");
-    const line = [...boxes.inside(id), process.execPath, script, host, String(port)];
-    const [command = process.execPath, ...args] = line;
-    const { stdout } = await run(command, args, { timeout: 10_000 });
-    return JSON.parse(stdout);
-  };
   /** Without a primary for far longer than silence takes, by its own clock, and still a replica. */
   const leftAlone = (id: string) =>
     until(`${id} is a replica without a primary`, async () => {
-      const { role, master_link_down_since_seconds: alone } = await infoOf(id);
+      const { role, master_link_down_since_seconds: alone } = await infoInside(
+        boxes.inside(id),
+        server(id),
+      );
       return role === "slave" && Number(alone) * 1000 >= 2 * settings.down_after_ms;
     });
   const routed = (id: string) =>
