@@ -1,9 +1,9 @@
-import { type AddressInfo, createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { startRedis } from "../../scripts/redis-server.ts";
 import type { Answer } from "../../worker/redis/connection.ts";
 import type { Message } from "../../worker/redis/ears.ts";
 import { type NodeLinks, openLinks } from "../../worker/redis/node.ts";
+import { tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 /** Long enough for a slow machine: whoever gets another answer than silence did not wait for it. */
@@ -184,13 +184,10 @@ test("retired: who is under way finishes, and then nothing is left", async () =>
 
 test("a server that is down: apps dial seldom, looks each time anew, and both are told", async () => {
   let dialled = 0;
-  const server = createServer((socket) => {
+  const port = await tcpServer((socket) => {
     dialled += 1;
     socket.destroy();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
-  const { port } = server.address() as AddressInfo;
   const links = linksTo({ host: "127.0.0.1", port });
   const times = 300;
   const ask = async (run: NodeLinks["data"]["run"] | NodeLinks["pool"]["run"]) => {
