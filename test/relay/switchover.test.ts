@@ -197,9 +197,11 @@ test("W7 abort in the last phase, which Redis's timeout does not bound: the node
   await becomes(relay, "b", { role: "replica", linkUp: true });
 });
 
-test("W8 the target rejects the synchronisation: Redis aborts by itself, and writes are resumed", async () => {
-  const { b, relay } = await pair();
+test("W8 the target rejects the synchronisation: Redis aborts by itself, and writes are resumed when it was looked at", async () => {
+  const { a, b, relay } = await pair();
   await app(relay).set("k", "v");
+  // A replica that has just come gets nothing before it was heard of: forced is only who is as far as the primary.
+  await acknowledged(a);
   await ask(b, ["ACL", "SETUSER", "default", "-psync"]);
   const before = (await facts(relay, "a"))?.replicationId;
   expect(await handOver(relay, b)).toMatchObject(done);
@@ -208,6 +210,10 @@ test("W8 the target rejects the synchronisation: Redis aborts by itself, and wri
     const now = await facts(relay, "a");
     expect(now).toMatchObject({ role: "primary", switching: false, replicationId2: before });
   }, settled);
+  // Nothing was to be written while it was handed over, whoever stood still meanwhile.
+  expect(await facts(relay, "a")).toMatchObject({ minReplicasToWrite: SEALED });
+  const unseal = { epoch: 2, primary: "a", minReplicas: 0, bootSealed: false };
+  expect(await verb(relay, "a/unseal", unseal)).toMatchObject(done);
   await unchanged(relay);
   await becomes(relay, "b", { role: "replica", linkUp: true });
   expect(await app(relay, "b").get("still")).toBe("open");
@@ -231,13 +237,28 @@ async function writer({ host, port }: At, id: number, acked: string[]) {
   return { ended: write() };
 }
 
+test("W9 a target that this relay has is asked itself: writes wait for no second of Redis's", async () => {
+  const { a, b, relay } = await pair({ nodeTimeoutMs: 20_000 });
+  await acknowledged(a);
+  const acked: string[] = [];
+  const { ended } = await writer(a, 0, acked);
+  await vi.waitFor(() => expect(acked.length).toBeGreaterThan(1000), settled);
+  expect(await handOver(relay, b)).toMatchObject(done);
+  expect(await ended).toMatch(/READONLY|NOREPLICAS/);
+  await becomes(relay, "b", { role: "primary" });
+  expect(await ask(b, ["DBSIZE"])).toEqual([String(acked.length)]);
+  // It was held shut meanwhile, and that was not taken back.
+  expect(String(await ask(a, ["INFO", "commandstats"]))).toMatch(/client\|pause:calls=1/);
+  expect(await facts(relay, "a")).toMatchObject({ minReplicasToWrite: SEALED });
+});
+
 test("W9 under load, no acknowledged write is lost", async () => {
   const { a, b, relay } = await pair();
   const acked: string[] = [];
   const writers = await Promise.all(Array.from({ length: 4 }, (_, id) => writer(a, id, acked)));
   await vi.waitFor(() => expect(acked.length).toBeGreaterThan(20_000), settled);
   expect(await handOver(relay, b)).toMatchObject(done);
-  for (const { ended } of writers) expect(await ended).toMatch(/READONLY/);
+  for (const { ended } of writers) expect(await ended).toMatch(/READONLY|NOREPLICAS/);
 
   await becomes(relay, "b", { role: "primary" });
   const [values] = await ask(b, ["MGET", ...acked]);

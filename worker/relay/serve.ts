@@ -73,7 +73,9 @@ export async function startRelay(first: RelaySettings, log: Log = silent): Promi
     ...{ first, settings: () => now.settings, nodes: () => now.nodes, log },
     epochOf: (group) => hands.epochOf(group),
   });
-  const hands = told(createHands(opened.journal, opened.store, clock, leases.door));
+  const hands = told(
+    createHands(opened.journal, opened.store, clock, leases.door, (id) => now.nodes.get(id)),
+  );
 
   function told(silently: Hands): Hands {
     return {

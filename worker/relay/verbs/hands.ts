@@ -20,8 +20,10 @@ import {
   recorded,
   type VerbRequest,
 } from "./fence.ts";
+import type { Target } from "./handover.ts";
 import type { JournalStore } from "./journal.ts";
-import { doPlainly, type PlainRequest, type Run } from "./plain.ts";
+import { doPlainly, type PlainRequest } from "./plain.ts";
+import type { Run } from "./said.ts";
 import { answerOf, outcomeOf, type TransactionRequest, transactionOf } from "./steps.ts";
 import type { Turns } from "./turns.ts";
 
@@ -68,6 +70,7 @@ export function createHands(
   store: JournalStore,
   clock: () => Clock,
   door: VerbDoor = keepsNoLease,
+  nodeOf: (id: string) => RelayNode | undefined = () => undefined,
 ): Hands {
   let journal = loaded;
 
@@ -106,6 +109,7 @@ export function createHands(
           whyNot: () => door.whyNot(request, ageMs()),
           begins: () => door.begins(request, ageMs()),
           gone: () => door.gone(request),
+          target: nodeOf(request.body.primary ?? ""),
         })
       : answerOf("unreachable", "the state file could not be written in time; not executed");
     door.ended(request, answer);
@@ -140,6 +144,8 @@ async function execute(
     readonly whyNot: () => string | null;
     readonly begins: () => void;
     readonly gone: () => string | null;
+    /** Whom the epoch names, if this relay has it. */
+    readonly target: RelayNode | undefined;
   },
 ): Promise<VerbAnswer> {
   // A lease is given back before it is known whether Redis answers: one that hangs is ended by whoever keeps it.
@@ -160,13 +166,20 @@ async function execute(
   if (shut !== null) return answerOf("refused", shut);
   if (!seals) door.begins();
 
-  const run: Run = (commands) =>
-    node.control.run(commands, { deadlineMs: Math.max(1, leftMs(deadlineAt)) });
+  const runAt =
+    ({ control }: RelayNode, mostMs = Number.POSITIVE_INFINITY): Run =>
+    (commands) =>
+      control.run(commands, { deadlineMs: Math.max(1, Math.min(mostMs, leftMs(deadlineAt))) });
+  const run = runAt(node);
+  const targetOf = (other: RelayNode | undefined): Target | null => {
+    const withinMs = leftMs(deadlineAt) / 2;
+    return other === undefined ? null : { run: runAt(other, withinMs), withinMs };
+  };
   switch (request.verb) {
     case "switchover":
     case "abort-switchover":
     case "script-kill":
-      return plainly(node, request, run);
+      return plainly(node, request, run, targetOf(door.target));
     case "promote":
     case "demote":
     case "seal":
@@ -175,11 +188,16 @@ async function execute(
   }
 }
 
-async function plainly(node: RelayNode, request: PlainRequest, run: Run): Promise<VerbAnswer> {
+async function plainly(
+  node: RelayNode,
+  request: PlainRequest,
+  run: Run,
+  target: Target | null,
+): Promise<VerbAnswer> {
   // Redis holds writes back while it hands over: an app that gets no answer then has met no fault.
   const handsOver = request.verb === "switchover";
   if (handsOver) node.data.excuseFor(request.body.timeoutMs, "a switchover is under way");
-  const done = await doPlainly(request, run);
+  const done = await doPlainly(request, run, target);
   const answer = done.kind === "failure" ? lost(done) : done.answer;
   const began = answer.outcome === "done" || answer.outcome === "unknown";
   if (handsOver ? !began : request.verb === "abort-switchover") node.data.excuseFor(0, "");
