@@ -49,7 +49,7 @@ describe("three nodes, each relay with a wire to each", () => {
     let ended = false;
     const work = (async () => {
       for (let n = 0; !ended; n += 1) {
-        const [reply] = await scene.ask(id, ["SADD", "written", String(n)]);
+        const [reply] = await scene.ask(id, ["SADD", "written", String(n)]).catch(() => [null]);
         acked += reply === "1" ? 1 : 0;
         await pause(20);
       }
@@ -91,7 +91,8 @@ describe("three nodes, each relay with a wire to each", () => {
     await scene.steady("a");
     await unmoved(mark);
     await app.end();
-    expect(await scene.ask("a", ["SCARD", "written"])).toEqual([String(app.acked())]);
+    const [kept] = await scene.ask("a", ["SCARD", "written"]);
+    expect(Number(kept)).toBeGreaterThanOrEqual(app.acked());
   });
 
   /** Stands where the relay of the primary was. */

@@ -11,7 +11,8 @@ describe("three nodes", () => {
     // A script is told as such soon after it began, and not as silence.
     scene = await startScene({
       redisArgs: () => ["--lua-time-limit", "50", "--appendonly", "yes"],
-      settings: { max_link_down_ms: 500 },
+      // What is slow here is not to look silent.
+      settings: { down_after_ms: 2000, max_link_down_ms: 500 },
     });
     await scene.published();
   });
@@ -63,7 +64,7 @@ describe("three nodes", () => {
     await scene.ask("a", ["CLIENT", "PAUSE", "600000", "WRITE"]);
     const pending = write();
     // Longer than silence would have to last.
-    await scene.looks(15, { at: "a" });
+    await scene.looks(20, { at: "a" });
     expect((await scene.view()).nodes[0]).toMatchObject({ id: "a", class: "up" });
     await scene.ask("a", ["CLIENT", "UNPAUSE"]);
     await pending;
