@@ -94,6 +94,35 @@ test("P10 nobody can be promoted: told once, though the ages in the reasons grow
   expect(world.state.sight.told.filter((mark) => mark.startsWith("no-good"))).toHaveLength(1);
 });
 
+describe("X22 nobody knows what became of the order to promote", () => {
+  const orders = (world: World) => world.actions.filter(({ kind }) => kind === "promote").length;
+
+  test("it is done: a second order, which would drop clients that came meanwhile, is not sent", () => {
+    const world = worldIn("promoting");
+    world.fail("promote", "unknown");
+    // It was executed all the same; nobody looks for a while.
+    Object.assign(world.node("b"), { role: "primary", follows: null });
+    for (let count = 0; count < 10; count += 1) {
+      world.jump(60);
+      world.decide([], []);
+    }
+    expect(orders(world)).toBe(1);
+    world.run(1000);
+    expect(world.state.saved.primary).toBe("b");
+    expect(orders(world)).toBe(1);
+  });
+
+  test("it was in vain, whatever was said: sent again when a look after the answer shows it", () => {
+    const world = worldIn("electing");
+    world.fail("promote", "done");
+    world.until("the order", () => orders(world) > 0);
+    world.run(50);
+    world.mend("promote");
+    world.until("b", () => world.state.saved.primary === "b");
+    expect(orders(world)).toBeGreaterThan(1);
+  });
+});
+
 describe("P11 the chosen replica dies before it was promoted", () => {
   test("while it is looked at once more: another one is chosen, in the same attempt", () => {
     const world = worldIn("electing");

@@ -74,7 +74,7 @@ function phasesOf(cause: FailoverCause, deadlineMs: number): readonly Phase[] {
       acceptedAtMs: null,
       calledOff: null,
     },
-    { kind: "promoting", attempt, ...sent, sendUntilMs: deadlineMs, deadlineMs, cost },
+    { kind: "promoting", attempt, ...sent, sendUntilMs: deadlineMs, deadlineMs, cost, answeredAtMs: null },
     { kind: "publishing", attempt, deadlineMs },
     { kind: "repointing", attempt, deadlineMs },
   ];

@@ -70,6 +70,7 @@ const promoting = (cause: FailoverCause): Saved["phase"] => ({
   sendUntilMs: NOW + 1000,
   deadlineMs: NOW + 4000,
   cost: { lostBytesAtLeast: null, unseenMs: null },
+  answeredAtMs: null,
 });
 
 const decision = (

@@ -25,7 +25,7 @@ import { leasesNow } from "./lease.ts";
 import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
-import { stepPromoting, stepPublishing } from "./promotion.ts";
+import { promotionAnswered, stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
 import { isQuiet } from "./quiet.ts";
 import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
@@ -163,6 +163,7 @@ function settle(draft: Draft, outcome: Outcome): void {
     sealAnswered(draft, pending, outcome);
     tellSeal(draft, pending, outcome);
   }
+  if (pending.kind === "promote") promotionAnswered(draft, pending, outcome);
   if (pending.kind === "switchover") switchoverAnswered(draft, pending, outcome);
 }
 

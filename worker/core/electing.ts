@@ -195,6 +195,7 @@ function promote(draft: Draft, attempt: Attempt, chosen: Candidate, election: El
     sendUntilMs: deadlineMs - config.commandTtlMs - config.commandTimeoutMs,
     deadlineMs,
     cost,
+    answeredAtMs: null,
   });
   tell(draft, "+failover-state-send-slaveof-noone", chosen.id, `promoting ${chosen.id}`);
   sendVerb(draft, "promote", chosen.id);

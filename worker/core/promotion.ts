@@ -8,6 +8,7 @@
 
 import { lastKnown } from "./candidates.ts";
 import {
+  amend,
   type Draft,
   enter,
   factsAfter,
@@ -22,9 +23,9 @@ import { crash } from "./electing.ts";
 import { durations } from "./evidence.ts";
 import { begin, isAutomatic } from "./failover.ts";
 import { sendVerb, sentWithin } from "./plan.ts";
-import type { Attempt, Cost, Phase } from "./state.ts";
+import type { Attempt, Cost, Pending, Phase } from "./state.ts";
 import { primariesSeen } from "./topology.ts";
-import type { NodeConfig, NodeFacts } from "./types.ts";
+import type { NodeConfig, NodeFacts, Outcome } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
 /** Of a primary that handed over by itself. */
@@ -41,11 +42,24 @@ export function stepPromoting(draft: Draft, phase: Extract<Phase, { kind: "promo
     tell(draft, "-failover-abort-slave-timeout", candidate, text);
     return lost(draft, attempt, text);
   }
-  const again = !isPending(draft, "promote", candidate) && nowMs <= phase.sendUntilMs;
+  const { answeredAtMs } = phase;
+  // A second order would drop the clients that came after the first: it takes a look that shows that one in vain.
+  const inVain =
+    answeredAtMs === null || factsAfter(draft, candidate, answeredAtMs)?.role === "replica";
+  const pending = isPending(draft, "promote", candidate);
+  const again = inVain && !pending && nowMs <= phase.sendUntilMs;
   if (again && !sentWithin(draft, "promote", candidate, config.retryMs))
     sendVerb(draft, "promote", candidate);
   draft.because = `waiting to see ${candidate} as primary`;
   wakeBy(draft, nowMs + config.retryMs);
+}
+
+/** What became of the order to promote. */
+export function promotionAnswered(draft: Draft, pending: Pending, outcome: Outcome): void {
+  const { phase } = draft.saved;
+  if (phase.kind !== "promoting" || phase.attempt.epoch !== pending.epoch) return;
+  if (outcome.kind !== "done" && outcome.kind !== "unknown") return;
+  amend<"promoting">(draft, phase, { answeredAtMs: draft.nowMs });
 }
 
 /** Nobody knows whether the candidate was promoted: it is fenced like an old primary, at the next epoch. */

@@ -97,7 +97,7 @@ const parts: Readonly<Record<PhaseKind, readonly [readonly string[], readonly st
     [],
     ["attempt", "candidate", "sinceMs", "deadlineMs", "giveUpAtMs", "acceptedAtMs", "calledOff"],
   ],
-  promoting: [["attempt", "candidate", "sinceMs", "sendUntilMs", "deadlineMs"], ["cost"]],
+  promoting: [["attempt", "candidate", "sinceMs", "sendUntilMs", "deadlineMs"], ["cost", "answeredAtMs"]],
   publishing: [["attempt", "deadlineMs"], []],
   repointing: [["attempt", "deadlineMs"], []],
 };
@@ -184,6 +184,6 @@ function phaseOfFirst(phase: Phase): Phase {
   const attempt: Attempt = { ...phase.attempt, untilMs: null, force: false, phases: [] };
   if (phase.kind === "fencing") return { ...phase, attempt, sealed: [] };
   if (phase.kind === "promoting")
-    return { ...phase, attempt, cost: { lostBytesAtLeast: null, unseenMs: null } };
+    return { ...phase, attempt, cost: { lostBytesAtLeast: null, unseenMs: null }, answeredAtMs: null };
   return { ...phase, attempt };
 }

@@ -81,6 +81,8 @@ export type Phase =
       readonly sendUntilMs: number;
       readonly deadlineMs: number;
       readonly cost: Cost;
+      /** When it was last heard that the order was executed, or may have been; null: it was not. */
+      readonly answeredAtMs: number | null;
     }
   | {
       readonly kind: "publishing";
