@@ -193,7 +193,7 @@ export const sections: readonly Section[] = [
   ),
   section(
     "Faults",
-    "our own catalogue of what breaks, as far as it breaks at a Redis, its relay, or the network between them. The numbers that are left out are of the edge and of DNS",
+    "our own catalogue of what breaks: all that breaks at a Redis, at its relay, or between them, and what else is tested under its number",
     `
     X1  the primary is killed, its machine is lost
     X2  the primary hangs

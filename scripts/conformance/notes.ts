@@ -131,6 +131,10 @@ export const analogues: Readonly<Record<string, Analogue>> = {
     here: "that writes stop within the lag is tested; the advice belongs to a later part",
     tests: [["test/relay/connections.test.ts", "with min_replicas, a primary"]],
   },
+  X17: {
+    here: "another address is a change of the configuration",
+    tests: [["test/scenarios/host-changed.txt", "A host changes"]],
+  },
 };
 
 const CLIENT = "belongs to a later part: the client library";

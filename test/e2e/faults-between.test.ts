@@ -111,7 +111,8 @@ describe("three nodes, each relay with a wire to each", () => {
       await scene.relay("a").start();
     };
   };
-  const faults: readonly [string, () => Promise<() => Promise<void>>][] = [
+  type Fault = readonly [what: string, begin: () => Promise<() => Promise<void>>];
+  const faults: readonly Fault[] = [
     [
       "is killed",
       async () => {
