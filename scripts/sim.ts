@@ -13,7 +13,8 @@ import { tableOf } from "./sim/mutants/table.ts";
 import { type Result, runSeed } from "./sim/run.ts";
 import { runSeeds } from "./sim/threads.ts";
 
-const usage = "usage: npm run sim -- [--seeds N] [--seed S] [--minutes M] [--mutants]";
+const usage =
+  "usage: npm run sim -- [--seeds N] [--seed S] [--minutes M] [--scene NAME] [--mutants]";
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     minutes: { type: "string", default: "10" },
     mutants: { type: "boolean", default: false },
+    scene: { type: "string" },
   },
 });
 
@@ -37,7 +39,7 @@ else if (values.seed !== undefined) one(number("seed", 0));
 else await many(number("seeds", 1));
 
 function one(seed: number): void {
-  const result = runSeed(seed, minutes, true);
+  const result = runSeed(seed, minutes, true, values.scene);
   console.log(result.story.join("\n"));
   if (result.violations.length === 0) console.log(`\nseed ${seed}: nothing found`);
   else tell(result);
@@ -60,6 +62,7 @@ async function many(count: number): Promise<void> {
     first: 1,
     count,
     minutes,
+    ...(values.scene === undefined ? {} : { scene: values.scene }),
     onResult: (result) => {
       done += 1;
       decisions += result.decisions;

@@ -16,14 +16,15 @@ import { tell, type World } from "./world/types.ts";
 /** An episode needs so much time at least. */
 const LEAST_MS = 40_000;
 
-export function live(world: World, random: Random, untilMs: number): void {
+/** @param scene is played whenever it fits; null: any. */
+export function live(world: World, random: Random, untilMs: number, scene: string | null): void {
   if (!world.roughStart && !heals(world, untilMs)) return;
   let number = 0;
   while (world.queue.nowMs + LEAST_MS < untilMs && clean(world)) {
     number += 1;
     const own = random.fork(`episode ${number}`);
     const whole = number > 1 || !world.roughStart;
-    if (whole && own.chance(0.35)) playScene(world, own);
+    if (whole && (own.chance(0.35) || scene !== null)) playScene(world, own, scene);
     else disturb(world, own);
     if (!clean(world)) return;
     mend(world);
@@ -32,11 +33,11 @@ export function live(world: World, random: Random, untilMs: number): void {
   if (clean(world)) runUntil(world.queue, untilMs);
 }
 
-function playScene(world: World, random: Random): void {
+function playScene(world: World, random: Random, name: string | null): void {
   const primary = primaryOf(world);
   const fitting = scenes.filter(({ fits }) => fits === undefined || fits(world.config, world));
   if (primary === null) return;
-  const scene = random.pick(fitting);
+  const scene = fitting.find((each) => each.name === name) ?? random.pick(fitting);
   tell(world, () => `---- scene: ${scene.name}`);
   scene.play(world, random, primary);
   world.checks.expect(null);

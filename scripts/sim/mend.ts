@@ -49,6 +49,7 @@ export function mend(world: World): void {
   for (const relay of world.relays.values()) {
     Object.assign(relay, { diskFails: false, lie: null, guard: true, portShut: false });
     relay.blind.clear();
+    relay.unlisted.clear();
     thawRelay(world, relay);
     startRelay(world, relay, false);
   }

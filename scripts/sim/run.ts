@@ -20,11 +20,17 @@ export type Result = {
 /** One seed in so many is watched closely: what the core is given is frozen, and it is asked twice. */
 const CLOSELY = 25;
 
-export function runSeed(seed: number, minutes: number, withStory = false): Result {
+/** @param scene is played whenever it fits, instead of any other. */
+export function runSeed(
+  seed: number,
+  minutes: number,
+  withStory = false,
+  scene: string | null = null,
+): Result {
   const checks = createChecks(seed % CLOSELY === 0);
   const world = buildWorld(seed, checks, withStory);
   try {
-    live(world, randomFrom(seed).fork("episodes"), minutes * 60_000);
+    live(world, randomFrom(seed).fork("episodes"), minutes * 60_000, scene);
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     checks.violate("throws", text.split("\n").slice(0, 4).join(" | "));

@@ -4,8 +4,12 @@
 import { parentPort } from "node:worker_threads";
 import { runSeed } from "./run.ts";
 
-export type Order = { readonly seed: number; readonly minutes: number };
+export type Order = {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly scene: string | null;
+};
 
-parentPort?.on("message", ({ seed, minutes }: Order) => {
-  parentPort?.postMessage(runSeed(seed, minutes));
+parentPort?.on("message", ({ seed, minutes, scene }: Order) => {
+  parentPort?.postMessage(runSeed(seed, minutes, false, scene));
 });

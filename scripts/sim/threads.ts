@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Result } from "./run.ts";
+import type { Order } from "./thread.ts";
 
 export type Job = {
   readonly first: number;
@@ -15,6 +16,8 @@ export type Job = {
   /** Where `thread.ts` of the code to run is; a mutant has its own. */
   readonly thread?: string;
   readonly threads?: number;
+  /** Played whenever it fits. */
+  readonly scene?: string;
   /** Called with each result; true: that is enough. */
   readonly onResult: (result: Result) => boolean;
 };
@@ -31,7 +34,8 @@ export async function runSeeds(job: Job): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const order = () => {
         if (enough || next >= end) return resolve();
-        worker.postMessage({ seed: next, minutes: job.minutes });
+        const { minutes, scene = null } = job;
+        worker.postMessage({ seed: next, minutes, scene } satisfies Order);
         next += 1;
       };
       worker.on("message", (result: Result) => {

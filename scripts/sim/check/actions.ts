@@ -6,6 +6,7 @@ import type { Saved } from "../../../worker/core/state.ts";
 import type { Action, RelayAction } from "../../../worker/core/types.ts";
 import type { Judged } from "./attempts.ts";
 import { addressOf, type Ledger, violate } from "./ledger.ts";
+import { checkLetBe } from "./shown.ts";
 
 const SEALED = 1_000_000;
 
@@ -33,7 +34,10 @@ export function checkActions(ledger: Ledger, judged: Judged): void {
     const moves = ["promote", "demote", "seal"].includes(action.kind);
     if (tilt && moves && !asked && !input.outcomes.some(({ kind }) => kind === "failed"))
       violate(ledger, "tilt", `${action.kind} is sent while the clock cannot be trusted`);
-    if (action.kind === "demote") demoted(ledger, judged, action);
+    if (action.kind === "seal") sealing(ledger, judged, action.node);
+    if (action.kind !== "demote") continue;
+    demoted(ledger, judged, action);
+    checkLetBe(ledger, judged, action.node);
   }
 }
 
@@ -64,6 +68,19 @@ function name(ledger: Ledger, { epoch, primary, kind }: RelayAction): void {
       `${kind} names ${primary} at epoch ${epoch}, which named ${other}`,
     );
   ledger.named.set(epoch, primary);
+}
+
+/** A stranger is one that was seen as a primary after another one came in force. */
+function sealing(ledger: Ledger, { decision, clockJumped }: Judged, node: string): void {
+  const { kind } = decision.state.saved.phase;
+  const isStranger = kind === "watching" || kind === "publishing" || kind === "repointing";
+  if (!isStranger || clockJumped) return;
+  if ((ledger.heardPrimary.get(node) ?? -1) < ledger.switchedMs)
+    violate(
+      ledger,
+      "stale-look",
+      `${node} is sealed, and was not seen as a primary since the last switch`,
+    );
 }
 
 function demoted(ledger: Ledger, judged: Judged, action: Extract<RelayAction, { kind: "demote" }>) {

@@ -7,7 +7,8 @@
 import type { Decision, Input, Saved, State } from "../../../worker/core/state.ts";
 import type { GroupConfig, NodeConfig, RelayAction } from "../../../worker/core/types.ts";
 import { isAutomatic, type Ledger, type Life, type Moment, violate } from "./ledger.ts";
-import { count, streamsOf, surelyHeardBy } from "./recount.ts";
+import { count, isSilentRelay, streamsOf, surelyHeardBy } from "./recount.ts";
+import { surelyBehind } from "./shown.ts";
 
 export type Judged = {
   readonly before: Saved;
@@ -60,7 +61,9 @@ function begun(ledger: Ledger, judged: Judged, attempt: Attempt): void {
     if ((before.downtimes[attempt.from ?? ""]?.untilMs ?? 0) > nowMs)
       wrong("downtime", "began for a node in downtime");
   checkPace(ledger, judged, wrong);
-  if (from !== undefined) checkVotes(judged, from, cause, wrong);
+  if (from === undefined) return;
+  checkVotes(judged, from, cause, wrong);
+  if (cause === "sealed") checkShut(ledger, judged, from, wrong);
 }
 
 type Wrong = (rule: string, text: string) => void;
@@ -104,6 +107,30 @@ function checkVotes(
   if (!clockJumped) checkWitnesses(life, config, from, nowMs, wrong);
 }
 
+/** Seen sealed, and the relay that alone could open it is silent: nothing less is as good as down. */
+function checkShut(
+  ledger: Ledger,
+  { life, config, nowMs }: Judged,
+  { id }: NodeConfig,
+  wrong: Wrong,
+): void {
+  const facts = ledger.lastFacts.get(id)?.facts;
+  if (facts?.role !== "primary" || (facts.minReplicasToWrite ?? 0) < 1_000_000)
+    wrong("needless", `began though ${id} was not seen as a primary that is sealed`);
+  const keeper = config.relays.find(({ local }) => local.includes(id));
+  if (keeper === undefined || !isSilentRelay(life, `relay:${keeper.id}`, config, nowMs))
+    wrong("needless", `began though the relay of ${id} was not silent for long enough`);
+}
+
+/** Its relay answered the last look: it is opened, not replaced. */
+function checkStillShut({ life, config, nowMs }: Judged, { id }: NodeConfig, wrong: Wrong): void {
+  const keeper = config.relays.find(({ local }) => local.includes(id));
+  const streams = streamsOf(life, id, `relay:${keeper?.id}`);
+  const answers = streams.length > 0 && streams.every(({ blind }) => blind === 0);
+  if (answers && count(life, config, id, nowMs).down < config.quorum)
+    wrong("primary-up", `was ordered though the relay of ${id}, which was sealed, answers again`);
+}
+
 function checkWitnesses(
   life: Life,
   config: GroupConfig,
@@ -143,9 +170,11 @@ function promoting(ledger: Ledger, judged: Judged, action: Promote): void {
   else if ((ledger.lastFacts.get(node)?.virtualMs ?? -1) < electingMs)
     wrong("stale-election", "was ordered without a look at it after the fence");
   checkLease(ledger, judged, attempt.from, wrong);
-  if (attempt.cause !== "odown") return;
+  checkCost(ledger, judged, node, wrong);
   const from = config.nodes.find(({ id }) => id === attempt.from);
   if (from === undefined) return;
+  if (attempt.cause === "sealed") checkStillShut(judged, from, wrong);
+  if (attempt.cause !== "odown") return;
   const { up } = count(judged.life, config, from.id, nowMs);
   const nobodyLost = before.maybePromoted.every((id) => id === node);
   if (up * 2 > config.vantages.length && nobodyLost)
@@ -177,10 +206,21 @@ function checkLease(ledger: Ledger, judged: Judged, from: string | null, wrong: 
     );
 }
 
+/** What it costs is no less than what was seen. */
+function checkCost(ledger: Ledger, judged: Judged, node: string, wrong: Wrong): void {
+  const { phase } = judged.decision.state.saved;
+  const facts = ledger.lastFacts.get(node)?.facts;
+  if (phase.kind !== "promoting" || facts === undefined) return;
+  const stated = phase.cost.lostBytesAtLeast;
+  const behind = surelyBehind(judged.life, judged.before, facts);
+  if (stated !== null && stated < behind)
+    wrong("lost-bytes", `states at least ${stated} bytes lost, and it was seen ${behind} behind`);
+}
+
 /** Nobody whose data is surely not what it should be, without an operator's word. */
 function checkFitness(
   ledger: Ledger,
-  { config, decision, life }: Judged,
+  { before, config, decision, life }: Judged,
   node: string,
   from: NodeConfig,
   wrong: Wrong,
@@ -195,6 +235,9 @@ function checkFitness(
   if (facts.loading) wrong("unfit", "is of one that loads its data");
   if (facts.syncing) wrong("unfit", "is of one in its first synchronisation");
   if ((configured.priority ?? facts.priority) === 0) wrong("unfit", "is of one with priority 0");
+  const behind = surelyBehind(life, before, facts);
+  if (config.maxLagBytes > 0 && behind > config.maxLagBytes)
+    wrong("unfit", `is of one that is ${behind} bytes behind what ${from.id} was seen to have`);
   const lastUpMs = ledger.lastUp.get(from.id);
   if (facts.role !== "replica" || facts.linkUp || lastUpMs === undefined) return;
   if (facts.linkDownMs === null || config.maxLinkDownMs === 0) return;

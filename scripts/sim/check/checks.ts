@@ -17,6 +17,7 @@ import { checkAttempts, type Judged } from "./attempts.ts";
 import { type Ledger, lifeOf, newLedger, violate } from "./ledger.ts";
 import { note } from "./recount.ts";
 import { checkPublish, checkSaved, fellBack } from "./routes.ts";
+import { noteRoles, noteShown } from "./shown.ts";
 import { checkState } from "./states.ts";
 import { checkAcknowledged, checkNumbers, checkOpened, checkWipe } from "./writes.ts";
 
@@ -47,7 +48,7 @@ export function createChecks(closely: boolean) {
     const wentBack = life.lastNowMs !== null && nowMs < life.lastNowMs;
     if (forgot || wentBack) {
       life.tiltUntilMs = wentBack && !forgot ? nowMs + TILT_MS : null;
-      life.streams.clear();
+      for (const memory of [life.streams, life.shown, life.askedMs]) memory.clear();
     }
     life.lastNowMs = nowMs;
     const tiltMs = life.tiltUntilMs;
@@ -80,10 +81,12 @@ export function createChecks(closely: boolean) {
       clockJumped: world?.clockWentForward === true,
       life,
     };
+    noteRoles(ledger, judged);
     checkAttempts(ledger, judged);
     checkActions(ledger, judged);
     checkState(ledger, judged);
     watcher?.(judged);
+    noteShown(life, judged);
     life.lastDecisionMs = ledger.nowMs;
   }
 

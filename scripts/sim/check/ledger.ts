@@ -9,7 +9,14 @@ import type { GroupConfig, NodeFacts, Observation } from "../../../worker/core/t
 export type Violation = { readonly rule: string; readonly text: string; readonly atMs: number };
 
 /** A look as the simulator made it: with the true moment at which it was asked for. */
-export type Sighted = Observation & { readonly virtualMs: number };
+export type Sighted = Observation & {
+  readonly virtualMs: number;
+  /** Of what a relay tells of its own accord: the looks that it truly had. */
+  readonly row?: Row;
+};
+
+/** Bad looks in a row, those of them at the end that were refused, and when the first of them was asked for. */
+export type Row = { readonly looks: number; readonly refused: number; readonly sinceMs: number };
 
 /** What one place said of one node, look after look: the run of bad looks at its end. */
 export type Stream = {
@@ -35,6 +42,10 @@ export type Life = {
   lastNowMs: number | null;
   tiltUntilMs: number | null;
   readonly openSince: Map<string, { since: number; looks: number }>;
+  /** The most that the primary in force was seen to have, by its run and its history. */
+  readonly shown: Map<string, number>;
+  /** When each pair of node and vantage was asked last. */
+  readonly askedMs: Map<string, number>;
 };
 
 /** By the Group's clock, and in truth. */
@@ -49,6 +60,16 @@ export type Ledger = {
   /** The same, with nothing wrong with it. */
   readonly lastUp: Map<string, number>;
   readonly lastFacts: Map<string, { readonly facts: NodeFacts; readonly virtualMs: number }>;
+
+  /** Who was a replica, and since when it is a primary under the same run id; null: it is a replica. */
+  readonly roles: Map<
+    string,
+    { readonly runId: string; readonly replicaMs: number; readonly primaryMs: number | null }
+  >;
+  /** The same as `seenPrimary`, but what a relay told of its own accord counts as of when it was heard. */
+  readonly heardPrimary: Map<string, number>;
+  /** When another primary came in force. */
+  switchedMs: number;
 
   highestSaved: number;
   saved: { readonly epoch: number; readonly rev: number };
@@ -106,6 +127,9 @@ export function newLedger(): Ledger {
     seenPrimary: new Map(),
     lastUp: new Map(),
     lastFacts: new Map(),
+    roles: new Map(),
+    heardPrimary: new Map(),
+    switchedMs: 0,
     highestSaved: 0,
     leaseGivenMs: null,
     saved: { epoch: 0, rev: 0 },
@@ -151,6 +175,8 @@ export function lifeOf(ledger: Ledger, id: number): Life {
       lastNowMs: null,
       tiltUntilMs: null,
       openSince: new Map(),
+      shown: new Map(),
+      askedMs: new Map(),
     };
     ledger.lives.set(id, life);
     for (const old of ledger.lives.keys())

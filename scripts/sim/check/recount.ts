@@ -6,7 +6,7 @@
  * its newest look says so.
  */
 import type { GroupConfig, Observation } from "../../../worker/core/types.ts";
-import type { Ledger, Life, Sighted, Stream } from "./ledger.ts";
+import type { Ledger, Life, Row, Sighted, Stream } from "./ledger.ts";
 
 const GOOD = ["up", "loading", "switching"];
 const BAD = ["refused", "timeout", "misconf"];
@@ -43,6 +43,9 @@ export function note(
     if (seen.virtualMs >= (ledger.lastFacts.get(seen.node)?.virtualMs ?? 0))
       ledger.lastFacts.set(seen.node, { facts, virtualMs: seen.virtualMs });
     if (facts.role === "primary") raise(ledger.seenPrimary, seen);
+    const heardMs = seen.pushed === undefined ? seen.virtualMs : ledger.nowMs;
+    if (facts.role === "primary")
+      raise(ledger.heardPrimary, { node: seen.node, virtualMs: heardMs });
     if (facts.role === "primary" && seen.class === "up") raise(ledger.lastUp, seen);
     if (facts.role === "primary") primaries.add(seen.node);
     else replicas.add(seen.node);
@@ -53,7 +56,10 @@ export function note(
 }
 
 /** One vantage's look may be older than another's. */
-function raise(seenMs: Map<string, number>, { node, virtualMs }: Sighted): void {
+function raise(
+  seenMs: Map<string, number>,
+  { node, virtualMs }: Pick<Sighted, "node" | "virtualMs">,
+): void {
   seenMs.set(node, Math.max(virtualMs, seenMs.get(node) ?? 0));
 }
 
@@ -75,8 +81,8 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
   const bad = BAD.includes(seen.class);
   const blind = BLIND.includes(seen.class);
   const replica = seen.facts?.role === "replica";
-  // What a relay tells of its own accord stands for a row of looks.
-  const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };
+  // What a relay tells of its own accord stands for a row of looks: those that it had, whatever it says.
+  const { looks, refused, sinceMs } = seen.row ?? { looks: 1, refused: 1, sinceMs: seen.atMs };
   return {
     vantage: seen.vantage,
     from: seen.from,
@@ -85,7 +91,7 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
     // An answer that is neither good nor bad breaks no row.
     refused:
       seen.class === "refused"
-        ? Math.max((before?.refused ?? 0) + 1, looks)
+        ? Math.max((before?.refused ?? 0) + 1, refused)
         : good || bad
           ? 0
           : (before?.refused ?? 0),
@@ -107,6 +113,20 @@ function next(before: Stream | undefined, seen: Sighted): Stream {
         : replica
           ? (before?.replicaSinceMs ?? seen.atMs)
           : null,
+  };
+}
+
+/** What a relay's own looks come to, whatever it makes of them itself. */
+export function rowAfter(
+  row: Row | null,
+  { class: kind, askedAtMs }: { readonly class: string; readonly askedAtMs: number },
+): Row | null {
+  if (GOOD.includes(kind)) return null;
+  if (!BAD.includes(kind)) return row;
+  return {
+    looks: (row?.looks ?? 0) + 1,
+    refused: kind === "refused" ? (row?.refused ?? 0) + 1 : 0,
+    sinceMs: row?.sinceMs ?? askedAtMs,
   };
 }
 
@@ -139,7 +159,12 @@ const isSilent = (stream: Stream, config: GroupConfig, nowMs: number) =>
   stream.blind >= config.maxFailures &&
   nowMs - (stream.firstBlindMs ?? nowMs) >= config.downAfterMs;
 
-function isSilentRelay(life: Life, vantage: string, config: GroupConfig, nowMs: number): boolean {
+export function isSilentRelay(
+  life: Life,
+  vantage: string,
+  config: GroupConfig,
+  nowMs: number,
+): boolean {
   for (const node of life.streams.keys())
     if (streamsOf(life, node, vantage).some((each) => isSilent(each, config, nowMs))) return true;
   return false;

@@ -38,6 +38,7 @@ export function checkSaved(
   for (const { name, data } of events)
     if (name === "+node-renamed" && typeof data.from === "string")
       renamed(ledger, data.from, saved.primary ?? "");
+  if (saved.lastSwitch?.epoch !== before?.lastSwitch?.epoch) ledger.switchedMs = ledger.nowMs;
   follow(ledger, before, saved, leaseMs);
   seen(ledger, before, saved);
   for (const event of events) count(ledger, event.name, event.atMs, event.data);

@@ -7,14 +7,14 @@ import { startRelay, stopRelay } from "../world/relay.ts";
 import { type Lie, type Relay, tell, type World } from "../world/types.ts";
 import { anyNode, anyRelay, type Fault } from "./fault.ts";
 
-const died = (name: string, journalLost: boolean): Fault => ({
+const died = (name: string, journalLost: boolean, back = 0.5): Fault => ({
   name,
   begin: (world, random, ms) => {
     const relay = anyRelay(world, random);
     stopRelay(world, relay);
-    const back = () => startRelay(world, relay, journalLost);
-    if (random.chance(0.5)) after(world.queue, random.int(100, Math.max(200, ms / 4)), back);
-    return back;
+    const starts = () => startRelay(world, relay, journalLost);
+    if (random.chance(back)) after(world.queue, random.int(100, Math.max(200, ms / 4)), starts);
+    return starts;
   },
 });
 
@@ -44,6 +44,18 @@ const blind = (name: string, local: boolean): Fault => ({
   },
 });
 
+/** Its settings were not told of a node: it says so by name, and sees nothing of it. */
+const unlisted: Fault = {
+  name: "relay-does-not-know-a-node",
+  begin: (world, random) => {
+    const relay = anyRelay(world, random);
+    const { name } = anyNode(world, random);
+    tell(world, () => `relay ${relay.id} does not know ${name} any more`);
+    relay.unlisted.add(name);
+    return () => void relay.unlisted.delete(name);
+  },
+};
+
 const lying = (kind: Lie): Fault => ({
   name: `relay-says-${kind}`,
   begin: (world, random) => {
@@ -60,6 +72,7 @@ const lying = (kind: Lie): Fault => ({
 export const relayFaults: readonly Fault[] = [
   died("relay-crash", false),
   died("relay-crash-journal-lost", true),
+  died("relay-gone", false, 0),
   {
     name: "relay-hang",
     begin: (world, random) => {
@@ -70,6 +83,7 @@ export const relayFaults: readonly Fault[] = [
   },
   blind("relay-blind-to-its-node", true),
   blind("relay-blind", false),
+  unlisted,
   lying("down"),
   lying("up"),
   lying("primary"),

@@ -63,6 +63,7 @@ export async function huntOne(mutant: Mutant): Promise<Caught> {
       minutes: MINUTES,
       threads: 1,
       thread,
+      ...(mutant.scene === undefined ? {} : { scene: mutant.scene }),
       onResult: ({ seed, violations }) => {
         const [first] = violations;
         if (first === undefined) return false;

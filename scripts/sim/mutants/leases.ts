@@ -21,9 +21,8 @@ export const leaseMutants: readonly Mutant[] = [
   {
     name: "what is not enforced has no end",
     file: rules("rules"),
-    find: "    return extended({ ...heard, refused: false }, asked, said.leaseMs);",
-    replace:
-      "    return extended({ ...heard, refused: false }, asked, said.enforced ? said.leaseMs : 1e9);",
+    find: "      asked,\n      said.leaseMs,\n    );",
+    replace: "      asked,\n      said.enforced ? said.leaseMs : 1e9,\n    );",
   },
   {
     name: "a pause suspends the lease of one that is being replaced",
@@ -82,6 +81,56 @@ export const leaseMutants: readonly Mutant[] = [
     file: core("failover"),
     find: '!isKeeper(config, pending.key ?? "", pending.about)) return;',
     replace: "config.relays.length === 0) return;",
+  },
+  {
+    name: "that nothing listens, said by any relay, ends the wait",
+    file: core("failover"),
+    find: '!isKeeper(config, pending.key ?? "", pending.about)) return;',
+    replace:
+      '!isKeeper(config, pending.key ?? "", pending.about) && factsOf(draft, pending.about) !== null) return;',
+    also: [
+      {
+        file: "scripts/sim/world/relay.ts",
+        find: 'if (node.life === "dead" && keeps && action',
+        replace: 'if (node.life === "dead" && action',
+      },
+    ],
+  },
+  {
+    name: "what was opened boots open",
+    file: "worker/relay/verbs/steps.ts",
+    find: "    ? [...bootSeal, rewrite, open,",
+    replace: "    ? [...bootSeal, open, rewrite,",
+  },
+  // a primary that nobody can open, or that somebody else replaced
+  {
+    name: "a relay that is only restarted is not waited for",
+    file: core("shut"),
+    find: "if (belief.failures < config.maxFailures || awayMs < config.downAfterMs) return null;",
+    replace: "if (belief.failures < 1 || awayMs < 0) return null;",
+    scene: "the primary's relay is started again",
+  },
+  {
+    name: "a relay that is back opens nothing: its node is replaced",
+    file: core("electing"),
+    find: "if (whyStaysSealed(draft, from) !== null || verdict.odown) return null;",
+    replace: "if (whyStaysSealed(draft, from) !== null || verdict.up >= 0) return null;",
+    scene: "the primary's relay is gone, and back when it is about to be replaced",
+  },
+  {
+    name: "a switch by somebody else revokes no lease",
+    file: core("adopting"),
+    find: "if (dead && longestMs > 0 && saved.revokedAtMs === null) save(draft, { revokedAtMs: nowMs });",
+    replace: "",
+    also: [
+      {
+        file: core("adopting"),
+        find: "const revokedAtMs = draft.saved.revokedAtMs ?? nowMs;",
+        replace: "const revokedAtMs = draft.saved.revokedAtMs ?? sinceMs;",
+      },
+    ],
+    scene:
+      "a person replaces a primary that nobody reaches but its clients, and whose relay still asks",
   },
   {
     name: "only the relay beside it is asked, and refuses to keep a lease",

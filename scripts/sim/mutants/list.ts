@@ -2,6 +2,7 @@
  * Every defect there is. A new one is one entry in one of these lists.
  */
 import { actingMutants } from "./acting.ts";
+import { asleepMutants } from "./asleep.ts";
 import { evidenceMutants } from "./evidence.ts";
 import { failoverMutants } from "./failover.ts";
 import { leaseMutants } from "./leases.ts";
@@ -14,4 +15,5 @@ export const mutants: readonly Mutant[] = [
   ...failoverMutants,
   ...leaseMutants,
   ...pushMutants,
+  ...asleepMutants,
 ];

@@ -6,7 +6,12 @@
  */
 export type Change = { readonly file: string; readonly find: string; readonly replace: string };
 
-export type Mutant = Change & { readonly name: string; readonly also?: readonly Change[] };
+export type Mutant = Change & {
+  readonly name: string;
+  readonly also?: readonly Change[];
+  /** The scene in which it shows, where that is one of many. */
+  readonly scene?: string;
+};
 
 export const core = (file: string) => `worker/core/${file}.ts`;
 export const rules = (file: string) => `worker/relay/lease/${file}.ts`;

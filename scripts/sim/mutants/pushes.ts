@@ -38,13 +38,20 @@ export const pushMutants: readonly Mutant[] = [
   {
     name: "a push counts as many looks as it says, for whoever is asked",
     file: core("sight"),
-    find: "const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };",
-    replace: "const { looks, sinceMs } = seen.pushed ?? { looks: 9, sinceMs: 0 };",
+    find: "seen.pushed ?? { looks: 1, refusals: 1, sinceMs: seen.atMs };",
+    replace: "seen.pushed ?? { looks: 9, refusals: 9, sinceMs: 0 };",
   },
   {
     name: "a relay calls a short silence an end",
     file: "worker/relay/watch/gaze.ts",
-    find: "return { looks: (before?.looks ?? 0) + 1, sinceMs: before?.sinceMs ?? seen.askedAtMs };",
-    replace: "return { looks: (before?.looks ?? 0) + 9, sinceMs: seen.askedAtMs - 60_000 };",
+    find: "    looks: (before?.looks ?? 0) + 1,",
+    replace: "    looks: (before?.looks ?? 0) + 9,",
+    also: [
+      {
+        file: "worker/relay/watch/gaze.ts",
+        find: "    sinceMs: before?.sinceMs ?? seen.askedAtMs,",
+        replace: "    sinceMs: seen.askedAtMs - 60_000,",
+      },
+    ],
   },
 ];

@@ -2,6 +2,7 @@
  * Scenes in which nobody may be promoted: something forbids it, or nothing is lost at all.
  */
 import type { GroupConfig } from "../../../worker/core/types.ts";
+import { lookMs } from "../../../worker/relay/watch/gaze.ts";
 import { nodeNamed } from "../check/healed.ts";
 import { deploy } from "../faults/deploys.ts";
 import { others } from "../faults/fault.ts";
@@ -10,7 +11,7 @@ import { wish } from "../faults/people.ts";
 import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
 import { jump } from "../world/clock.ts";
-import { crash, hang, thaw } from "../world/redis.ts";
+import { crash, hang, start, thaw } from "../world/redis.ts";
 import type { RedisNode, World } from "../world/types.ts";
 import {
   acknowledged,
@@ -59,6 +60,12 @@ const harmless = (
     end();
   },
 });
+
+/** Silent for a while, then refused once or twice, and together for less than counts. */
+function restart(config: GroupConfig) {
+  const awayMs = Math.ceil(lookMs(config) + 1.2 * config.retryMs);
+  return { awayMs, hangMs: config.downAfterMs - awayMs - 300 };
+}
 
 const promptWitness = ({ downAfterMs, minReplicas }: GroupConfig) =>
   downAfterMs >= 3000 && minReplicas === 0;
@@ -165,6 +172,26 @@ export const heldScenes: readonly Scene[] = [
       }
     },
     ({ fencing }) => fencing !== "lease",
+  ),
+  harmless(
+    "the primary hangs, and is started again at once",
+    "it was silent for too short, and refused too few",
+    (world, random, primary) => {
+      const { hangMs, awayMs } = restart(world.config);
+      hang(world, primary);
+      goOn(world, hangMs);
+      crash(world, primary);
+      goOn(world, awayMs);
+      start(world, primary, { data: "kept" });
+      goOn(world, 3000 + random.int(0, 500));
+    },
+    (config, { relays }) => {
+      const { hangMs, awayMs } = restart(config);
+      const looks = hangMs > config.maxFailures * lookMs(config);
+      const few = awayMs < (config.maxFailures - 1) * config.retryMs - 50;
+      const told = [...relays.values()].every(({ connects }) => connects);
+      return looks && few && told && config.fencing !== "lease";
+    },
   ),
   harmless(
     "one vantage is wrong",

@@ -4,13 +4,13 @@
  */
 import { others } from "../faults/fault.ts";
 import { upon } from "../faults/network.ts";
-import { wish } from "../faults/people.ts";
+import { replicaOfByHand, wish } from "../faults/people.ts";
 import { hangRelay } from "../faults/relays.ts";
 import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
 import { guardDies } from "../world/lease.ts";
 import { crash, isSealed } from "../world/redis.ts";
-import { stopRelay } from "../world/relay.ts";
+import { startRelay, stopRelay } from "../world/relay.ts";
 import { breakLink } from "../world/replication.ts";
 import type { RedisNode, Relay, World } from "../world/types.ts";
 import {
@@ -21,6 +21,7 @@ import {
   isTaken,
   mendOnce,
   mustBeReplaced,
+  noAttempt,
   type Scene,
 } from "./scene.ts";
 
@@ -102,6 +103,8 @@ export const leaseScenes: readonly Scene[] = [
       edgeAway(world, [primary]);
       goOn(world, random.int(0, 3 * world.config.leaseMs));
       around(world, primary, (name) => name.startsWith("client"));
+      // Who heard it when the edge had lost it is a witness for so long.
+      goOn(world, world.config.downAfterMs + 10_000);
       mustBeReplaced(world, primary);
     },
   },
@@ -182,6 +185,62 @@ export const leaseScenes: readonly Scene[] = [
       acknowledged(world);
       stopRelay(world, keeperOf(world, primary));
       closedWithin(world, primary, 200, "its relay died");
+    },
+  },
+  {
+    name: "the primary's relay is gone for good",
+    fits: leased,
+    play: (world, _, primary) => {
+      acknowledged(world);
+      stopRelay(world, keeperOf(world, primary));
+      // Nothing is down; its relay is silent for as long as counts, at looks that nothing hastens.
+      const { maxFailures, checkIntervalMs } = world.config;
+      goOn(world, maxFailures * checkIntervalMs);
+      mustBeReplaced(world, primary);
+    },
+  },
+  {
+    name: "the primary's relay is started again",
+    fits: (config, world) => leased(config, world) && config.downAfterMs >= 2000,
+    play: (world, random, primary) => {
+      acknowledged(world);
+      const end = noAttempt(world, "its relay was back in time");
+      const keeper = keeperOf(world, primary);
+      stopRelay(world, keeper);
+      goOn(world, random.int(300, 0.8 * world.config.downAfterMs));
+      startRelay(world, keeper, false);
+      goOn(world, world.config.downAfterMs + 2000);
+      end();
+    },
+  },
+  {
+    name: "the primary's relay is gone, and back when it is about to be replaced",
+    fits: leased,
+    play: (world, random, primary) => {
+      acknowledged(world);
+      const keeper = keeperOf(world, primary);
+      stopRelay(world, keeper);
+      const fencing = () => world.storage.saved?.phase.kind === "fencing";
+      goOnUntil(world, 2 * failoverWithinMs(world.config), fencing);
+      goOn(world, random.int(0, 1000));
+      startRelay(world, keeper, false);
+      goOn(world, failoverWithinMs(world.config));
+    },
+  },
+  {
+    name: "a person replaces a primary that nobody reaches but its clients, and whose relay still asks",
+    fits: (config, world) =>
+      leased(config, world) &&
+      !world.voided.has("lease") &&
+      config.vantages.every((vantage) => vantage.startsWith("relay:")),
+    play: (world, random, primary) => {
+      acknowledged(world);
+      const to = random.pick(others(world, primary));
+      keeperOf(world, primary).portShut = true;
+      outOfReach(world, primary);
+      for (const node of others(world, primary))
+        replicaOfByHand(world, node, node === to ? null : to);
+      goOn(world, 2 * failoverWithinMs(world.config));
     },
   },
   {

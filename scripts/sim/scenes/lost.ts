@@ -1,11 +1,13 @@
 /**
  * Scenes in which the primary is lost, its data, or more: somebody takes over in time, or the old one comes back.
  */
+import type { GroupConfig } from "../../../worker/core/types.ts";
 import { nodeNamed } from "../check/healed.ts";
 import { others } from "../faults/fault.ts";
 import { hangRelay } from "../faults/relays.ts";
 import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
+import { currentInstance, die } from "../world/group.ts";
 import { crash, hang, isSealed, start } from "../world/redis.ts";
 import { stopRelay } from "../world/relay.ts";
 import { breakLink, isPrimary } from "../world/replication.ts";
@@ -33,6 +35,10 @@ const machineOf = (world: World, node: RedisNode) => {
   for (const relay of world.relays.values()) if (relay.local === node) return relay;
   throw new Error(`${node.name} has no relay`);
 };
+
+/** A machine that is gone is seen by the looks that go on, not by cron. */
+const noticedWithinMs = (config: GroupConfig): number =>
+  config.downAfterMs + (config.maxFailures + 3) * (config.checkIntervalMs + config.probeTimeoutMs);
 
 function emptied(world: World, random: Random, primary: RedisNode): void {
   acknowledged(world);
@@ -121,6 +127,44 @@ export const lostScenes: readonly Scene[] = [
       mustBeReplaced(world, primary);
       goOn(world, random.int(0, 3000));
       tell(world, () => "the old primary is back");
+    },
+  },
+  {
+    name: "a machine dies that only its own relay knows",
+    fits: (config, world) =>
+      config.quiet && noticedWithinMs(config) < 25_000 && world.regions.length === 0,
+    play: (world, _, primary) => {
+      acknowledged(world);
+      const own = machineOf(world, primary);
+      for (const relay of world.relays.values())
+        if (relay !== own) relay.unlisted.add(primary.name);
+      goOn(world, 5000 + 3 * world.config.checkIntervalMs);
+      const told = world.events.length;
+      primary.spot.down = true;
+      stopRelay(world, own);
+      crash(world, primary);
+      const ms = noticedWithinMs(world.config);
+      const noticed = () => world.events.slice(told).some(({ name }) => name === "+sdown");
+      if (!goOnUntil(world, ms, noticed))
+        world.checks.violate(
+          "not-noticed",
+          `the machine of ${primary.name} is gone for ${ms} ms, and the group has not looked`,
+        );
+    },
+  },
+  {
+    name: "the primary is far ahead, the Group sleeps, and the primary dies",
+    fits: ({ quiet, maxLagBytes }, { relays }) =>
+      quiet && maxLagBytes === 500 && [...relays.values()].every(({ connects }) => connects),
+    play: (world, _, primary) => {
+      acknowledged(world);
+      // What is written from now on comes later than the primary lives.
+      for (const node of others(world, primary)) node.lagMs = 8000;
+      goOn(world, 20_000);
+      const group = currentInstance(world);
+      if (group !== null) die(world, group, "nothing to do");
+      crash(world, primary);
+      goOn(world, failoverWithinMs(world.config));
     },
   },
   {

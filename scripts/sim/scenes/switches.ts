@@ -8,6 +8,7 @@ import { upon } from "../faults/network.ts";
 import { replicaOfByHand, wish } from "../faults/people.ts";
 import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
+import { currentInstance, die } from "../world/group.ts";
 import { hang, isSealed, thaw } from "../world/redis.ts";
 import { isPrimary } from "../world/replication.ts";
 import type { RedisNode, World } from "../world/types.ts";
@@ -110,6 +111,21 @@ export const switchScenes: readonly Scene[] = [
   { name: "a planned switch", play: switchesOver },
   { name: "a planned switch that cannot be done", play: switchIsTakenBack },
   { name: "a person switches", play: foreignSwitch },
+  {
+    name: "the Group sleeps, and a person switches, one node after the other",
+    fits: ({ adoptAfterMs, checkIntervalMs }) => adoptAfterMs > checkIntervalMs,
+    play: (world, random, primary) => {
+      acknowledged(world);
+      const to = random.pick(others(world, primary));
+      world.voided.add("lease").add("wipe").add("switchover");
+      const group = currentInstance(world);
+      if (group !== null) die(world, group, "nothing to do");
+      replicaOfByHand(world, to, null);
+      goOn(world, 0.7 * world.config.adoptAfterMs);
+      for (const node of others(world, to)) replicaOfByHand(world, node, to);
+      goOn(world, world.config.adoptAfterMs + 3000);
+    },
+  },
   {
     name: "orders overtake each other",
     play: (world, random) => {

@@ -161,7 +161,8 @@ function askDirectly(world: World, question: Question, nodes: readonly string[],
 
 export function seenByRelay(world: World, relay: Relay, id: string): Seen {
   const node = nodeOf(world, id);
-  if (node === null) return { class: "policy", detail: "NODE_UNKNOWN", facts: null };
+  if (node === null || relay.unlisted.has(node.name))
+    return { class: "policy", detail: "NODE_UNKNOWN", facts: null };
   const { lie } = relay;
   if (lie !== null && lie.node === node.name && lie.left > 0) {
     lie.left -= 1;

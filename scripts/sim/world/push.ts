@@ -2,8 +2,8 @@
  * Relays that hold a connection to the Group: each has an eye on every node, by the code of the real ones
  * (worker/relay/watch/gaze.ts), tells at once what is news, and seals a stranger at first sight.
  *
- * Rules: a relay that dies closes its connection, which the Group hears; one that is stopped or cut off seems to be
- * connected for half a minute more; what is told may come late, twice, or never.
+ * Rules: a relay that dies closes its connection, which the Group hears; one that is stopped, cut off, or gone with its
+ * machine seems to be connected for half a minute more; what is told may come late, twice, or never.
  */
 import type { Observation } from "../../../worker/core/types.ts";
 import { observationsOf } from "../../../worker/group/pushed.ts";
@@ -20,6 +20,7 @@ import {
 } from "../../../worker/relay/watch/gaze.ts";
 import { isStranger } from "../../../worker/relay/watch/stranger.ts";
 import type { Sighted } from "../check/ledger.ts";
+import { rowAfter } from "../check/recount.ts";
 import { after } from "../queue.ts";
 import { groupNow } from "./clock.ts";
 import { currentInstance, decided, newInstance, wake } from "./group.ts";
@@ -27,7 +28,7 @@ import { seenByRelay } from "./look.ts";
 import { isCutEitherWay, send } from "./network.ts";
 import { command, setMinReplicas } from "./redis.ts";
 import { bootOf, clockOf, epochOf, inTurn, reaches } from "./relay.ts";
-import { type RedisNode, type Relay, SEALED, tell, type World } from "./types.ts";
+import { type Gazed, type RedisNode, type Relay, SEALED, tell, type World } from "./types.ts";
 
 const EVERY_MS = 1000;
 const SILENCE_MS = 30_000;
@@ -49,7 +50,8 @@ function keepLine(world: World, relay: Relay): void {
   const { nowMs } = world.queue;
   const heard = relay.connects && relay.life === "up" && !isCutEitherWay(world, spot, world.edge);
   if (heard) socket.heardMs = nowMs;
-  const gone = relay.life === "dead" || !relay.connects || nowMs - socket.heardMs > SILENCE_MS;
+  const closed = (relay.life === "dead" && !spot.down) || !relay.connects;
+  const gone = closed || nowMs - socket.heardMs > SILENCE_MS;
   if (socket.open && gone) {
     socket.open = false;
     wake(world, null);
@@ -90,7 +92,8 @@ function look(world: World, relay: Relay, node: string): void {
     const seen = { class: kind, detail, facts, askedAtMs, atMs: clockOf(world, relay) } as Seen;
     if (isFirstSight(gaze, seen)) seal(world, relay, node, seen);
     const step = take(gaze, seen, plan);
-    gazes.set(node, { gaze: step.gaze, virtualMs });
+    const row = rowAfter(gazes.get(node)?.row ?? null, seen);
+    gazes.set(node, { gaze: step.gaze, row, virtualMs });
     if (step.news) say(world, relay, [node], true);
     again(Math.min(step.nextMs, beatMs(plan)));
   });
@@ -135,7 +138,7 @@ function say(world: World, relay: Relay, nodes: readonly string[], news: boolean
   const told = nodes.flatMap((node) => {
     const known = socket.gazes.get(node);
     const seen = known === undefined ? null : lookOf(node, known.gaze, ms);
-    return known === undefined || seen === null ? [] : [{ seen, virtualMs: known.virtualMs }];
+    return known === undefined || seen === null ? [] : [{ seen, known, atMs: ms - seen.agoMs }];
   });
   if (told.length === 0) return;
   const looks = told.map(({ seen }) => seen);
@@ -151,13 +154,18 @@ function hear(
   world: World,
   relay: Relay,
   message: LooksMessage,
-  told: readonly { readonly virtualMs: number }[],
+  told: readonly { readonly known: Gazed; readonly atMs: number }[],
 ): void {
   if (!world.config.relays.some(({ id }) => id === relay.id)) return;
   const group = currentInstance(world) ?? newInstance(world);
   if (!group.alive) return;
   const seen = observationsOf(relay.id, message, group.state, groupNow(world)).map(
-    (each: Observation, at): Sighted => ({ ...each, virtualMs: told[at]?.virtualMs ?? 0 }),
+    (each: Observation, at): Sighted => {
+      const { known = null, atMs = 0 } = told[at] ?? {};
+      const row = known?.row ?? { looks: 0, refused: 0, sinceMs: atMs };
+      const sinceMs = Math.floor(each.atMs - (atMs - row.sinceMs));
+      return { ...each, row: { ...row, sinceMs }, virtualMs: known?.virtualMs ?? 0 };
+    },
   );
   // At once, whatever look is under way.
   decided(world, group, seen);

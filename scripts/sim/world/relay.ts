@@ -38,6 +38,7 @@ export function newRelay(id: string, spot: Spot, local: RedisNode, rate: number)
     freeAtMs: new Map(),
     lie: null,
     blind: new Set(),
+    unlisted: new Set(),
     portShut: false,
     connects: true,
     socket: { open: false, heardMs: 0, told: "", watch: null, gazes: new Map() },
@@ -180,7 +181,8 @@ function actNow(
     answer(result);
   };
   const node = nodeOf(world, action.node);
-  if (node === null) return done(said("unreachable", "NODE_UNKNOWN"));
+  if (node === null || relay.unlisted.has(node.name))
+    return done(said("unreachable", "NODE_UNKNOWN"));
   const keeps = world.firstConfig.fencing === "lease" && relay.local === node;
   if (keeps && action.kind === "seal") leaseClosed(world, relay);
   // A PING first: a Redis that does not answer is not sent anything that it would execute when it wakes.

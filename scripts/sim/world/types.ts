@@ -19,6 +19,7 @@ import type { WatchMessage } from "../../../worker/relay/push.ts";
 import type { Journal } from "../../../worker/relay/verbs/fence.ts";
 import type { Gaze } from "../../../worker/relay/watch/gaze.ts";
 import type { Checks } from "../check/checks.ts";
+import type { Row } from "../check/ledger.ts";
 import type { Queue } from "../queue.ts";
 import type { Random } from "../random.ts";
 import type { Place } from "./history.ts";
@@ -121,6 +122,13 @@ export type LeaseState = {
   turn: number;
 };
 
+/** What an eye makes of a node, and what it truly saw: bad looks in a row, by the relay's clock. */
+export type Gazed = {
+  readonly gaze: Gaze;
+  readonly row: Row | null;
+  readonly virtualMs: number;
+};
+
 export type Relay = {
   readonly id: string;
   readonly spot: Spot;
@@ -139,6 +147,8 @@ export type Relay = {
   lie: { readonly node: string; readonly kind: Lie; left: number } | null;
   /** Nodes that this relay cannot reach, by name. */
   readonly blind: Set<string>;
+  /** Nodes that its settings do not name, by name. */
+  readonly unlisted: Set<string>;
   /** Nobody reaches its port; what it asks itself is answered. */
   portShut: boolean;
   /** Holds a connection to the Group, and tells at once what it sees. */
@@ -151,7 +161,7 @@ export type Relay = {
     /** What the Group said last to this process; null: nothing yet. */
     watch: WatchMessage | null;
     /** What its eyes make of each node, and the true moment of the last look. */
-    gazes: Map<string, { readonly gaze: Gaze; readonly virtualMs: number }>;
+    gazes: Map<string, Gazed>;
   };
   guard: boolean;
   /** How far the wall clock of its machine was set. */
