@@ -74,7 +74,15 @@ function phasesOf(cause: FailoverCause, deadlineMs: number): readonly Phase[] {
       acceptedAtMs: null,
       calledOff: null,
     },
-    { kind: "promoting", attempt, ...sent, sendUntilMs: deadlineMs, deadlineMs, cost, answeredAtMs: null },
+    {
+      kind: "promoting",
+      attempt,
+      ...sent,
+      sendUntilMs: deadlineMs,
+      deadlineMs,
+      cost,
+      answeredAtMs: null,
+    },
     { kind: "publishing", attempt, deadlineMs },
     { kind: "repointing", attempt, deadlineMs },
   ];
@@ -240,7 +248,14 @@ test("the same past every deadline", () => {
 });
 
 test("every other cause of an attempt, while it may still be given up", () => {
-  const causes = ["operator", "switchover", "promotion-lost", "wiped", "no-primary", "sealed"] as const;
+  const causes = [
+    "operator",
+    "switchover",
+    "promotion-lost",
+    "wiped",
+    "no-primary",
+    "sealed",
+  ] as const;
   for (const cause of causes)
     for (const deadlineMs of [early, late])
       for (const phase of phasesOf(cause, deadlineMs).filter(({ kind }) => begun.includes(kind))) {

@@ -31,8 +31,10 @@ async function guarded(more: { killCommand?: (server: RedisProcess) => readonly 
   const guard = startGuard({ node: "a", endpoint, sealMs: 2000, killCommand }, (event) =>
     events.push(event),
   );
-  const beat = (leftMs = LEASE_MS, leaseMs = LEASE_MS) =>
-    guard.beat({ cover: { from: machineNow(), ms: leftMs }, leaseMs });
+  const beat = (leftMs = LEASE_MS, leaseMs = LEASE_MS, open = true) => {
+    const cover = { from: machineNow(), ms: leftMs };
+    guard.beat({ cover, last: cover, open, leaseMs });
+  };
   onTestFinished(() => {
     guard.release();
   });
@@ -82,7 +84,7 @@ test("the lease is over: it seals though its relay lives", async () => {
   const { server, guard } = await guarded();
   const cover = { from: machineNow(), ms: 2500 };
   await until("the seal", () => {
-    guard.beat({ cover, leaseMs: LEASE_MS });
+    guard.beat({ cover, last: cover, open: true, leaseMs: LEASE_MS });
     return sealed(server);
   });
 });
@@ -93,7 +95,7 @@ test("X2 a Redis that does not confirm is ended by the command of the settings, 
     killCommand: ({ dir, pid }) => ["sh", "-c", `cat ${seen} > ${dir}/environ; kill -9 ${pid}`],
   });
   const { pid, dir } = server;
-  beat();
+  beat(3000);
   await server.kill("SIGSTOP");
   guard.release();
   await until("its end", () => !runs(pid));

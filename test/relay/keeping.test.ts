@@ -40,6 +40,7 @@ const runs = (pid: number) => {
   }
 };
 const sealed = { epoch: 2, primary: null };
+const down = { ...sealed, hard: true };
 
 test("nothing listens there: a seal is as good as confirmed where the lease is kept, and nowhere else", async () => {
   const { a, b, relay } = await keeper();
@@ -58,20 +59,40 @@ test("X2 it hangs when it is to be sealed: its lease is given back, it is ended,
   const { a, relay } = await keeper();
   expect(await opened(relay)).toMatchObject({ body: { outcome: "done" } });
   await a.kill("SIGSTOP");
-  const said = await verb(relay, "a/seal", sealed);
+  const said = await verb(relay, "a/seal", down);
   expect(said.body).not.toMatchObject({ outcome: "refused" });
   await until("its end", () => !runs(a.pid));
   await until("the confirmation", async () => {
+    const { body } = await verb(relay, "a/seal", down);
+    return (body as { outcome?: string }).outcome === "done";
+  });
+});
+
+test("one that is slow and not known to be down has until the end of its lease; then it is sealed, and nobody ended it", async () => {
+  const { a, relay } = await keeper();
+  expect(await opened(relay)).toMatchObject({ body: { outcome: "done" } });
+  await a.kill("SIGSTOP");
+  await verb(relay, "a/seal", sealed);
+  expect(runs(a.pid)).toBe(true);
+  await a.kill("SIGCONT");
+  await until("the seal", async () => {
     const { body } = await verb(relay, "a/seal", sealed);
     return (body as { outcome?: string }).outcome === "done";
   });
+  expect(await takesWrites(a)).toBe(false);
+  // Sealed, it is nobody's to end any more, however slow it is and whatever becomes of this relay.
+  await a.kill("SIGSTOP");
+  await verb(relay, "a/seal", down);
+  await relay.close();
+  expect(runs(a.pid)).toBe(true);
+  await a.kill("SIGCONT");
 });
 
 test("a node that was never open by its word is sealed when it answers, and not ended for being slow", async () => {
   const { a, relay } = await keeper();
   await a.kill("SIGSTOP");
   // As long as a verb takes: several times as long as Redis has to confirm.
-  await verb(relay, "a/seal", sealed);
+  await verb(relay, "a/seal", down);
   expect(runs(a.pid)).toBe(true);
   await a.kill("SIGCONT");
   await until("the seal", async () => {

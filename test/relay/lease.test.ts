@@ -72,7 +72,13 @@ describe("what ends it", () => {
     expect(answered(fresh, at(2001), no).cover).toBeNull();
   });
 
-  test("a verb that closes the node", () => expect(closed(held).cover).toBeNull());
+  test("a verb that closes the node", () => expect(closed(held, at(1100)).cover).toBeNull());
+
+  test("and a yes to a question from before that brings nothing back", () => {
+    const given = closed(held, at(2000));
+    expect(answered(given, at(1900), yes).cover).toBeNull();
+    expect(answered(given, at(2001), yes).cover).not.toBeNull();
+  });
 
   test("the first lease is as old as the stamp of its verb", () => {
     const fresh = opened(uncovered, at(2000), 500, leaseMs, 1);

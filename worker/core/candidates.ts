@@ -77,6 +77,10 @@ function strangerOf({ config, saved }: Draft, node: NodeConfig, facts: NodeFacts
   return known ? null : `${facts.replicaOf.host}:${facts.replicaOf.port}`;
 }
 
+/** A link that is cut in silence is up for Redis: since when nothing came says more. */
+const linkDownMsOf = ({ linkUp, linkDownMs, lastIoMs }: NodeFacts): number | null =>
+  linkUp ? Math.max(linkDownMs ?? 0, lastIoMs ?? 0) : linkDownMs;
+
 function candidateOf(
   draft: Draft,
   node: NodeConfig,
@@ -106,7 +110,7 @@ function candidateOf(
     downtime: saved.downtimes[node.id]?.reason ?? null,
     cleanForMs: best === null || best.cleanSinceMs === null ? null : nowMs - best.cleanSinceMs,
     successes: best?.successes ?? 0,
-    linkDownMs: facts?.linkDownMs ?? null,
+    linkDownMs: facts === null ? null : linkDownMsOf(facts),
     followed: saved.followed.includes(node.id),
     lagBytes: facts === null || last === null ? null : bytesBehind(last, facts),
     stranger: strangerOf(draft, node, facts),

@@ -58,7 +58,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   see(draft, input, saved.epoch);
   expireStandstills(draft);
   for (const request of input.requests)
-    if (isLookedFor(draft, request)) draft.replies.push(answer(draft, request, tilt));
+    if (isLookedFor(draft, request, tilt)) draft.replies.push(answer(draft, request, tilt));
     else wakeBy(draft, nowMs + config.retryMs);
   if (!tilt) {
     sealStrangers(draft);

@@ -15,7 +15,7 @@ import { abort, isAutomatic, isLiving, isStrict, stopped } from "./failover.ts";
 import { isLocal, witnessesOf } from "./health.ts";
 import { sendVerb } from "./plan.ts";
 import { lost } from "./promotion.ts";
-import { whyStaysSealed } from "./shut.ts";
+import { isOpenAgain, whyStaysSealed } from "./shut.ts";
 import { bad, blind } from "./sight.ts";
 import type { Attempt, Cost, Phase, Refusal } from "./state.ts";
 import { primariesSeen } from "./topology.ts";
@@ -102,7 +102,8 @@ function whyOver(draft: Draft, attempt: Attempt, sinceMs: number): Over | null {
     return { name: "-failover-abort-primary-up", text };
   }
   if (attempt.cause === "sealed") {
-    if (whyStaysSealed(draft, from) !== null || verdict.odown) return null;
+    const stays = verdict.odown || whyStaysSealed(draft, from) !== null;
+    if (stays || !isOpenAgain(draft, from, sinceMs)) return null;
     const text = `${from.id} is not sealed for good: somebody can open it again`;
     return { name: "-failover-abort-primary-up", text };
   }

@@ -100,6 +100,10 @@ export function sendVerb(draft: Draft, kind: VerbKind, id: string, order: Order 
         const to = replicationOf(draft, order.follow);
         return { ...head, kind, to, timeoutMs: order.timeoutMs ?? config.switchoverTimeoutMs };
       }
+      case "seal": {
+        const down = draft.known[id]?.verdict.odown === true;
+        return down ? { ...head, kind, hard: true } : { ...head, kind };
+      }
       default:
         return { ...head, kind };
     }

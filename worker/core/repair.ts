@@ -21,6 +21,7 @@ import {
   untell,
 } from "./draft.ts";
 import { bootsSealed, followsNode, isSealed } from "./facts.ts";
+import { isDeaf } from "./links.ts";
 import { isMember, memberOf } from "./membership.ts";
 import { repairBy, sendVerb, sentWithin, wasSent } from "./plan.ts";
 import type { Saved } from "./state.ts";
@@ -240,7 +241,7 @@ export function noteFollowers(draft: Draft): void {
     .filter(({ id }) => id !== primary.id)
     .filter(({ id }) => {
       const facts = factsOf(draft, id);
-      if (facts !== null) return followsNode(facts, primary) && facts.linkUp;
+      if (facts !== null) return followsNode(facts, primary) && facts.linkUp && !isDeaf(draft, id);
       return saved.followed.includes(id) && known[id]?.verdict.odown !== true;
     })
     .map(({ id }) => id);
@@ -268,8 +269,7 @@ export function readableNow(draft: Draft): readonly string[] {
       if (facts === null) return was;
       if (!followsNode(facts, primary) || facts.syncing || facts.loading) return false;
       // Without a primary every link is down, and what the replica holds is still the best there is.
-      const cut = !facts.linkUp || sight.told.includes(`link-down:${node.id}`);
-      if (cut) return was && !primaryUp;
+      if (!facts.linkUp || isDeaf(draft, node.id)) return was && !primaryUp;
       const looks = Object.values(sight.nodes[node.id] ?? {}).map((belief) => belief.successes);
       return was || Math.max(0, ...looks) >= config.upAfter;
     })

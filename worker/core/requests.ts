@@ -31,8 +31,13 @@ const no = (code: RefusalCode, detail: string, reasons?: readonly Refusal[]): An
  * What depends on the nodes is not judged by what was seen before it was asked: of one that hung a moment ago
  * nobody knows.
  */
-export function isLookedFor({ sight }: Draft, { kind, askedAtMs }: OperatorRequest): boolean {
-  if (!["failover", "switchover", "bootstrap", "acknowledge"].includes(kind)) return true;
+export function isLookedFor(
+  { sight }: Draft,
+  { kind, askedAtMs }: OperatorRequest,
+  tilt: boolean,
+): boolean {
+  // The clock went back: no look is later than what was asked before, and nothing is done anyway.
+  if (tilt || !["failover", "switchover", "bootstrap", "acknowledge"].includes(kind)) return true;
   return askedAtMs === undefined || (sight.lookAskedAtMs ?? 0) >= askedAtMs;
 }
 

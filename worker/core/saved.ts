@@ -97,7 +97,10 @@ const parts: Readonly<Record<PhaseKind, readonly [readonly string[], readonly st
     [],
     ["attempt", "candidate", "sinceMs", "deadlineMs", "giveUpAtMs", "acceptedAtMs", "calledOff"],
   ],
-  promoting: [["attempt", "candidate", "sinceMs", "sendUntilMs", "deadlineMs"], ["cost", "answeredAtMs"]],
+  promoting: [
+    ["attempt", "candidate", "sinceMs", "sendUntilMs", "deadlineMs"],
+    ["cost", "answeredAtMs"],
+  ],
   publishing: [["attempt", "deadlineMs"], []],
   repointing: [["attempt", "deadlineMs"], []],
 };
@@ -155,11 +158,23 @@ export function readSaved(json: string, group: string): ReadSaved {
     return refuse(
       `the stored state has version ${JSON.stringify(version) ?? "none"}; this code reads 1 and ${VERSION}`,
     );
+  raw = filled(raw as Raw);
   const lack = lackOf(raw as Raw, version);
   if (lack !== null) return refuse(`the stored state is not whole at ${lack}`);
   if (whose !== group) return refuse(`the stored state is that of group ${String(whose)}`);
   const saved = raw as unknown as Saved;
   return { ok: true, saved: version === VERSION ? saved : fromFirst(saved) };
+}
+
+/** What version 2 did not have from its beginning, and nobody needs who was not told. */
+function filled(raw: Raw): Raw {
+  if (raw.v !== VERSION) return raw;
+  const phase = Object(raw.phase) as Raw;
+  return {
+    replicaRunIds: {},
+    ...raw,
+    ...(phase.kind === "promoting" ? { phase: { answeredAtMs: null, ...phase } } : {}),
+  };
 }
 
 /** Version 1 had no operations, no baseline and no notes of phases. */
@@ -184,6 +199,11 @@ function phaseOfFirst(phase: Phase): Phase {
   const attempt: Attempt = { ...phase.attempt, untilMs: null, force: false, phases: [] };
   if (phase.kind === "fencing") return { ...phase, attempt, sealed: [] };
   if (phase.kind === "promoting")
-    return { ...phase, attempt, cost: { lostBytesAtLeast: null, unseenMs: null }, answeredAtMs: null };
+    return {
+      ...phase,
+      attempt,
+      cost: { lostBytesAtLeast: null, unseenMs: null },
+      answeredAtMs: null,
+    };
   return { ...phase, attempt };
 }

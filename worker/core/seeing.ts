@@ -10,7 +10,6 @@ import {
   attemptOf,
   type Draft,
   factsOf,
-  holdsSince,
   nodeOf,
   onlySince,
   remember,
@@ -20,9 +19,9 @@ import {
   wakeBy,
 } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
-import { followsNode, hearsNothing, isSealed } from "./facts.ts";
+import { isSealed } from "./facts.ts";
 import { relayBelief, survey, witnessesOf } from "./health.ts";
-import { sentWithin } from "./plan.ts";
+import { seeLinks } from "./links.ts";
 import { absorb, blind, vantageOf } from "./sight.ts";
 import type { Input } from "./state.ts";
 import { cycleSeen, foreignPrimary, primariesSeen, ROLE_CHANGE, standing } from "./topology.ts";
@@ -30,8 +29,6 @@ import type { NodeConfig, ObservationClass, RelayConfig } from "./types.ts";
 
 /** A node that answers so is not dead: it, or who asks it, is set up wrongly, or busy. */
 const faults: readonly ObservationClass[] = ["policy", "auth", "tls", "dns", "busy", "malformed"];
-const LINK_DOWN_MS = 1000;
-const RECONF_MS = 10_000;
 
 export function see(draft: Draft, input: Input, askedEpoch: number): void {
   const { config, nowMs, saved } = draft;
@@ -182,7 +179,7 @@ function seeRoles(draft: Draft): void {
 }
 
 function seePrimary(draft: Draft, primary: NodeConfig): void {
-  const { config, saved, nowMs } = draft;
+  const { config, saved } = draft;
   const verdict = draft.known[primary.id]?.verdict;
   if (verdict === undefined) return;
   const { odown, down, up } = verdict;
@@ -213,30 +210,7 @@ function seePrimary(draft: Draft, primary: NodeConfig): void {
     data: { keys: facts?.keys, keysBefore: saved.baseline?.keys },
   }));
   seeRoleChange(draft, primary);
-  const stands = !odown && standing(draft) === "primary" && facts?.loading === false;
-  for (const node of config.nodes) {
-    if (node.id === primary.id || saved.downtimes[node.id] !== undefined) continue;
-    const replica = factsOf(draft, node.id);
-    if (replica === null || !followsNode(replica, primary)) continue;
-    const { linkDownMs, lastIoMs, syncing } = replica;
-    const since = holdsSince(draft, `deaf:${node.id}`, hearsNothing(replica, facts, config));
-    const deaf = since !== null && nowMs - since >= config.downAfterMs;
-    const linkUp = replica.linkUp && !deaf;
-    const downLong = deaf || linkDownMs === null || linkDownMs >= LINK_DOWN_MS;
-    const alone = stands && !linkUp && !syncing && downLong;
-    const told = draft.sight.told.includes(`link-down:${node.id}`);
-    if (!told && alone && sentWithin(draft, "demote", node.id, RECONF_MS)) continue;
-    tellEdge(draft, `link-down:${node.id}`, told ? !linkUp : alone, () => ({
-      names: ["+link-down", "-link-down"],
-      node: node.id,
-      text: linkUp
-        ? `${node.id} has its link to ${primary.id} again`
-        : deaf
-          ? `${node.id} has heard nothing from ${primary.id}, which is ahead of it, for ${lastIoMs} ms: its link is cut in silence`
-          : `${node.id} has no link to ${primary.id}, which is up: it falls behind, and is not promoted after ${config.maxLinkDownMs} ms of it`,
-      data: { linkDownMs, lastIoMs, atMs: nowMs },
-    }));
-  }
+  seeLinks(draft, primary, odown);
 }
 
 /** Somebody else made the primary in force a replica; while it is not seen, nothing of that has changed. */

@@ -225,7 +225,8 @@ export type RelayAction = ActionHead & {
         readonly minReplicas: number;
         readonly bootSealed: boolean;
       }
-    | { readonly kind: "seal"; readonly node: string }
+    /** `hard`: it is objectively down: under a lease one that does not confirm may be ended at once. */
+    | { readonly kind: "seal"; readonly node: string; readonly hard?: true }
     | {
         readonly kind: "unseal";
         readonly node: string;

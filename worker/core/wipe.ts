@@ -87,11 +87,14 @@ export function noteRestart(draft: Draft): void {
 /** What the primary in force said of itself last, to whoever looks at it; null: nobody heard it. */
 function newestOf({ saved, sight }: Draft): Baseline | null {
   let newest: Baseline | null = null;
-  for (const { facts, factsAtMs } of Object.values(sight.nodes[saved.primary ?? ""] ?? {})) {
-    if (facts === null || factsAtMs === null || factsAtMs <= (newest?.atMs ?? 0)) continue;
+  for (const belief of Object.values(sight.nodes[saved.primary ?? ""] ?? {})) {
+    const { facts, factsAtMs } = belief;
+    if (facts === null || factsAtMs === null) continue;
+    // What it said may be as old as the question.
+    const atMs = factsAtMs === belief.atMs ? belief.askedAtMs : factsAtMs;
     const { runId, role, loading, keys, offset, replicationId } = facts;
     if (role !== "primary" || loading || runId !== saved.primaryRunId) continue;
-    newest = { runId, keys, offset, replicationId, atMs: factsAtMs };
+    if (atMs > (newest?.atMs ?? 0)) newest = { runId, keys, offset, replicationId, atMs };
   }
   return newest;
 }

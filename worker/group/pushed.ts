@@ -55,7 +55,7 @@ export function observationsOf(
       pushed: {
         news: message.news,
         looks: look.looks,
-        refusals: look.refusals,
+        refusals: look.refusals ?? (look.class === "refused" ? look.looks : 0),
         before:
           look.before === null
             ? null

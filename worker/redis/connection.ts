@@ -151,7 +151,7 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
       return failureOf(cause, false);
     }
     const word = await greet(exchange, endpoint);
-    if (word === undefined) return failureOf(cause, false);
+    if (word === undefined) return unanswered(failureOf(cause, false));
     if (word !== null) destroy();
     else if (state === "opening") state = "open";
     return word;
@@ -249,6 +249,15 @@ export function failureOf(error: unknown, dispatched: boolean): Failure {
   const message = error instanceof Error ? error.message : "";
   const [kind, detail] = classOf(code, message);
   return failure(kind, dispatched, detail);
+}
+
+/**
+ * A proxy, a tunnel, or a container's port takes connections for a Redis that is gone, and closes them: as good as
+ * silence. One that answered before was merely dropped.
+ */
+function unanswered(lost: Failure): Failure {
+  const dropped = lost.class === "closed" && !lost.detail.includes("protocol");
+  return dropped ? failure("timeout", false, `${lost.detail} before it answered`) : lost;
 }
 
 function classOf(code: string, message: string): readonly [FailureClass, string] {

@@ -52,7 +52,7 @@ function messageOf(group: string, action: RelayAction): { path: string; body: un
     return { path: `/groups/${encodeURIComponent(group)}/epoch`, body };
   }
   const path = `/nodes/${encodeURIComponent(action.node)}/${action.kind}`;
-  const head: VerbBody<"seal" | "abort-switchover" | "script-kill"> = {
+  const head: VerbBody<"abort-switchover" | "script-kill"> = {
     group,
     epoch,
     primary,
@@ -60,10 +60,13 @@ function messageOf(group: string, action: RelayAction): { path: string; body: un
     stamp,
   };
   switch (action.kind) {
-    case "seal":
     case "abort-switchover":
     case "script-kill":
       return { path, body: head };
+    case "seal": {
+      const body: VerbBody<"seal"> = action.hard ? { ...head, hard: true } : head;
+      return { path, body };
+    }
     case "promote":
     case "unseal": {
       const { minReplicas, bootSealed, lease } = action;

@@ -67,7 +67,8 @@ const head = {
 export const verbBodies = {
   promote: v.strictObject({ ...head, minReplicas, bootSealed, lease }),
   demote: v.strictObject({ ...head, follow: address, minReplicas, bootSealed }),
-  seal: v.strictObject(head),
+  /** `hard`: nobody expects it alive: one that does not confirm is ended by whoever keeps its lease, at once. */
+  seal: v.strictObject({ ...head, hard: v.optional(v.boolean()) }),
   unseal: v.strictObject({ ...head, minReplicas, bootSealed, lease }),
   switchover: v.strictObject({ ...head, to: address, timeoutMs }),
   "abort-switchover": v.strictObject(head),

@@ -67,10 +67,10 @@ const look = v.strictObject({
   tookMs: ms,
   facts: v.nullable(facts),
   /** What it said of itself when it last did, and how long ago that was asked; null: it does now, or never did. */
-  before: v.nullable(v.strictObject({ facts, agoMs: ms })),
+  before: v.optional(v.nullable(v.strictObject({ facts, agoMs: ms })), null),
   /** Bad looks in a row, those of them at the end that were refused, and since the first of them was asked for. */
   looks: count,
-  refusals: count,
+  refusals: v.optional(count),
   badForMs: ms,
 });
 export type PushedLook = v.InferOutput<typeof look>;

@@ -17,6 +17,9 @@ export type Watch = {
 export type Beat = {
   readonly kind: "beat";
   readonly cover: Cover | null;
+  /** The lease that was told last, also when it was given back; and whether the node may still be open by it. */
+  readonly last: Cover | null;
+  readonly open: boolean;
   readonly leaseMs: number;
   /** When it was sent. */
   readonly atMonoMs: number;

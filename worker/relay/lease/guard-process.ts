@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { openSession, type Session } from "../../redis/session.ts";
 import { type Beat, type FromGuard, machineNow, parseLine, type Watch } from "./beats.ts";
-import { guardSealInMs } from "./rules.ts";
+import { guardSealInMs, sealInMs } from "./rules.ts";
 import { createSealer, type Sealer } from "./sealing.ts";
 
 /** Between two tries to seal, and between two looks at whether it is time. */
@@ -25,8 +25,6 @@ let watch: Watch | null = null;
 let session: Session | null = null;
 let sealer: Sealer | null = null;
 let beat: Beat | null = null;
-/** Its relay held a lease of it: what was never open by the relay's word is not killed for being slow. */
-let covered = false;
 let orphaned = false;
 /** The beat for which the node was sealed already: nothing opened it since. */
 let sealedFor: number | null = null;
@@ -53,7 +51,6 @@ function hear(message: Watch | Beat | null): void {
     return;
   }
   beat = message;
-  if (beat.cover !== null) covered = true;
   tell({ kind: "alive" });
 }
 
@@ -69,7 +66,10 @@ const openedAt = (): number | null => beat?.cover?.from.monoMs ?? null;
 
 async function seal(why: string): Promise<boolean> {
   const since = openedAt();
-  const became = await (sealer?.seal(why, !covered) ?? Promise.resolve("gone" as const));
+  // As the relay: only one that may be open is ended, and no earlier than its lease.
+  const left = sealInMs(beat?.last ?? null, machineNow(), watch?.sealMs ?? 0);
+  const spared = beat?.open !== true || left > 0;
+  const became = await (sealer?.seal(why, spared) ?? Promise.resolve("gone" as const));
   // Only while nothing opened it meanwhile.
   if (became !== "open" && openedAt() === since) sealedFor = since;
   return became !== "open";

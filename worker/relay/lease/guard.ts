@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 import { type Beat, type FromGuard, machineNow, parseLine, type Watch } from "./beats.ts";
 
 export type Guard = {
-  readonly beat: (beat: Pick<Beat, "cover" | "leaseMs">) => void;
+  readonly beat: (beat: Omit<Beat, "kind" | "atMonoMs">) => void;
   /** When it last said that it lives; the time of its start, before. */
   readonly aliveMs: () => number;
   readonly pid: () => number | undefined;

@@ -54,8 +54,8 @@ export type Keeper = {
   readonly isOpen: () => boolean;
   /** A verb is about to open the node. */
   readonly opens: (stampAgeMs: number, terms: Terms | null) => void;
-  /** A verb is about to close it. */
-  readonly closes: () => void;
+  /** A verb is about to close it. `hard`: nobody expects its Redis alive. */
+  readonly closes: (hard: boolean) => void;
   /** A verb was executed, or not: what became of the node? */
   readonly looks: (isSealed: boolean) => void;
   readonly guard: Guard;
@@ -75,8 +75,11 @@ export function startKeeper(parts: KeeperParts): Keeper {
   const { group, node: id, sealMs, killCommand } = settings;
   let lease: Lease = uncovered;
   let seen: { readonly runId: string; readonly role: "primary" | "replica" } | null = null;
-  /** This process held a lease of it: what was never open by its word is sealed, and not killed for being slow. */
-  let covered = false;
+  /** It was opened, and is not known to be closed: only such a one is ended for not confirming a seal. */
+  let open = false;
+  /** And no earlier than by the end of the lease that it was told last, or where nobody expects it alive. */
+  let last: Lease["cover"] = null;
+  let hard = false;
   /** Redis confirmed it, and nothing opened it since. */
   let sealed = false;
   let askedMs = Number.NEGATIVE_INFINITY;
@@ -102,7 +105,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
     if (ended) return;
     const now = machineNow();
     const { leaseMs } = terms();
-    if (now.monoMs - guard.aliveMs() > GUARDLESS_MS) lease = closed(lease);
+    if (now.monoMs - guard.aliveMs() > GUARDLESS_MS) lease = closed(lease, now);
     const askMs = askEveryMs(lease, seen?.role ?? "primary", leaseMs);
     if (now.monoMs - askedMs >= askMs) {
       askedMs = now.monoMs;
@@ -110,7 +113,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
       if (!sealed && asksOthers(lease, now, leaseMs)) void askOthers();
     }
     const inMs = sealInMs(lease.cover, now, sealMs);
-    if (lease.cover !== null) covered = true;
+    if (lease.cover !== null) last = lease.cover;
     if (inMs <= 0 && !sealed && now.monoMs - sealedMs >= SEAL_AGAIN_MS) void seal("its lease ends");
     if (now.monoMs - beatMs >= beatEveryMs(leaseMs)) beat();
     const dueMs = Math.min(
@@ -123,16 +126,23 @@ export function startKeeper(parts: KeeperParts): Keeper {
 
   function beat(): void {
     beatMs = machineNow().monoMs;
-    guard.beat({ cover: lease.cover, leaseMs: terms().leaseMs });
+    guard.beat({ cover: lease.cover, last, open, leaseMs: terms().leaseMs });
   }
 
   async function seal(why: string): Promise<void> {
     sealedMs = machineNow().monoMs;
     const turn = opening;
-    const became = await sealer.seal(why, !covered);
+    const became = await sealer.seal(why, isSpared());
     // What was opened meanwhile is not sealed.
-    if (turn === opening && became !== "open") sealed = true;
+    if (turn === opening && became !== "open") confirmed();
     tick();
+  }
+
+  const isSpared = () => !open || (!hard && sealInMs(last, machineNow(), sealMs) > 0);
+
+  function confirmed(): void {
+    [sealed, open, hard] = [true, false, false];
+    beat();
   }
 
   /** Who the node is, and whether somebody else opened it. */
@@ -143,9 +153,12 @@ export function startKeeper(parts: KeeperParts): Keeper {
     const facts = factsIn(answer.replies);
     if (facts === null) return;
     // A verb that came since the last look may have opened the node as it runs now.
-    if (seen !== null && seen.runId !== facts.runId && lookedAt === turn) lease = closed(lease);
+    if (seen !== null && seen.runId !== facts.runId && lookedAt === turn)
+      lease = closed(lease, machineNow());
     [seen, lookedAt] = [facts, turn];
-    if (turn === opening) sealed = (facts.minReplicasToWrite ?? 0) >= SEALED;
+    if (turn !== opening) return;
+    sealed = (facts.minReplicasToWrite ?? 0) >= SEALED;
+    open = !sealed && facts.role === "primary";
   }
 
   async function ask(): Promise<void> {
@@ -233,25 +246,27 @@ export function startKeeper(parts: KeeperParts): Keeper {
       if (given !== null) memory.learn(group, id, given);
       lease = opened(lease, machineNow(), stampAgeMs, terms().leaseMs, parts.epoch());
       opening += 1;
-      sealed = false;
+      [sealed, open, hard] = [false, true, false];
       askedMs = Number.NEGATIVE_INFINITY;
       beat();
       tick();
     },
-    closes: () => {
-      lease = closed(lease);
+    closes: (isHard) => {
+      lease = closed(lease, machineNow());
+      if (isHard) hard = true;
       beat();
+      tick();
     },
-    looks: (confirmed) => {
-      if (confirmed) sealed = true;
+    looks: (isSealed) => {
+      if (isSealed) confirmed();
       else tick();
       void look().then(tick);
     },
     end: async () => {
       ended = true;
       clearTimeout(timer);
-      lease = closed(lease);
-      await sealer.seal("this relay ends", !covered);
+      lease = closed(lease, machineNow());
+      await sealer.seal("this relay ends", isSpared());
       guard.release();
     },
   };

@@ -21,6 +21,8 @@ export type Lease = {
   readonly epoch: number | null;
   /** When a verb opened it last, by the monotonic clock: a no to an older question says nothing of that. */
   readonly openedMs: number;
+  /** When it was given back last: a yes to an older question brings nothing back. */
+  readonly closedMs: number;
   /** The newest question that the Group answered, when it was sent; null: none since this process began. */
   readonly heardMs: number | null;
   /** The Group said no, and not yes since. */
@@ -43,6 +45,7 @@ export const uncovered: Lease = {
   cover: null,
   epoch: null,
   openedMs: Number.NEGATIVE_INFINITY,
+  closedMs: Number.NEGATIVE_INFINITY,
   heardMs: null,
   refused: false,
 };
@@ -65,6 +68,7 @@ export const sealInMs = (cover: Cover | null, now: Now, sealMs: number): number 
 export function answered(lease: Lease, asked: Now, said: Said): Lease {
   const heardMs = Math.max(lease.heardMs ?? asked.monoMs, asked.monoMs);
   const heard = { ...lease, heardMs };
+  if (asked.monoMs < lease.closedMs) return heard;
   // What is not enforced lasts as long as a grant: who was told so, and then cut off, must not stay open.
   if (said.granted || !said.enforced)
     return extended(
@@ -89,7 +93,11 @@ export function opened(
 }
 
 /** A verb closes it. */
-export const closed = (lease: Lease): Lease => ({ ...lease, cover: null });
+export const closed = (lease: Lease, now: Now): Lease => ({
+  ...lease,
+  cover: null,
+  closedMs: now.monoMs,
+});
 
 /** Everyone who could be promoted has promised to open nobody, asked at `asked`. What is over stays so. */
 export const promised = (lease: Lease, asked: Now, ms: number, now: Now): Lease =>

@@ -95,7 +95,8 @@ function doorOf(keepers: ReadonlyMap<string, Keeper>, memory: LeaseMemory | null
     },
     begins: ({ verb, node, body }, ageMs) => {
       const keeper = keeperOf(node, body.group);
-      if (verb === "seal" || verb === "demote") keeper?.closes();
+      if (verb === "seal") keeper?.closes(body.hard === true);
+      if (verb === "demote") keeper?.closes(false);
       if (verb !== "promote" && verb !== "unseal") return;
       const { lease } = body;
       keeper?.opens(

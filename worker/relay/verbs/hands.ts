@@ -45,7 +45,7 @@ export type Hands = {
 export type VerbDoor = {
   /** Why the verb may not be executed now, with its code; null: it may. */
   readonly whyNot: (request: VerbRequest, stampAgeMs: number) => string | null;
-  /** It is sent to Redis now; a seal, when it is about to be. */
+  /** It is sent to Redis now; a hard seal, when it is about to be. */
   readonly begins: (request: VerbRequest, stampAgeMs: number) => void;
   readonly ended: (request: VerbRequest, answer: VerbAnswer) => void;
   /** Why a node where nothing listens is as good as sealed; null: it is not. */
@@ -148,9 +148,10 @@ async function execute(
     readonly target: RelayNode | undefined;
   },
 ): Promise<VerbAnswer> {
-  // A lease is given back before it is known whether Redis answers: one that hangs is ended by whoever keeps it.
   const seals = request.verb === "seal";
-  if (seals) door.begins();
+  // Before it is known whether Redis answers: one that hangs is ended by whoever keeps its lease.
+  const hard = seals && request.body.hard === true;
+  if (hard) door.begins();
   // A hung Redis keeps what it was sent and executes it when it wakes, long after the stamp died.
   const alive = await node.control.run([["PING"]], {
     deadlineMs: Math.max(1, leftMs(deadlineAt)),
@@ -164,7 +165,7 @@ async function execute(
   // Disk and PING took their time, and something may have been promised meanwhile.
   const shut = door.whyNot();
   if (shut !== null) return answerOf("refused", shut);
-  if (!seals) door.begins();
+  if (!hard) door.begins();
 
   const runAt =
     ({ control }: RelayNode, mostMs = Number.POSITIVE_INFINITY): Run =>

@@ -42,10 +42,10 @@ export function openEye(node: string, endpoint: Endpoint, deps: EyeDeps): Eye {
   async function watch(): Promise<void> {
     while (!closed) {
       const plan = deps.plan();
-      const askedAtMs = deps.now();
-      const found = await looker.look(lookMs(plan));
+      const { ageMs, ...found } = await looker.look(lookMs(plan), plan.probeTimeoutMs);
       if (closed) return;
-      const seen: Seen = { ...found, askedAtMs, atMs: deps.now() };
+      const atMs = deps.now();
+      const seen: Seen = { ...found, askedAtMs: atMs - ageMs, atMs };
       const firstSight = isFirstSight(gaze, seen);
       const step = take(gaze, seen, plan);
       gaze = step.gaze;

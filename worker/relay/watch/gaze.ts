@@ -59,7 +59,10 @@ const FASTEST_MS = 50;
 export const beatMs = ({ checkIntervalMs, downAfterMs }: Plan): number =>
   Math.max(FASTEST_MS, Math.min(checkIntervalMs, downAfterMs / BEATS_IN_DOWN_AFTER));
 
-/** A look waits for so long: `max_failures` silent ones fill `down_after_ms`. */
+/**
+ * What is not answered after so long counts as silent for now: `max_failures` of it fill `down_after_ms`. An answer that
+ * comes within `probe_timeout_ms` ends the row all the same.
+ */
 export const lookMs = ({ probeTimeoutMs, downAfterMs, maxFailures }: Plan): number =>
   Math.max(FASTEST_MS, Math.min(probeTimeoutMs, Math.ceil(downAfterMs / maxFailures)));
 
@@ -74,9 +77,13 @@ export function take(gaze: Gaze, seen: Seen, plan: Plan): Step {
   return {
     gaze: { last: seen, known, bad: row, told: word ?? gaze.told },
     news,
-    nextMs: row === null ? beatMs(plan) : seen.class === "timeout" ? 0 : plan.retryMs,
+    nextMs: row === null ? beatMs(plan) : Math.max(0, plan.retryMs - waitedMs(seen)),
   };
 }
+
+/** The next question to one that is silent follows at once: the last one has waited. */
+const waitedMs = ({ class: kind, askedAtMs, atMs }: Seen): number =>
+  kind === "timeout" ? atMs - askedAtMs : 0;
 
 function longer({ bad: before }: Gaze, seen: Seen): NonNullable<Gaze["bad"]> {
   return {

@@ -1,7 +1,7 @@
 /**
  * One look at one Redis over a connection that stays: PING, INFO, CONFIG GET, under one deadline.
  *
- * Promises: settles in time and never rejects; a connection that was silent once is never used again.
+ * Promises: settles in time and never rejects; a connection that was silent for long is never used again.
  * Must never: judge a role.
  */
 import {
@@ -24,7 +24,11 @@ const ASK: readonly Command[] = [["PING"], ["INFO"], ["CONFIG", "GET", SETTING]]
 type Found = Pick<Seen, "class" | "detail" | "facts">;
 
 export type Looker = {
-  readonly look: (timeoutMs: number) => Promise<Found>;
+  /**
+   * What is known after `timeoutMs`. A question that is not answered by then stays, and its answer counts, until it has
+   * waited for `mostMs`.
+   */
+  readonly look: (timeoutMs: number, mostMs: number) => Promise<Found & { readonly ageMs: number }>;
   /** Settles when the connection is lost by itself; null: there is none. */
   readonly ended: () => Promise<unknown> | null;
   readonly close: () => void;
@@ -32,30 +36,34 @@ export type Looker = {
 
 export function openLooker(endpoint: Endpoint): Looker {
   let current: Connection | null = null;
+  let asking: { readonly found: Promise<Found>; readonly sinceMs: number } | null = null;
 
   /** A connection that dropped is only a reason to look again, at once, on a new one. */
-  async function look(timeoutMs: number): Promise<Found> {
+  async function look(timeoutMs: number, mostMs: number) {
     const deadlineAt = performance.now() + timeoutMs;
     const used = current?.isOpen() === true;
-    const first = await once(timeoutMs);
+    const first = await once(timeoutMs, mostMs);
     const leftMs = deadlineAt - performance.now();
-    return first.class === "closed" && used && leftMs > 0 ? once(leftMs) : first;
+    return first.class === "closed" && used && leftMs > 0 ? once(leftMs, mostMs) : first;
   }
 
-  async function once(timeoutMs: number): Promise<Found> {
-    if (current === null || current.isClosed()) current = connect(endpoint, timeoutMs);
-    const connection = current;
+  async function once(timeoutMs: number, mostMs: number) {
+    if (current === null || current.isClosed()) current = connect(endpoint, mostMs);
+    asking ??= { found: ask(current), sinceMs: performance.now() };
+    const { found: answer, sinceMs } = asking;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<null>((resolve) => {
       // One more turn of the loop: an answer that waits in the socket of a busy process is no silence.
       timer = setTimeout(() => setImmediate(resolve, null), timeoutMs);
     });
-    const found = await Promise.race([ask(connection), silence]);
+    const found = await Promise.race([answer, silence]);
     clearTimeout(timer);
-    if (found !== null) return found;
-    connection.destroy();
-    const detail = `no answer in ${Math.round(timeoutMs)} ms`;
-    return { class: "timeout", detail, facts: null };
+    const ageMs = performance.now() - sinceMs;
+    if (found !== null || ageMs >= mostMs) asking = null;
+    if (found !== null) return { ...found, ageMs };
+    if (asking === null) current.destroy();
+    const detail = `no answer in ${Math.round(ageMs)} ms`;
+    return { class: "timeout" as const, detail, facts: null, ageMs };
   }
 
   return {
