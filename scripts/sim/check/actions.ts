@@ -51,6 +51,10 @@ export function commitActions(ledger: Ledger, actions: readonly Action[]): void 
     const takesOver = action.kind === "promote" || action.kind === "switchover";
     if (takesOver && !ledger.ordered.has(action.epoch))
       ledger.ordered.set(action.epoch, ledger.nowMs);
+    if (action.kind === "unseal") {
+      ledger.unsealsOf.set(action.id, action.node);
+      ledger.unseals.set(action.node, (ledger.unseals.get(action.node) ?? 0) + 1);
+    }
     if (action.kind !== "seal") continue;
     ledger.sealedSince.add(action.node);
     ledger.sealsOf.set(action.id, action);
@@ -75,7 +79,7 @@ function sealing(ledger: Ledger, { decision, clockJumped }: Judged, node: string
   const { kind } = decision.state.saved.phase;
   const isStranger = kind === "watching" || kind === "publishing" || kind === "repointing";
   if (!isStranger || clockJumped) return;
-  if ((ledger.heardPrimary.get(node) ?? -1) < ledger.switchedMs)
+  if ((ledger.heardPrimary.get(node) ?? 0) < ledger.switchedMs)
     violate(
       ledger,
       "stale-look",

@@ -107,7 +107,11 @@ function checkVotes(
   if (!clockJumped) checkWitnesses(life, config, from, nowMs, wrong);
 }
 
-/** Seen sealed, and the relay that alone could open it is silent: nothing less is as good as down. */
+/** It was told to open so often, and never said that it did. */
+const cannotBeOpened = ({ unseals }: Ledger, { maxFailures }: GroupConfig, id: string) =>
+  (unseals.get(id) ?? 0) >= maxFailures;
+
+/** Seen sealed, and the relay that alone could open it is silent, or was told to in vain: that is as good as down. */
 function checkShut(
   ledger: Ledger,
   { life, config, nowMs }: Judged,
@@ -118,12 +122,21 @@ function checkShut(
   if (facts?.role !== "primary" || (facts.minReplicasToWrite ?? 0) < 1_000_000)
     wrong("needless", `began though ${id} was not seen as a primary that is sealed`);
   const keeper = config.relays.find(({ local }) => local.includes(id));
-  if (keeper === undefined || !isSilentRelay(life, `relay:${keeper.id}`, config, nowMs))
+  const silent = keeper !== undefined && isSilentRelay(life, `relay:${keeper.id}`, config, nowMs);
+  if (!silent && !cannotBeOpened(ledger, config, id))
     wrong("needless", `began though the relay of ${id} was not silent for long enough`);
 }
 
 /** Its relay answered the last look: it is opened, not replaced. */
-function checkStillShut({ life, config, nowMs }: Judged, { id }: NodeConfig, wrong: Wrong): void {
+function checkStillShut(
+  ledger: Ledger,
+  { life, config, nowMs }: Judged,
+  { id }: NodeConfig,
+  electingMs: number,
+  wrong: Wrong,
+): void {
+  if ((ledger.lastFacts.get(id)?.virtualMs ?? -1) < electingMs) return;
+  if (cannotBeOpened(ledger, config, id)) return;
   const keeper = config.relays.find(({ local }) => local.includes(id));
   const streams = streamsOf(life, id, `relay:${keeper?.id}`);
   const answers = streams.length > 0 && streams.every(({ blind }) => blind === 0);
@@ -173,7 +186,7 @@ function promoting(ledger: Ledger, judged: Judged, action: Promote): void {
   checkCost(ledger, judged, node, wrong);
   const from = config.nodes.find(({ id }) => id === attempt.from);
   if (from === undefined) return;
-  if (attempt.cause === "sealed") checkStillShut(judged, from, wrong);
+  if (attempt.cause === "sealed") checkStillShut(ledger, judged, from, electingMs ?? 0, wrong);
   if (attempt.cause !== "odown") return;
   const { up } = count(judged.life, config, from.id, nowMs);
   const nobodyLost = before.maybePromoted.every((id) => id === node);

@@ -60,6 +60,8 @@ export function createChecks(closely: boolean) {
     for (const { action, kind } of input.outcomes) {
       const permit = ledger.permits.get(action);
       if (permit !== undefined && kind === "refused") ledger.refusedPermits.add(permit);
+      const opened = ledger.unsealsOf.get(action);
+      if (opened !== undefined && kind === "done") ledger.unseals.delete(opened);
       const seal = ledger.sealsOf.get(action);
       if (seal === undefined || kind !== "done") continue;
       // What another relay sealed its own may open again: it need not have heard of the epoch.

@@ -94,6 +94,9 @@ export type Ledger = {
     string,
     { readonly node: string; readonly epoch: number; readonly relay: string }
   >;
+  /** Orders to open a node since one was obeyed, and whom each is for. */
+  readonly unseals: Map<string, number>;
+  readonly unsealsOf: Map<string, string>;
   readonly permits: Map<string, number>;
   readonly refusedPermits: Set<number>;
   /** Nodes that were sent a seal since they were last seen as a replica. */
@@ -146,6 +149,8 @@ export function newLedger(): Ledger {
     revokedSince: new Map(),
     sealsConfirmed: new Map(),
     sealsOf: new Map(),
+    unseals: new Map(),
+    unsealsOf: new Map(),
     permits: new Map(),
     refusedPermits: new Set(),
     sealedSince: new Set(),

@@ -17,10 +17,13 @@ export function checkState(ledger: Ledger, judged: Judged): void {
   if (!(waitMs >= 0 && waitMs <= 60_000))
     violate(ledger, "wake", `the next look is in ${waitMs} ms`);
   if (decision.because === "") violate(ledger, "because", "a decision says nothing");
-  const lookAskedAtMs = decision.state.sight.lookAskedAtMs ?? 0;
+  const { lookAskedAtMs: lookedAtMs, tiltUntilMs } = decision.state.sight;
+  const lookAskedAtMs = lookedAtMs ?? 0;
+  const passive = judged.tilt || (tiltUntilMs ?? 0) > nowMs;
   for (const { id, kind, askedAtMs = 0 } of input.requests) {
     const answered = decision.replies.some((reply) => reply.id === id);
-    const unseen = OF_NODES.includes(kind) && lookAskedAtMs < askedAtMs;
+    // While the clock cannot be trusted no look is later than a question, and nothing is done anyway.
+    const unseen = !passive && OF_NODES.includes(kind) && lookAskedAtMs < askedAtMs;
     if (answered === unseen)
       violate(
         ledger,

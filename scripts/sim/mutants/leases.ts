@@ -113,8 +113,8 @@ export const leaseMutants: readonly Mutant[] = [
   {
     name: "a relay that is back opens nothing: its node is replaced",
     file: core("electing"),
-    find: "if (whyStaysSealed(draft, from) !== null || verdict.odown) return null;",
-    replace: "if (whyStaysSealed(draft, from) !== null || verdict.up >= 0) return null;",
+    find: "if (stays || !isOpenAgain(draft, from, sinceMs)) return null;",
+    replace: "if (stays || !isOpenAgain(draft, from, sinceMs) || sinceMs > 0) return null;",
     scene: "the primary's relay is gone, and back when it is about to be replaced",
   },
   {

@@ -173,10 +173,18 @@ export const heldScenes: readonly Scene[] = [
     },
     ({ fencing }) => fencing !== "lease",
   ),
-  harmless(
-    "the primary hangs, and is started again at once",
-    "it was silent for too short, and refused too few",
-    (world, random, primary) => {
+  {
+    // Other news makes the Group look, and refusals are counted by looks: the votes are judged by what was seen.
+    name: "the primary hangs, and is started again at once",
+    fits: (config, { relays }) => {
+      const { hangMs, awayMs } = restart(config);
+      const looks = hangMs > config.maxFailures * lookMs(config);
+      const few = awayMs < (config.maxFailures - 1) * config.retryMs - 50;
+      const told = [...relays.values()].every(({ connects }) => connects);
+      return looks && few && told && config.fencing !== "lease";
+    },
+    play: (world, random, primary) => {
+      acknowledged(world);
       const { hangMs, awayMs } = restart(world.config);
       hang(world, primary);
       goOn(world, hangMs);
@@ -185,14 +193,7 @@ export const heldScenes: readonly Scene[] = [
       start(world, primary, { data: "kept" });
       goOn(world, 3000 + random.int(0, 500));
     },
-    (config, { relays }) => {
-      const { hangMs, awayMs } = restart(config);
-      const looks = hangMs > config.maxFailures * lookMs(config);
-      const few = awayMs < (config.maxFailures - 1) * config.retryMs - 50;
-      const told = [...relays.values()].every(({ connects }) => connects);
-      return looks && few && told && config.fencing !== "lease";
-    },
-  ),
+  },
   harmless(
     "one vantage is wrong",
     "only one vantage says so",

@@ -22,6 +22,7 @@ import {
   beatEveryMs,
   closed,
   guardSealInMs,
+  type Lease,
   leftMs,
   type Now,
   opened,
@@ -60,12 +61,27 @@ export function startLeases(world: World): void {
   for (const relay of world.relays.values()) keep(world, relay);
 }
 
+export type LeaseState = {
+  state: Lease;
+  /** As the Group said it last; null: it never did. */
+  leaseMs: number | null;
+  promisers: readonly string[] | null;
+  /** When the Group was asked last, and since when the file with its promises is lost, by the machine's clock. */
+  askedMs: number;
+  last: Lease["cover"];
+  /** Its Redis is ended before `last` is over. */
+  hard: boolean;
+  fileLostMs: number | null;
+  turn: number;
+};
+
 export const noLease = (): Relay["lease"] => ({
   state: uncovered,
   leaseMs: null,
   promisers: null,
   askedMs: Number.NEGATIVE_INFINITY,
-  covered: false,
+  last: null,
+  hard: false,
   fileLostMs: null,
   turn: 0,
 });
@@ -80,7 +96,7 @@ function keep(world: World, relay: Relay): void {
   const askMs = askEveryMs(lease.state, isPrimary(relay.local) ? "primary" : "replica", leaseMs);
   const now = nowAt(world, relay);
   let waitMs = 1000;
-  if (lease.state.cover !== null) lease.covered = true;
+  if (lease.state.cover !== null) lease.last = lease.state.cover;
   if (relay.life === "up") {
     if (now.monoMs - lease.askedMs >= askMs - 1) ask(world, relay, now, leaseMs);
     const sealMs = sealInMs(lease.state.cover, now, SEAL_MS);
@@ -186,13 +202,15 @@ export function leaseFromVerb(world: World, relay: Relay, action: Opening): void
   const { ms, promisers } = action.lease;
   Object.assign(relay.lease, { leaseMs: ms, promisers });
   const ageMs = clockOf(world, relay) - action.stamp.ms;
+  relay.lease.hard = false;
   relay.lease.state = opened(relay.lease.state, nowAt(world, relay), ageMs, ms, action.epoch);
   relay.lease.askedMs = Number.NEGATIVE_INFINITY;
   keep(world, relay);
 }
 
-export function leaseClosed(world: World, relay: Relay): void {
-  relay.lease.state = closed(relay.lease.state);
+export function leaseClosed(world: World, relay: Relay, hard: boolean): void {
+  relay.lease.state = closed(relay.lease.state, nowAt(world, relay));
+  if (hard) relay.lease.hard = true;
   keep(world, relay);
 }
 
@@ -200,7 +218,7 @@ export function leaseClosed(world: World, relay: Relay): void {
 export function leaseAnew(world: World, relay: Relay, fileLost: boolean): void {
   if (world.config.fencing !== "lease") return;
   const { lease } = relay;
-  Object.assign(lease, { state: uncovered, covered: false });
+  Object.assign(lease, { state: uncovered, last: null, hard: false });
   lease.askedMs = Number.NEGATIVE_INFINITY;
   if (fileLost) {
     relay.promisedUntilMs = 0;
@@ -210,13 +228,15 @@ export function leaseAnew(world: World, relay: Relay, fileLost: boolean): void {
   keep(world, relay);
 }
 
-/** A seal that Redis does not confirm in time ends with the process, if this relay ever kept it open. */
+/** A seal that Redis does not confirm in time ends with the process: at the end of the lease, or when it is hard. */
 function seal(world: World, relay: Relay, why: string): void {
   const { local } = relay;
   if (local.life === "dead") return;
   tell(world, () => `relay ${relay.id} seals ${local.name}: ${why}`);
   const { runs } = local;
-  if (relay.lease.covered && (isSilent(world, local) || local.script !== null))
+  const { last, hard } = relay.lease;
+  const ends = hard || (last !== null && sealInMs(last, nowAt(world, relay), SEAL_MS) === 0);
+  if (ends && (isSilent(world, local) || local.script !== null))
     after(world.queue, SEAL_MS, () => {
       if (local.runs === runs && !isSealed(local)) crash(world, local);
     });

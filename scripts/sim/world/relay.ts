@@ -184,7 +184,8 @@ function actNow(
   if (node === null || relay.unlisted.has(node.name))
     return done(said("unreachable", "NODE_UNKNOWN"));
   const keeps = world.firstConfig.fencing === "lease" && relay.local === node;
-  if (keeps && action.kind === "seal") leaseClosed(world, relay);
+  const hard = action.kind === "seal" && action.hard === true;
+  if (keeps && hard) leaseClosed(world, relay, true);
   // A PING first: a Redis that does not answer is not sent anything that it would execute when it wakes.
   if (!reaches(world, relay, node) || isSilent(world, node)) {
     after(world.queue, pingTimeout(world), () => done(said("unreachable", "NODE_TIMEOUT")));
@@ -198,7 +199,8 @@ function actNow(
     const late = isOpening(action) ? whyShut(world, relay, action) : null;
     if (late !== null) return done(said("refused", late));
     if (isOpening(action) && relay.local === node) leaseFromVerb(world, relay, action);
-    if (relay.local === node && action.kind === "demote") leaseClosed(world, relay);
+    const closes = action.kind === "demote" || action.kind === "seal";
+    if (relay.local === node && closes && !hard) leaseClosed(world, relay, false);
     execute(world, relay, node, action, done);
   });
 }

@@ -14,7 +14,6 @@ import type {
   ObservationClass,
   Outcome,
 } from "../../../worker/core/types.ts";
-import type { Lease } from "../../../worker/relay/lease/rules.ts";
 import type { WatchMessage } from "../../../worker/relay/push.ts";
 import type { Journal } from "../../../worker/relay/verbs/fence.ts";
 import type { Gaze } from "../../../worker/relay/watch/gaze.ts";
@@ -23,6 +22,7 @@ import type { Row } from "../check/ledger.ts";
 import type { Queue } from "../queue.ts";
 import type { Random } from "../random.ts";
 import type { Place } from "./history.ts";
+import type { LeaseState } from "./lease.ts";
 
 /** min-replicas-to-write of a sealed node. */
 export const SEALED = 1_000_000;
@@ -107,19 +107,6 @@ export type RedisNode = Place & {
   tailLost: boolean;
   /** Highest epoch under which it was named primary by a verb. */
   namedEpoch: number;
-};
-
-export type LeaseState = {
-  state: Lease;
-  /** As the Group said it last; null: it never did. */
-  leaseMs: number | null;
-  promisers: readonly string[] | null;
-  /** When the Group was asked last, and since when the file with its promises is lost, by the machine's clock. */
-  askedMs: number;
-  /** This process held a lease. */
-  covered: boolean;
-  fileLostMs: number | null;
-  turn: number;
 };
 
 /** What an eye makes of a node, and what it truly saw: bad looks in a row, by the relay's clock. */
