@@ -3,6 +3,7 @@
  *
  *   npm run sim -- --seeds 2000                     many seeds, ten virtual minutes each
  *   npm run sim -- --seed 123                       one seed, and its story
+ *   npm run sim -- --seeds 200 --scene NAME         one scene wherever it fits
  *   npm run sim -- --mutants                        deliberate defects: each must be caught
  *
  * Promises: what is found is printed with the line that repeats it, and the exit code says whether anything was.
@@ -52,7 +53,8 @@ function tell({ seed, violations }: Result): void {
   console.log(
     `\nseed ${seed}, after ${(first.atMs / 1000).toFixed(3)} s: ${first.rule}: ${first.text}`,
   );
-  console.log(`  npm run sim -- --seed ${seed} --minutes ${minutes}`);
+  const scene = values.scene === undefined ? "" : ` --scene ${JSON.stringify(values.scene)}`;
+  console.log(`  npm run sim -- --seed ${seed} --minutes ${minutes}${scene}`);
 }
 
 async function many(count: number): Promise<void> {

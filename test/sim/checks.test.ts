@@ -11,8 +11,9 @@ import { checkAttempts, type Judged } from "../../scripts/sim/check/attempts.ts"
 import { createChecks } from "../../scripts/sim/check/checks.ts";
 import { diverged, lostWrites, missing } from "../../scripts/sim/check/healed.ts";
 import { type Ledger, lifeOf, newLedger, type Sighted } from "../../scripts/sim/check/ledger.ts";
-import { count, note, surelyHeardBy } from "../../scripts/sim/check/recount.ts";
+import { count, note, rowAfter, surelyHeardBy } from "../../scripts/sim/check/recount.ts";
 import { checkPublish, checkSaved } from "../../scripts/sim/check/routes.ts";
+import { noteRoles, noteShown } from "../../scripts/sim/check/shown.ts";
 import { checkState } from "../../scripts/sim/check/states.ts";
 import { checkAcknowledged, checkOpened, checkWipe } from "../../scripts/sim/check/writes.ts";
 import { heals } from "../../scripts/sim/episodes.ts";
@@ -177,6 +178,30 @@ describe("votes, counted again", () => {
     expect(count(lifeOf(ledger, 1), config, "a", NOW).up).toBe(1);
   });
 
+  test("what a relay tells stands for the looks that it had, not for those that it claims", () => {
+    const pushed = (row: Sighted["row"]) => {
+      const claims = { news: true, looks: 9, refusals: 9, before: null, sinceMs: NOW - 60_000 };
+      return ["relay:a", "relay:b"].map((each) => ({ ...refused(each), pushed: claims, row }));
+    };
+    show(1, () => pushed({ looks: 4, refused: 1, sinceMs: NOW - 500 }));
+    expect(count(lifeOf(ledger, 1), config, "a", NOW).down).toBe(0);
+    show(1, () => pushed({ looks: 4, refused: 3, sinceMs: NOW - 500 }));
+    expect(count(lifeOf(ledger, 1), config, "a", NOW).down).toBe(2);
+  });
+
+  test("a row of bad looks ends with a good one, and of refusals with a silence", () => {
+    const row = (...classes: string[]) =>
+      classes.reduce<ReturnType<typeof rowAfter>>(
+        (before, kind, at) => rowAfter(before, { class: kind, askedAtMs: at }),
+        null,
+      );
+    expect(row("timeout", "refused", "closed", "refused")).toEqual({
+      ...{ looks: 3, refused: 2, sinceMs: 0 },
+    });
+    expect(row("refused", "timeout")).toMatchObject({ looks: 2, refused: 0 });
+    expect(row("refused", "up")).toBeNull();
+  });
+
   test("replicas surely heard it, unless its own relay says that nobody is there", () => {
     const hears = (node: string) =>
       look("relay:b", node, {
@@ -225,6 +250,78 @@ describe("failovers", () => {
     begins("odown", { config: { ...config, observeOnly: true } });
     begins("odown", {}, saved({ downtimes: { a: { reason: "x", untilMs: NOW + 1000 } } }));
     expect(rules()).toEqual(["paused", "tilt", "observing", "downtime"]);
+  });
+
+  test("a sealed primary is replaced only while the relay that could open it is silent", () => {
+    const gone = () => look("relay:a", "a", { class: "relay-unreachable", facts: null });
+    const shut = (minReplicasToWrite: number) =>
+      look("relay:b", "a", { facts: facts({ role: "primary", minReplicasToWrite }) });
+    show(2, () => [look("relay:c", "a"), gone(), shut(1_000_000)]);
+    begins("sealed");
+    expect(rules()).toEqual(["needless"]);
+    ledger.violations.length = 0;
+    ledger.lives.clear();
+    show(5, () => [look("relay:c", "a"), gone(), shut(1_000_000)]);
+    begins("sealed");
+    expect(rules()).toEqual([]);
+    show(5, () => [gone(), shut(0)]);
+    begins("sealed");
+    expect(rules()).toEqual(["needless"]);
+  });
+
+  test("nobody replaces it when its relay is back", () => {
+    config = { ...config, fencing: "none" };
+    ledger.electingSince.set(2, ledger.nowMs);
+    const orders = () => {
+      const before = saved({ phase: fencing("sealed") });
+      const after = saved({ phase: promoting("sealed") });
+      checkAttempts(ledger, judged(before, decision(after, [act("promote", "b")])));
+    };
+    const gone = () => look("relay:a", "a", { class: "relay-unreachable", facts: null });
+    show(5, () => [gone(), look("relay:b", "b")]);
+    orders();
+    expect(rules()).toEqual([]);
+    show(1, () => [look("relay:a", "a"), look("relay:b", "b")]);
+    orders();
+    expect(rules()).toEqual(["primary-up"]);
+  });
+
+  test("who is far behind what was seen of the primary is not promoted, nor is the loss made small", () => {
+    const before = saved({ primaryRunId: "run-a", phase: fencing("odown") });
+    const told = (offset: number) =>
+      facts({ role: "primary", runId: "run-a", replicationId: "history", offset });
+    const dead = (offset: number): Sighted => ({
+      ...refused("relay:b"),
+      pushed: {
+        ...{ news: true, looks: 3, refusals: 3, sinceMs: NOW - 200 },
+        before: { facts: told(offset), atMs: NOW - 300 },
+      },
+    });
+    const orders = (lostBytesAtLeast: number | null) => {
+      const phase = promoting("odown");
+      const cost = { lostBytesAtLeast, unseenMs: 0 };
+      const after = saved({ ...before, phase: { ...phase, cost } as Saved["phase"] });
+      config = { ...config, maxLagBytes: 500 };
+      checkAttempts(ledger, judged(before, decision(after, [act("promote", "b")])));
+    };
+    ledger.electingSince.set(2, ledger.nowMs);
+    const replica = facts({ role: "replica", replicationId: "history", offset: 1000 });
+    show(4, () => [
+      refused("relay:a"),
+      refused("relay:b"),
+      look("relay:c", "b", { facts: replica }),
+    ]);
+    const shown = (offset: number) => {
+      const input = { observations: [dead(offset)], outcomes: [], requests: [] };
+      noteShown(lifeOf(ledger, 1), judged(before, decision(before), { input }));
+    };
+    shown(1400);
+    orders(null);
+    orders(400);
+    expect(rules()).toEqual([]);
+    shown(3000);
+    orders(400);
+    expect(rules()).toEqual(["lost-bytes", "unfit"]);
   });
 
   test("an operator's may, whatever was seen", () => {
@@ -350,6 +447,48 @@ describe("actions", () => {
     sends([act("demote", "a")], after);
     sends([act("demote", "b")], after);
     expect(rules()).toEqual(["demote-early", "quarantine", "demote", "demote-early"]);
+  });
+
+  test("what a person made a primary is let be for a while, whoever forgot that it was a replica", () => {
+    config = { ...config, adoptAfterMs: 10_000 };
+    ledger.sealedSince.add("b");
+    ledger.seenPrimary.set("a", ledger.nowMs);
+    const follow = { host: "10.0.0.1", port: 6379 };
+    const demote = () => {
+      sends([act("demote", "b", { id: `demote-${ledger.nowMs}`, primary: "a", follow })]);
+      return rules();
+    };
+    const sees = (role: "primary" | "replica") => {
+      const seen = look("relay:b", "b", { facts: facts({ role, runId: "run-b" }) });
+      show(1, () => [seen]);
+      const input = { observations: [seen], outcomes: [], requests: [] };
+      noteRoles(ledger, judged(saved(), decision(saved()), { input }));
+    };
+    sees("primary");
+    expect(demote()).toEqual([]);
+    sees("replica");
+    ledger.nowMs += 1000;
+    sees("primary");
+    ledger.nowMs += 1000;
+    ledger.seenPrimary.set("a", ledger.nowMs);
+    ledger.sealedSince.add("b");
+    expect(demote()).toEqual(["foreign-fought"]);
+    ledger.violations.length = 0;
+    ledger.nowMs += 9000;
+    ledger.seenPrimary.set("a", ledger.nowMs);
+    expect(demote()).toEqual([]);
+  });
+
+  test("nobody is sealed as a stranger for what was seen before the last switch", () => {
+    show(1, () => [look("relay:a", "a")]);
+    ledger.switchedMs = ledger.nowMs + 1;
+    sends([act("seal", "a")], { primary: "b", epoch: 2 });
+    expect(rules()).toEqual(["stale-look"]);
+    ledger.violations.length = 0;
+    ledger.nowMs += 2;
+    show(1, () => [look("relay:a", "a")]);
+    sends([act("seal", "a")], { primary: "b", epoch: 2 });
+    expect(rules()).toEqual([]);
   });
 
   test("nothing leaves before it is saved", () => {
