@@ -84,6 +84,11 @@ export function sealStrangers(draft: Draft): void {
     const firstSight = !draft.sight.told.includes(mark);
     const begins = draft.sight.since[mark] === undefined;
     holdsSince(draft, mark, stranger);
+    const wasAway = draft.sight.since[`away:${id}`] !== undefined;
+    holdsSince(draft, `away:${id}`, facts === null);
+    // By its file, or by its relay, before anybody here had seen it.
+    if (stranger && isSealed(facts) && wasAway)
+      tell(draft, "+sealed", id, `${id} came back as a primary, and was sealed before it was seen`);
     // A person who switches makes one a primary and the other one a replica: told by one relay each.
     if (stranger && begins && draft.sight.newsAtMs !== null) continue;
     const unknown = stranger && isUnknown(draft, id);
@@ -100,11 +105,6 @@ export function sealStrangers(draft: Draft): void {
       node: id,
       text: `${id} says that it is a primary and is not the one in force: sealed, then demoted`,
     }));
-    const wasAway = draft.sight.since[`away:${id}`] !== undefined;
-    holdsSince(draft, `away:${id}`, facts === null);
-    // By its file, or by its relay, before anybody here had seen it.
-    if (stranger && isSealed(facts) && wasAway)
-      tell(draft, "+sealed", id, `${id} came back as a primary, and was sealed before it was seen`);
     if (!stranger || isSealed(facts) || isUnknown(draft, id)) continue;
     if (firstSight) sendVerb(draft, "seal", id);
     else repairBy(draft, "seal", id);
