@@ -17,6 +17,8 @@ export type Belief = {
   /** Looks in a row that count towards down, and of those the refused ones at the end. */
   readonly failures: number;
   readonly refusals: number;
+  /** When the last of them was asked for. */
+  readonly refusedAtMs: number | null;
   /** Looks in a row that were good. */
   readonly successes: number;
   readonly firstBadAtMs: number | null;

@@ -96,7 +96,7 @@ export function absorb(
   }
   for (const seen of votes.values()) {
     const beliefs = nodes[seen.node] ?? {};
-    beliefs[seen.vantage] = nextBelief(beliefs[seen.vantage], seen);
+    beliefs[seen.vantage] = nextBelief(beliefs[seen.vantage], seen, config);
   }
   const known: Record<string, Record<string, RelayBelief>> = {};
   for (const { id } of config.relays) {
@@ -161,12 +161,29 @@ function saysMore(a: Observation, b: Observation): boolean {
   return blindA === blindB ? a.atMs > b.atMs : blindB;
 }
 
-function nextBelief(before: Belief | undefined, seen: Observation): Belief {
+/** A clock and a timer are not exact. */
+const NEARLY = 0.8;
+
+/** Refusals in a row: those that follow each other faster than `retry_ms` are one. */
+function refusalsAfter(before: Belief | undefined, seen: Observation, { retryMs }: GroupConfig) {
+  const was = { refusals: before?.refusals ?? 0, refusedAtMs: before?.refusedAtMs ?? null };
+  if (seen.class !== "refused") {
+    const isBlind = blind.includes(seen.class) || seen.class === "closed";
+    return isBlind ? was : { refusals: 0, refusedAtMs: null };
+  }
+  const askedAtMs = askedAt(seen);
+  const { refusedAtMs } = was;
+  const isNext = refusedAtMs === null || askedAtMs - refusedAtMs >= NEARLY * retryMs;
+  // A relay that tells of a row has kept the time between them itself.
+  const refusals = Math.max(was.refusals + Number(isNext), seen.pushed?.refusals ?? 0);
+  return { refusals, refusedAtMs: refusals > was.refusals ? askedAtMs : refusedAtMs };
+}
+
+function nextBelief(before: Belief | undefined, seen: Observation, config: GroupConfig): Belief {
   const isGood = good.includes(seen.class);
   const isBad = bad.includes(seen.class);
-  const isBlind = blind.includes(seen.class) || seen.class === "closed";
-  const keep = { failures: before?.failures ?? 0, refusals: before?.refusals ?? 0 };
-  const { looks, refusals, sinceMs } = seen.pushed ?? { looks: 1, refusals: 1, sinceMs: seen.atMs };
+  const failures = before?.failures ?? 0;
+  const { looks, sinceMs } = seen.pushed ?? { looks: 1, sinceMs: seen.atMs };
   const firstBadAtMs = isBad
     ? Math.min(before?.firstBadAtMs ?? sinceMs, sinceMs)
     : (before?.firstBadAtMs ?? null);
@@ -178,13 +195,8 @@ function nextBelief(before: Belief | undefined, seen: Observation): Belief {
     pushed: seen.pushed !== undefined,
     askedAtMs: askedAt(seen),
     atMs: seen.atMs,
-    failures: isGood ? 0 : isBad ? Math.max(keep.failures + 1, looks) : keep.failures,
-    refusals:
-      seen.class === "refused"
-        ? Math.max(keep.refusals + 1, refusals)
-        : isBlind
-          ? keep.refusals
-          : 0,
+    failures: isGood ? 0 : isBad ? Math.max(failures + 1, looks) : failures,
+    ...refusalsAfter(before, seen, config),
     successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
     firstBadAtMs: isGood ? null : firstBadAtMs,
     cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,
