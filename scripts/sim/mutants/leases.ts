@@ -10,12 +10,14 @@ export const leaseMutants: readonly Mutant[] = [
     file: rules("rules"),
     find: "  return ms - Math.max(now.monoMs - from.monoMs, now.wallMs - from.wallMs);",
     replace: "  return ms - (now.wallMs - from.wallMs);",
+    scene: "the primary's machine is cut off with its clients, and its wall clock set back",
   },
   {
     name: "a no of the Group is overheard",
     file: rules("rules"),
     find: "  return { ...heard, cover: null, refused: true };",
     replace: "  return extended({ ...heard, refused: true }, asked, said.leaseMs);",
+    scene: "paused, nobody reaches the primary but its clients, and somebody fails over by hand",
   },
   // what a pause suspends
   {
@@ -23,12 +25,14 @@ export const leaseMutants: readonly Mutant[] = [
     file: rules("rules"),
     find: "      asked,\n      said.leaseMs,\n    );",
     replace: "      asked,\n      said.enforced ? said.leaseMs : 1e9,\n    );",
+    scene: "paused, the primary's machine is cut off with its clients, resumed",
   },
   {
     name: "a pause suspends the lease of one that is being replaced",
     file: core("lease"),
     find: "    enforced: !free || saved.revokedAtMs !== null,",
     replace: "    enforced: !free,",
+    scene: "paused, nobody reaches the primary but its clients, and somebody fails over by hand",
   },
   // promises
   {
@@ -43,24 +47,28 @@ export const leaseMutants: readonly Mutant[] = [
         replace: "  if (promisedMs > 1e9)\n",
       },
     ],
+    scene: "of the primary's machine nothing is reached but that its relay hears its neighbours",
   },
   {
     name: "one that has promised opens a node all the same",
     file: rules("rules"),
     find: "  if (promisedMs > 0)\n",
     replace: "  if (promisedMs > 1e9)\n",
+    scene: "of the primary's machine nothing is reached but that its relay hears its neighbours",
   },
   {
     name: "one promise is enough",
     file: rules("rules"),
     find: "): boolean => promisers?.every((id) => given.has(id)) === true;",
     replace: "): boolean => promisers?.some((id) => given.has(id)) === true;",
+    scene: "the edge is away, and one relay does not answer",
   },
   {
     name: "nobody is asked for a promise",
     file: rules("rules"),
     find: "  leftMs(lease.cover, now) > 0 &&\n  !lease.refused &&",
     replace: "  leftMs(lease.cover, now) > 1e9 &&\n  !lease.refused &&",
+    scene: "the edge is away, and every relay promises",
   },
   // the guard
   {
@@ -143,6 +151,7 @@ export const leaseMutants: readonly Mutant[] = [
     file: core("lease"),
     find: '  if (phase.kind === "promoting") return phase.candidate === node;',
     replace: '  if (phase.kind === "promoting") return false;',
+    scene: "who takes over is not closed again",
   },
   {
     name: "a relay that asked is not remembered",

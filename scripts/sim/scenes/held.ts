@@ -2,7 +2,7 @@
  * Scenes in which nobody may be promoted: something forbids it, or nothing is lost at all.
  */
 import type { GroupConfig } from "../../../worker/core/types.ts";
-import { lookMs } from "../../../worker/relay/watch/gaze.ts";
+import { beatMs, lookMs } from "../../../worker/relay/watch/gaze.ts";
 import { nodeNamed } from "../check/healed.ts";
 import { deploy } from "../faults/deploys.ts";
 import { others } from "../faults/fault.ts";
@@ -177,11 +177,10 @@ export const heldScenes: readonly Scene[] = [
     // Other news makes the Group look, and refusals are counted by looks: the votes are judged by what was seen.
     name: "the primary hangs, and is started again at once",
     fits: (config, { relays }) => {
-      const { hangMs, awayMs } = restart(config);
-      const looks = hangMs > config.maxFailures * lookMs(config);
-      const few = awayMs < (config.maxFailures - 1) * config.retryMs - 50;
+      const silent = (config.maxFailures - 1) * lookMs(config) + beatMs(config);
+      const looks = config.maxFailures > 2 && restart(config).hangMs > silent;
       const told = [...relays.values()].every(({ connects }) => connects);
-      return looks && few && told && config.fencing !== "lease";
+      return looks && told && config.fencing !== "lease";
     },
     play: (world, random, primary) => {
       acknowledged(world);
