@@ -83,14 +83,15 @@ export function sealStrangers(draft: Draft): void {
     // A seal that was sent before, while it was away, says nothing of what it is now.
     const firstSight = !draft.sight.told.includes(mark);
     const strangeMs = holdsSince(draft, mark, stranger) ?? 0;
-    const wasAway = draft.sight.since[`away:${id}`] !== undefined;
-    holdsSince(draft, `away:${id}`, facts === null);
-    // By its file, or by its relay, before anybody here had seen it.
-    if (stranger && isSealed(facts) && wasAway)
-      tell(draft, "+sealed", id, `${id} came back as a primary, and was sealed before it was seen`);
     // A person who switches makes one a primary and the other one a replica: told by one relay each.
-    const isNews = strangeMs >= (draft.sight.newsAtMs ?? Number.POSITIVE_INFINITY);
-    if (stranger && isNews) continue;
+    const isNews = stranger && strangeMs >= (draft.sight.newsAtMs ?? Number.POSITIVE_INFINITY);
+    const wasAway = draft.sight.since[`away:${id}`] !== undefined;
+    // By its file, or by its relay, before anybody here had seen it.
+    const cameSealed = stranger && isSealed(facts) && wasAway;
+    if (cameSealed)
+      tell(draft, "+sealed", id, `${id} came back as a primary, and was sealed before it was seen`);
+    if (!isNews || cameSealed) holdsSince(draft, `away:${id}`, facts === null);
+    if (isNews) continue;
     const unknown = stranger && isUnknown(draft, id);
     tellEdge(draft, `unknown:${id}`, unknown, () => ({
       names: ["+node-unknown", "-node-unknown"],
