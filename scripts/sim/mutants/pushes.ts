@@ -12,10 +12,24 @@ export const pushMutants: readonly Mutant[] = [
     also: [
       {
         file: core("repair"),
-        find: "if (stranger && begins && draft.sight.newsAtMs !== null) continue;",
+        find: "    if (stranger && isNews) continue;\n",
         replace: "",
       },
     ],
+  },
+  {
+    name: "between two pieces of news a person's switch is sealed",
+    file: core("repair"),
+    find: "const isNews = strangeMs >= (draft.sight.newsAtMs ?? Number.POSITIVE_INFINITY);",
+    replace: "const isNews = strangeMs === draft.nowMs && draft.sight.newsAtMs !== null;",
+    scene: "a person switches",
+  },
+  {
+    name: "every look counts a refusal, however soon it comes",
+    file: core("sight"),
+    find: "askedAtMs - refusedAtMs >= NEARLY * retryMs;",
+    replace: "askedAtMs >= refusedAtMs;",
+    scene: "the primary hangs, and is started again at once",
   },
   {
     name: "news outlives a clock that went back",
@@ -38,8 +52,15 @@ export const pushMutants: readonly Mutant[] = [
   {
     name: "a push counts as many looks as it says, for whoever is asked",
     file: core("sight"),
-    find: "seen.pushed ?? { looks: 1, refusals: 1, sinceMs: seen.atMs };",
-    replace: "seen.pushed ?? { looks: 9, refusals: 9, sinceMs: 0 };",
+    find: "seen.pushed ?? { looks: 1, sinceMs: seen.atMs };",
+    replace: "seen.pushed ?? { looks: 9, sinceMs: 0 };",
+    also: [
+      {
+        file: core("sight"),
+        find: "seen.pushed?.refusals ?? 0);",
+        replace: "seen.pushed?.refusals ?? 9);",
+      },
+    ],
   },
   {
     name: "a relay calls a short silence an end",

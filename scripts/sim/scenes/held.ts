@@ -63,7 +63,7 @@ const harmless = (
 
 /** Silent for a while, then refused once or twice, and together for less than counts. */
 function restart(config: GroupConfig) {
-  const awayMs = Math.ceil(lookMs(config) + 1.2 * config.retryMs);
+  const awayMs = Math.ceil(lookMs(config) + 0.3 * config.retryMs + 50);
   return { awayMs, hangMs: config.downAfterMs - awayMs - 300 };
 }
 
@@ -174,7 +174,7 @@ export const heldScenes: readonly Scene[] = [
     ({ fencing }) => fencing !== "lease",
   ),
   {
-    // Other news makes the Group look, and refusals are counted by looks: the votes are judged by what was seen.
+    // What else is news makes the Group look more often: that is no reason either.
     name: "the primary hangs, and is started again at once",
     fits: (config, { relays }) => {
       const silent = (config.maxFailures - 1) * lookMs(config) + beatMs(config);
@@ -184,13 +184,18 @@ export const heldScenes: readonly Scene[] = [
     },
     play: (world, random, primary) => {
       acknowledged(world);
+      const { retryMs, maxFailures } = world.config;
       const { hangMs, awayMs } = restart(world.config);
+      // Where it is away for longer the votes are judged by what was seen.
+      const few = awayMs < 0.8 * (maxFailures - 1) * retryMs;
+      const end = few ? noAttempt(world, "it was refused for too short") : () => {};
       hang(world, primary);
       goOn(world, hangMs);
       crash(world, primary);
       goOn(world, awayMs);
       start(world, primary, { data: "kept" });
       goOn(world, 3000 + random.int(0, 500));
+      end();
     },
   },
   harmless(
