@@ -12,7 +12,7 @@ export const pushMutants: readonly Mutant[] = [
     also: [
       {
         file: core("repair"),
-        find: "    if (stranger && isNews) continue;\n",
+        find: "    if (isNews) continue;\n",
         replace: "",
       },
     ],
@@ -20,8 +20,8 @@ export const pushMutants: readonly Mutant[] = [
   {
     name: "between two pieces of news a person's switch is sealed",
     file: core("repair"),
-    find: "const isNews = strangeMs >= (draft.sight.newsAtMs ?? Number.POSITIVE_INFINITY);",
-    replace: "const isNews = strangeMs === draft.nowMs && draft.sight.newsAtMs !== null;",
+    find: "strangeMs >= (draft.sight.newsAtMs ?? Number.POSITIVE_INFINITY);",
+    replace: "strangeMs === draft.nowMs && draft.sight.newsAtMs !== null;",
     scene: "a person switches",
   },
   {
