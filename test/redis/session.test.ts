@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { freePort, type RedisOptions, startRedis } from "../../scripts/redis-server.ts";
 import { failureOf } from "../../worker/redis/connection.ts";
@@ -48,6 +49,24 @@ describe("what is in the way is named, in time, and never executed", () => {
   test("a server that hangs up", async () => {
     const session = sessionTo(await tcpServer((socket) => socket.destroy()));
     expect(await ping(session)).toMatchObject({ class: "closed", dispatched: false });
+  });
+
+  test("a server that answered, and only takes connections since: as good as silence", async () => {
+    const sockets: Socket[] = [];
+    let answers = true;
+    const port = await tcpServer((socket) => {
+      sockets.push(socket);
+      if (answers) socket.on("data", () => socket.write("+PONG\r\n"));
+      else socket.destroy();
+    });
+    const session = sessionTo(port);
+    await until("an answer", async () => (await ping(session)).kind === "replies");
+    answers = false;
+    for (const socket of sockets) socket.destroy();
+    await until("its silence", async () => {
+      const answer = await ping(session);
+      return answer.kind === "failure" && answer.class === "timeout" && !answer.dispatched;
+    });
   });
 
   test("a wrong password, a password too many, and none", async () => {

@@ -73,6 +73,9 @@ const EXACT = {
   [RESP_TYPES.NUMBER]: String,
 };
 
+/** As the settings in force say it: one that was changed has to prove itself anew. */
+const haveAnswered = new WeakSet<Endpoint>();
+
 const PROTOCOL = { RESP: 2 } as const;
 /** Made once: the library builds a class of all commands, some 20 ms of work, for every other address anew. */
 const createClient = RedisClient.factory(PROTOCOL);
@@ -151,9 +154,10 @@ export function connect(endpoint: Endpoint, connectTimeoutMs: number): Connectio
       return failureOf(cause, false);
     }
     const word = await greet(exchange, endpoint);
-    if (word === undefined) return unanswered(failureOf(cause, false));
+    if (word === undefined) return unanswered(failureOf(cause, false), endpoint);
     if (word !== null) destroy();
     else if (state === "opening") state = "open";
+    if (word === null) haveAnswered.add(endpoint);
     return word;
   }
 
@@ -253,10 +257,10 @@ export function failureOf(error: unknown, dispatched: boolean): Failure {
 
 /**
  * A proxy, a tunnel, or a container's port takes connections for a Redis that is gone, and closes them: as good as
- * silence. One that answered before was merely dropped.
+ * silence, where Redis has answered before. Where it never has, a setting may be wrong: that is no dead one.
  */
-function unanswered(lost: Failure): Failure {
-  const dropped = lost.class === "closed" && !lost.detail.includes("protocol");
+function unanswered(lost: Failure, endpoint: Endpoint): Failure {
+  const dropped = lost.class === "closed" && haveAnswered.has(endpoint);
   return dropped ? failure("timeout", false, `${lost.detail} before it answered`) : lost;
 }
 
