@@ -120,6 +120,17 @@ describe("a push", () => {
   });
 });
 
+test("news that comes while everyone is asked is followed by a look of its own", () => {
+  const world = steady();
+  world.push([refusedBy(world, "a")]);
+  world.jump(5);
+  const seen = world.look();
+  world.jump(20);
+  const { wakeAtMs } = world.push([...seen, refusedBy(world, "a")]);
+  expect(world.state.sight.newsAtMs).toBeNull();
+  expect(wakeAtMs).toBe(world.nowMs);
+});
+
 test("a look is complete without those that were down when it was asked for", () => {
   const world = steady();
   world.kill("a");

@@ -51,6 +51,8 @@ export type Sight = {
   readonly lookAskedAtMs: number | null;
   /** When a relay saw a change that it told by itself: until everyone was asked after that. */
   readonly newsAtMs: number | null;
+  /** And the newest such moment: what comes while everyone is asked is followed by a look of its own. */
+  readonly lastNewsAtMs: number | null;
   /** Who held nobody up any more at the last decision: nodes objectively down, vantages that did not answer. */
   readonly away: { readonly nodes: readonly string[]; readonly vantages: readonly string[] };
   readonly lastDecisionAtMs: number | null;

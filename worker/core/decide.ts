@@ -129,6 +129,7 @@ function watchClock(draft: Draft): boolean {
       since: {},
       lastSeen: null,
       newsAtMs: null,
+      lastNewsAtMs: null,
       tiltUntilMs,
     });
   }

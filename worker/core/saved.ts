@@ -15,6 +15,7 @@ export const freshSight: Sight = {
   relays: {},
   lookAskedAtMs: null,
   newsAtMs: null,
+  lastNewsAtMs: null,
   away: { nodes: [], vantages: [] },
   lastDecisionAtMs: null,
   tiltUntilMs: null,

@@ -40,6 +40,8 @@ export function see(draft: Draft, input: Input, askedEpoch: number): void {
   const news = draft.sight.newsAtMs;
   if (news !== null)
     wakeBy(draft, news === newsAtMs ? nowMs + Math.min(10, config.retryMs) : nowMs);
+  // What came while they were asked is decided on, and they are asked once more.
+  else if ((draft.sight.lastNewsAtMs ?? 0) > (draft.sight.lookAskedAtMs ?? 0)) wakeBy(draft, nowMs);
   noteAway(draft);
   const primary = nodeOf(config, saved.primary);
   const wrongRole = factsOf(draft, saved.primary)?.role === "replica";

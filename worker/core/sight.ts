@@ -67,7 +67,7 @@ export function absorb(
   const votes = new Map<string, Observation>();
   const places = new Map<string, Map<string, Observation[]>>();
   let dropped = 0;
-  let newsAtMs = sight.newsAtMs;
+  let { newsAtMs, lastNewsAtMs } = sight;
   for (const told of observations) {
     // A relay that names an epoch beyond all reason is not obeyed, but it sees what it sees.
     const lies = (told.relay?.epoch ?? 0) > epochs.highest + MOST_AHEAD;
@@ -85,7 +85,10 @@ export function absorb(
     // That what a relay is asked and what it tells of its own accord cross is no fault.
     const crossed = seen.pushed !== undefined || beliefs[seen.vantage]?.pushed === true;
     if (lies || (late && !crossed)) dropped += 1;
-    if (!late && seen.pushed?.news === true) newsAtMs ??= askedAtMs;
+    if (!late && seen.pushed?.news === true) {
+      newsAtMs ??= askedAtMs;
+      lastNewsAtMs = Math.max(lastNewsAtMs ?? 0, askedAtMs);
+    }
     const other = votes.get(key);
     if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;
@@ -112,6 +115,7 @@ export function absorb(
     relays: known,
     lookAskedAtMs,
     newsAtMs: newsAtMs !== null && (lookAskedAtMs ?? 0) > newsAtMs ? null : newsAtMs,
+    lastNewsAtMs,
     dropped: sight.dropped + dropped,
   };
 }

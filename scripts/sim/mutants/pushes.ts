@@ -34,7 +34,7 @@ export const pushMutants: readonly Mutant[] = [
   {
     name: "news outlives a clock that went back",
     file: core("decide"),
-    find: "      newsAtMs: null,\n      tiltUntilMs,",
+    find: "      newsAtMs: null,\n      lastNewsAtMs: null,\n      tiltUntilMs,",
     replace: "      tiltUntilMs,",
   },
   {
