@@ -219,8 +219,11 @@ describe("three nodes in operation", () => {
     const view = await scene.view();
     expect(view).toMatchObject({ phase: "watching", drill: null, epoch: before.epoch });
     expect(view.nodes.map(({ downtime }) => downtime)).toEqual([null, null, null]);
-    for (const node of view.nodes)
-      for (const seen of Object.values(node.vantages)) expect(seen.class).toBe("up");
+    await scene.eventually("everyone to be seen anew", async () =>
+      (await scene.view()).nodes.every(({ vantages }) =>
+        Object.values(vantages).every((seen) => seen.class === "up"),
+      ),
+    );
     await scene.steady(must(before.primary, "primary").id);
   });
 

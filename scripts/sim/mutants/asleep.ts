@@ -39,10 +39,4 @@ export const asleepMutants: readonly Mutant[] = [
     replace: "return isLocal(vantage, node, config) || sight",
     scene: "a machine dies that only its own relay knows",
   },
-  {
-    name: "a look from before the last switch makes a stranger",
-    file: core("repair"),
-    find: "!mayLead(saved, id) && !outdated;",
-    replace: "!mayLead(saved, id) && (!outdated || since > 0);",
-  },
 ];
