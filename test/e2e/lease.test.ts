@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BOOT_SEALED, SEALED } from "../../worker/relay/protocol.ts";
+import { runs } from "../support/processes.ts";
 import { must, type Scene, startScene } from "../support/stack.ts";
 
 const LEASE_MS = 3000;
@@ -124,11 +125,3 @@ describe("a group with leases", () => {
     timeoutMs,
   );
 });
-
-const runs = (pid: number) => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};

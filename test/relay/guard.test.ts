@@ -5,6 +5,7 @@ import type { RedisProcess } from "../../scripts/redis-server.ts";
 import { machineNow } from "../../worker/relay/lease/beats.ts";
 import { startGuard } from "../../worker/relay/lease/guard.ts";
 import { SEALED } from "../../worker/relay/protocol.ts";
+import { runs } from "../support/processes.ts";
 import { until } from "../support/wait.ts";
 import { ask, nodeAt, redis } from "./support.ts";
 
@@ -14,13 +15,6 @@ const PASSWORD = "a-password-of-the-tests";
 const sealed = async (server: RedisProcess) => {
   const [config] = await ask(server, ["CONFIG", "GET", "min-replicas-to-write"]);
   return Number((config as readonly string[])[1]) >= SEALED;
-};
-const runs = (pid: number) => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 };
 
 async function guarded(more: { killCommand?: (server: RedisProcess) => readonly string[] } = {}) {

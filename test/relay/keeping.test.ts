@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import type { LeaseSettings } from "../../worker/relay/lease/settings.ts";
+import { runs } from "../support/processes.ts";
 import { until } from "../support/wait.ts";
 import { ask, nodeAt, redis, relayOver, settingsFor, tell, verb } from "./support.ts";
 
@@ -32,15 +33,12 @@ const opened = (relay: { url: string }) =>
   });
 const takesWrites = async (at: Parameters<typeof ask>[0]) =>
   String((await ask(at, ["SET", "k", "v"]))[0]) === "OK";
-const runs = (pid: number) => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
 const sealed = { epoch: 2, primary: null };
 const down = { ...sealed, hard: true };
+const confirmed = async (relay: { url: string }, order: typeof sealed) => {
+  const { body } = await verb(relay, "a/seal", order);
+  return (body as { outcome?: string }).outcome === "done";
+};
 
 test("nothing listens there: a seal is as good as confirmed where the lease is kept, and nowhere else", async () => {
   const { a, b, relay } = await keeper();
@@ -62,10 +60,7 @@ test("X2 it hangs when it is to be sealed: its lease is given back, it is ended,
   const said = await verb(relay, "a/seal", down);
   expect(said.body).not.toMatchObject({ outcome: "refused" });
   await until("its end", () => !runs(a.pid));
-  await until("the confirmation", async () => {
-    const { body } = await verb(relay, "a/seal", down);
-    return (body as { outcome?: string }).outcome === "done";
-  });
+  await until("the confirmation", () => confirmed(relay, down));
 });
 
 test("one that is slow and not known to be down has until the end of its lease; then it is sealed, and nobody ended it", async () => {
@@ -75,10 +70,7 @@ test("one that is slow and not known to be down has until the end of its lease; 
   await verb(relay, "a/seal", sealed);
   expect(runs(a.pid)).toBe(true);
   await a.kill("SIGCONT");
-  await until("the seal", async () => {
-    const { body } = await verb(relay, "a/seal", sealed);
-    return (body as { outcome?: string }).outcome === "done";
-  });
+  await until("the seal", () => confirmed(relay, sealed));
   expect(await takesWrites(a)).toBe(false);
   // Sealed, it is nobody's to end any more, however slow it is and whatever becomes of this relay.
   await a.kill("SIGSTOP");
@@ -95,8 +87,5 @@ test("a node that was never open by its word is sealed when it answers, and not 
   await verb(relay, "a/seal", down);
   expect(runs(a.pid)).toBe(true);
   await a.kill("SIGCONT");
-  await until("the seal", async () => {
-    const { body } = await verb(relay, "a/seal", sealed);
-    return (body as { outcome?: string }).outcome === "done";
-  });
+  await until("the seal", () => confirmed(relay, sealed));
 });

@@ -11,6 +11,7 @@ import {
   type RedisProcess,
   startRedis,
 } from "../../scripts/redis-server.ts";
+import { runs } from "../support/processes.ts";
 
 const started: RedisProcess[] = [];
 afterEach(() => Promise.all(started.splice(0).map((redis) => redis.stop())));
@@ -33,21 +34,13 @@ function ask({ host, port }: RedisProcess, command: string): Promise<string | nu
   });
 }
 
-const alive = (pid: number) => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
-
 describe("startRedis", () => {
   it("answers once started, and leaves nothing behind", async () => {
     const redis = await start();
     expect(await ask(redis, "PING")).toBe("+PONG\r\n");
-    expect(alive(redis.pid)).toBe(true);
+    expect(runs(redis.pid)).toBe(true);
     await redis.stop();
-    expect(alive(redis.pid)).toBe(false);
+    expect(runs(redis.pid)).toBe(false);
     expect(existsSync(redis.dir)).toBe(false);
     await redis.stop();
   });
@@ -71,10 +64,10 @@ describe("startRedis", () => {
   it("SIGTERM waits for the end; a frozen one can be stopped", async () => {
     const [first, second] = [await start(), await start()];
     await first.kill("SIGTERM");
-    expect(alive(first.pid)).toBe(false);
+    expect(runs(first.pid)).toBe(false);
     await second.kill("SIGSTOP");
     await second.stop();
-    expect(alive(second.pid)).toBe(false);
+    expect(runs(second.pid)).toBe(false);
   });
 
   it("says what Redis said when it does not start", async () => {

@@ -1,5 +1,7 @@
 /**
- * What the words of a node come to, of itself and of the one that it follows.
+ * What one node's own words come to.
+ *
+ * Must never: look at more than one node's facts.
  */
 import type { GroupConfig, NodeConfig, NodeFacts } from "./types.ts";
 
@@ -21,18 +23,3 @@ export function followsNode(facts: NodeFacts, primary: NodeConfig): boolean {
     (at.host === primary.host && at.port === primary.port)
   );
 }
-
-/**
- * Its primary is ahead, and it has heard nothing for longer than silence takes: for a moment after every idle spell,
- * and for good where its link is cut in silence. Redis itself believes in such a link for a minute.
- */
-export const hearsNothing = (
-  { linkUp, lastIoMs, offset, replicationId }: NodeFacts,
-  head: NodeFacts | null,
-  { downAfterMs }: GroupConfig,
-): boolean =>
-  linkUp &&
-  head?.role === "primary" &&
-  head.replicationId === replicationId &&
-  head.offset > offset &&
-  (lastIoMs ?? 0) >= downAfterMs;

@@ -6,10 +6,10 @@
  * Must never: take the moment after an idle spell for silence, or forget what was seen because the primary died.
  */
 import { type Draft, factsOf, holdsSince, nodeOf, tellEdge } from "./draft.ts";
-import { followsNode, hearsNothing } from "./facts.ts";
+import { followsNode } from "./facts.ts";
 import { sentWithin } from "./plan.ts";
 import { standing } from "./topology.ts";
-import type { NodeConfig } from "./types.ts";
+import type { GroupConfig, NodeConfig, NodeFacts } from "./types.ts";
 
 const LINK_DOWN_MS = 1000;
 const RECONF_MS = 10_000;
@@ -72,3 +72,18 @@ function noteDeaf(draft: Draft, primary: NodeConfig): void {
     if (facts !== null) holdsSince(draft, DEAF + id, hearsNothing(facts, head, draft.config));
   }
 }
+
+/**
+ * Its primary is ahead, and it has heard nothing for longer than silence takes: for a moment after every idle spell,
+ * and for good where its link is cut in silence. Redis itself believes in such a link for a minute.
+ */
+const hearsNothing = (
+  { linkUp, lastIoMs, offset, replicationId }: NodeFacts,
+  head: NodeFacts,
+  { downAfterMs }: GroupConfig,
+): boolean =>
+  linkUp &&
+  head.role === "primary" &&
+  head.replicationId === replicationId &&
+  head.offset > offset &&
+  (lastIoMs ?? 0) >= downAfterMs;

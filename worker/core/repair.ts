@@ -76,8 +76,8 @@ export function sealStrangers(draft: Draft): void {
   for (const { id } of config.nodes) {
     const facts = factsOf(draft, id);
     // Until another one was made primary it was right to be one.
-    const since = draft.known[id]?.best?.askedAtMs ?? 0;
-    const outdated = since < (saved.lastSwitch?.atMs ?? 0);
+    const askedAtMs = draft.known[id]?.best?.askedAtMs ?? 0;
+    const outdated = askedAtMs < (saved.lastSwitch?.atMs ?? 0);
     const stranger = facts?.role === "primary" && !mayLead(saved, id) && !outdated;
     const mark = `stranger:${id}`;
     // A seal that was sent before, while it was away, says nothing of what it is now.
