@@ -1,7 +1,8 @@
 /** The routing table: its order, its schema, what it never holds. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isNewer, parseRoute, routeOf } from "../../worker/core/route.ts";
+import { routeOf } from "../../worker/core/projection.ts";
+import { isNewer, parseRoute } from "../../worker/core/route.ts";
 import { initialState } from "../../worker/core/saved.ts";
 import { groupConfig } from "../support/builders.ts";
 import { createWorld } from "../support/world.ts";

@@ -8,7 +8,7 @@
 import { Redis } from "@upstash/redis/cloudflare";
 import type { Route } from "../core/route.ts";
 import { failureOf, NoRouteError, OutcomeUnknownError, type Watch } from "./failure.ts";
-import { type Authority, follow, pause, type RouteStore } from "./follow.ts";
+import { type Authority, pause, type RouteStore, readRoutes } from "./reader.ts";
 
 export type { Authority, Redis, Route, RouteStore };
 export { NoRouteError, OutcomeUnknownError };
@@ -65,7 +65,7 @@ export type Client = {
 export function connect(kv: RouteStore, group: string, options: ClientOptions): Client {
   const { token, memoMs = 1000, timeoutMs = 3000, deadlineMs = 10_000 } = options;
   const { maxRetries = 3, retryDelayMs = 200 } = options;
-  const route = follow(kv, group, { ...options, memoMs });
+  const route = readRoutes(kv, group, { ...options, memoMs });
   /** Kept for its sync token: so that a client reads its own writes. */
   let last: { readonly at: string; readonly redis: Redis } | null = null;
 

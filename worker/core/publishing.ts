@@ -8,7 +8,8 @@
  * waits for a publisher; a group that is only observed publishes nothing.
  */
 import { act, type Draft, isPending, save, tell, tellEdge, wakeBy } from "./draft.ts";
-import { type Route, routeOf } from "./route.ts";
+import { routeOf } from "./projection.ts";
+import type { Route } from "./route.ts";
 import type { Pending, Published, Saved } from "./state.ts";
 import type { GroupConfig, Outcome } from "./types.ts";
 

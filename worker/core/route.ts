@@ -5,9 +5,6 @@
  * Must never: look at a clock, or at anything but its arguments.
  */
 import * as v from "valibot";
-import { effectiveConfig } from "./membership.ts";
-import type { Saved } from "./state.ts";
-import type { GroupConfig, NodeConfig } from "./types.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const endpoint = {
@@ -51,33 +48,4 @@ export function isNewer(
 export function parseRoute(value: unknown): Route | null {
   const parsed = v.safeParse(RouteSchema, value);
   return parsed.success ? parsed.output : null;
-}
-
-/** The route that the saved state stands for. */
-export function routeOf(saved: Saved, deployed: GroupConfig): Route {
-  const config = effectiveConfig(saved, deployed);
-  const primary = config.nodes.find((node) => node.id === saved.primary);
-  return {
-    v: 1,
-    group: saved.group,
-    mode: config.mode,
-    epoch: saved.epoch,
-    rev: saved.rev,
-    state: saved.routeState,
-    hostname: config.hostname,
-    primary: primary === undefined ? null : endpointOf(primary, config),
-    replicas: config.nodes
-      .filter((node) => saved.readable.includes(node.id))
-      .map((node) => ({ ...endpointOf(node, config), readWeight: node.readWeight })),
-    updatedAt: new Date(saved.routeAtMs).toISOString(),
-  };
-}
-
-function endpointOf(node: NodeConfig, config: GroupConfig) {
-  // A relay that names no machine of its own serves every node.
-  const relay =
-    config.relays.find((each) => each.local.includes(node.id)) ??
-    config.relays.find((each) => each.local.length === 0);
-  const rest = relay === undefined ? null : `${relay.url}/nodes/${encodeURIComponent(node.id)}`;
-  return { id: node.id, host: node.host, port: node.port, tls: node.tls, rest };
 }

@@ -5,8 +5,8 @@
  * Promises: pure. Must never: believe a relay's clock, or let one relay speak for another.
  */
 import { attemptOf } from "../core/draft.ts";
+import { routeOf } from "../core/projection.ts";
 import { strangersOf } from "../core/repair.ts";
-import { routeOf } from "../core/route.ts";
 import { vantageOf } from "../core/sight.ts";
 import type { State } from "../core/state.ts";
 import type { GroupConfig, Observation, Stamp } from "../core/types.ts";

@@ -1,7 +1,8 @@
 /**
  * What a group has to be once nothing is wrong any more, and for how long it may take to become so.
  */
-import { type Route, routeOf } from "../../../worker/core/route.ts";
+import { routeOf } from "../../../worker/core/projection.ts";
+import type { Route } from "../../../worker/core/route.ts";
 import type { GroupConfig } from "../../../worker/core/types.ts";
 import { groupNow } from "../world/clock.ts";
 import { currentInstance } from "../world/group.ts";

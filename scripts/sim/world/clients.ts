@@ -4,7 +4,8 @@
  * Rules: one that follows gives up after a second, and reads the route again when it is refused; one that stays
  * waits for its answer however long it takes. A write whose answer was lost is not acknowledged.
  */
-import { isNewer, routeOf } from "../../../worker/core/route.ts";
+import { routeOf } from "../../../worker/core/projection.ts";
+import { isNewer } from "../../../worker/core/route.ts";
 import { after } from "../queue.ts";
 import { currentInstance } from "./group.ts";
 import { isCut, send } from "./network.ts";

@@ -17,14 +17,14 @@ export type Authority =
   /** `url`: without path, `https://picket.example.com`; `token`: a read token. */
   { readonly url: string; readonly token: string } | { fetch(request: Request): Promise<Response> };
 
-export type FollowOptions = {
+export type ReaderOptions = {
   readonly authority?: Authority;
   /** How long a route is believed without asking KV again. */
   readonly memoMs: number;
   readonly onSwitch?: (from: Route, to: Route) => void;
 };
 
-export type Follower = {
+export type RouteReader = {
   /** The route as KV has it, at most `memoMs` old; null: none was ever had. */
   current(): Promise<Route | null>;
   /** Asks the authority, and KV where there is none; null: none was ever had. */
@@ -39,7 +39,7 @@ const cacheTtlS = 30;
 const jitterMs = 100;
 const readTimeoutMs = 1500;
 
-export function follow(kv: RouteStore, group: string, options: FollowOptions): Follower {
+export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions): RouteReader {
   const { authority, memoMs, onSwitch } = options;
   let best: Route | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
