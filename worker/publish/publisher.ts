@@ -14,11 +14,18 @@ export type PublishResult = {
   readonly detail: string;
   /** The destination asked not to be called for so long. */
   readonly retryAfterMs?: number;
+  /** What stood there instead of what was published, in a few words; also when it was then set right. */
+  readonly drift?: string;
+  /** Taken, but not everywhere yet: called again with it, the publisher asks how far it is. */
+  readonly receipt?: string;
 };
 
 export type PublishOptions = {
   /** Everything ends within this, counted from the call. */
   readonly timeoutMs: number;
+  /** A slow look at what was published before: `report` writes nothing, `repair` sets right. Absent: the route changed. */
+  readonly beat?: "report" | "repair";
+  readonly receipt?: string;
 };
 
 export type Publisher = {
