@@ -130,7 +130,7 @@ async function boundedText(response: Response, maxBytes: number): Promise<string
  * refused connection and one reset after the request was read are both "Network connection lost."
  * there, so on Workers this is never true.
  */
-function neverConnected(error: unknown): boolean {
+export function neverConnected(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { syscall, code, errors } = error as { syscall?: string; code?: string; errors?: unknown };
   if (syscall === "connect" || syscall === "getaddrinfo") return true;
@@ -140,7 +140,7 @@ function neverConnected(error: unknown): boolean {
 }
 
 /** Node hides the reason in `cause`, and behind several addresses in `errors`. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown error";
   if (error.cause instanceof Error) return reasonOf(error.cause);
   const { code } = error as { code?: unknown };
