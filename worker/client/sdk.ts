@@ -1,0 +1,109 @@
+/**
+ * The two ends of @upstash/redis: one node as its `Requester`, and its whole command surface over any other.
+ *
+ * Promises: a request goes out once, is bounded in time, and carries no telemetry; every command, pipeline,
+ * transaction, script and subscription of the surface is one call of `request`, made synchronously.
+ * Must never: decide where a command goes.
+ */
+import { Redis, type Requester, type UpstashRequest } from "@upstash/redis/cloudflare";
+
+export type { Requester, UpstashRequest };
+
+export type NodeOptions = {
+  /** Upstash REST address of the node. */
+  readonly url: string;
+  readonly token: string;
+  /** Longest wait for a whole answer; of a stream, for its beginning. */
+  readonly timeoutMs: number;
+  /** As in the SDK: what comes back is base64 on the wire, so that every byte survives; "base64". */
+  readonly responseEncoding?: false | "base64";
+};
+
+/** `timeoutMs` for this one, in place of the node's; Infinity: no bound. */
+export type NodeRequest = UpstashRequest & { readonly timeoutMs?: number };
+
+export type NodeRequester = {
+  /** Sent with the next request; replaced by the one of each answer. */
+  upstashSyncToken?: string;
+  /** Rejects with what the SDK throws; with a `TimeoutError` when there was no answer in time. */
+  request<T>(asked: NodeRequest): Promise<{ result?: T; error?: string }>;
+};
+
+/** One node. Keeps no connection and no timer between requests, so all requests of an isolate may share it. */
+export function nodeRequester(options: NodeOptions): NodeRequester {
+  const { url, token, timeoutMs: usualMs, responseEncoding = "base64" } = options;
+  let signal: AbortSignal;
+  const http = new Inner({
+    url,
+    token,
+    responseEncoding,
+    // The SDK would repeat any command whose connection broke, INCR too.
+    retry: { retries: 0 },
+    enableTelemetry: false,
+    enableAutoPipelining: false,
+    // A function: with a plain signal an aborted command resolves, as if it had an answer.
+    // The SDK calls it before its first await, so it is this request's own.
+    signal: () => signal,
+  }).inner;
+
+  return {
+    get upstashSyncToken() {
+      return http.upstashSyncToken ?? "";
+    },
+    set upstashSyncToken(value) {
+      http.upstashSyncToken = value;
+    },
+    async request<T>(asked: NodeRequest) {
+      const end = new AbortController();
+      const limitMs = asked.timeoutMs ?? usualMs;
+      const timer = limitMs < longestTimerMs ? setTimeout(tooLate, limitMs, end) : undefined;
+      signal = end.signal;
+      const theirs = asked.signal;
+      try {
+        if (theirs === undefined) return await http.request<T>(asked);
+        const stop = () => end.abort(theirs.reason);
+        if (theirs.aborted) stop();
+        // Stays for as long as a stream runs.
+        theirs.addEventListener("abort", stop, { once: true });
+        const { signal: _, ...rest } = asked;
+        return await http.request<T>(rest);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+/** More does not fit a timer. */
+const longestTimerMs = 2 ** 31;
+
+const tooLate = (end: AbortController) =>
+  end.abort(new DOMException("no answer in time", "TimeoutError"));
+
+export type SurfaceOptions = {
+  /** Commands of one tick go as one pipeline, as in the SDK; false. */
+  readonly enableAutoPipelining?: boolean;
+  /** As in the SDK: what looks like JSON comes back parsed; true. */
+  readonly automaticDeserialization?: boolean;
+};
+
+/** The whole command surface of the SDK; whatever it asks goes to `requester`. */
+export class RoutedRedis extends Redis {
+  constructor(requester: Requester, options: SurfaceOptions = {}) {
+    super({
+      // Never asked.
+      url: "https://picket.invalid",
+      token: "none",
+      enableTelemetry: false,
+      enableAutoPipelining: options.enableAutoPipelining ?? false,
+      automaticDeserialization: options.automaticDeserialization ?? true,
+    });
+    this.client = requester;
+  }
+}
+
+class Inner extends Redis {
+  get inner(): Requester {
+    return this.client;
+  }
+}
