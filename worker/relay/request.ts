@@ -13,12 +13,16 @@ export type JsonRequest = {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Sent as it is, instead of a body as JSON. */
+  readonly text?: string;
 };
 
 export type Limits = {
   readonly timeoutMs: number;
   readonly maxBytes?: number;
   readonly fetch?: Fetch;
+  /** How an answer is read, JSON by default; throws a SyntaxError at what is none. */
+  readonly parse?: (text: string) => unknown;
 };
 
 export type Answer =
@@ -80,7 +84,7 @@ async function exchange(asked: JsonRequest, limits: Limits, signal: AbortSignal)
     response = await send(asked.url, {
       method: asked.method,
       headers: sent,
-      ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
+      ...bodyOf(asked),
       redirect: "manual",
       signal,
     });
@@ -91,11 +95,16 @@ async function exchange(asked: JsonRequest, limits: Limits, signal: AbortSignal)
   try {
     const text = await boundedText(response, limits.maxBytes ?? 1 << 20);
     if (text === null) return { kind: "no-json", status, headers, detail: "answer too large" };
-    return { kind: "json", status, headers, body: JSON.parse(text) };
+    return { kind: "json", status, headers, body: (limits.parse ?? JSON.parse)(text) };
   } catch (error) {
     const cut = error instanceof SyntaxError ? "not JSON" : `cut off: ${reasonOf(error)}`;
     return { kind: "no-json", status, headers, detail: `HTTP ${status}, ${cut}` };
   }
+}
+
+function bodyOf({ body, text }: JsonRequest): RequestInit {
+  if (text !== undefined) return { body: text };
+  return body === undefined ? {} : { body: JSON.stringify(body) };
 }
 
 function headersOf({ headers, body }: JsonRequest): Headers | null {
