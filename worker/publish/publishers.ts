@@ -5,11 +5,11 @@
  */
 import type { GroupConfig } from "../core/types.ts";
 import { cloudflareDns } from "./cloudflare.ts";
-import { kvPublisher } from "./kv.ts";
+import { kvPublisher, type RouteStore } from "./kv.ts";
 import type { Publisher } from "./publisher.ts";
 
 type Means = {
-  readonly routes: Pick<KVNamespace, "put">;
+  readonly routes: RouteStore;
   readonly secret: (name: string) => string;
 };
 
