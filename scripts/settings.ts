@@ -27,7 +27,12 @@ function table(settings: Readonly<Record<string, Setting>>): string {
   ].join("\n");
 }
 
-const tables = { group: groupSettings, node: nodeSettings, dns: dnsSettings, brake: brakeSettings };
+const tables = {
+  group: groupSettings,
+  node: nodeSettings,
+  ...dnsSettings,
+  brake: brakeSettings,
+};
 const before = readFileSync(file, "utf8");
 let after = before;
 for (const [name, settings] of Object.entries(tables)) {

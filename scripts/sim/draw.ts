@@ -97,6 +97,10 @@ export function drawGroup(random: Random): Drawn {
           apiUrl: "https://api.example.com",
         }
       : null,
+    replicaHostname: null,
+    drift: "repair",
+    driftIntervalMs: 120_000,
+    webhooks: [],
   };
   return {
     config,

@@ -33,10 +33,25 @@ const group = (change: Raw = {}): Raw => ({
   nodes: [node("a"), node("b")],
   ...change,
 });
-const dns = (change: Raw = {}): Raw => ({
-  provider: "cloudflare",
-  zone_id: "0123456789abcdef0123456789abcdef",
-  token_secret: "DNS_TOKEN",
+const provided = {
+  cloudflare: { zone_id: "0123456789abcdef0123456789abcdef", token_secret: "DNS_TOKEN" },
+  route53: {
+    zone_id: "Z2FDTNDATAQYW2",
+    access_key_id_secret: "AWS_ID",
+    secret_access_key_secret: "AWS_KEY",
+  },
+  powerdns: { zone: "example.com", token_secret: "PDNS_KEY", api_url: "http://10.0.0.9:8081" },
+};
+const dnsOf = (provider: keyof typeof provided, change: Raw = {}): Raw => ({
+  provider,
+  ...provided[provider],
+  ...change,
+});
+const dns = (change: Raw = {}) => dnsOf("cloudflare", change);
+const webhook = (change: Raw = {}): Raw => ({
+  name: "pager",
+  url: "https://hooks.example.com/picket",
+  signing_secret: "PAGER_SIGNING",
   ...change,
 });
 const parse = (variables: Raw, isSet: (name: string) => boolean = () => true) =>
@@ -47,6 +62,33 @@ const complaints = (variables: Raw, isSet?: (name: string) => boolean) => {
 };
 
 describe("right", () => {
+  test("a webhook that names no events is told of all but those about webhooks; development may be told at home", () => {
+    const home = webhook({ name: "home", url: "http://127.0.0.1:8080/", allow_private: true });
+    const parsed = parse({ GROUPS: [group({ webhooks: [webhook(), home] })] });
+    const [pager, atHome] = parsed.ok ? (parsed.groups[0]?.webhooks ?? []) : [];
+    expect(pager?.events).toContain("+switch-master");
+    expect(pager?.events.filter((name) => name.startsWith("-webhook"))).toEqual([]);
+    expect(atHome?.url).toBe("http://127.0.0.1:8080/");
+  });
+
+  test("every provider, with its defaults", () => {
+    for (const provider of ["cloudflare", "route53", "powerdns"] as const) {
+      const parsed = parse({
+        GROUPS: [group({ dns: dnsOf(provider), replica_hostname: "ro.example.com" })],
+      });
+      expect(parsed).toMatchObject({
+        ok: true,
+        groups: [
+          {
+            replicaHostname: "ro.example.com",
+            drift: "repair",
+            dns: { provider, ttlS: 60, apiUrl: expect.stringMatching(/^https?:/) },
+          },
+        ],
+      });
+    }
+  });
+
   test("what is not written has its default", () => {
     const parsed = parse({ GROUPS: [group({ dns: dns() })], OTHER: "ignored" });
     expect(parsed).toMatchObject({
@@ -200,6 +242,84 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
       "= 3000",
     ],
     [
+      "a name outside PowerDNS's zone",
+      { GROUPS: [group({ hostname: "cache.other.org", dns: dnsOf("powerdns") })] },
+      "GROUPS[0].hostname",
+      "cache.other.org",
+      "a name in the zone example.com",
+    ],
+    [
+      "a provider that there is none of",
+      { GROUPS: [group({ dns: { provider: "bind" } })] },
+      "GROUPS[0].dns.provider",
+      '"bind"',
+      "cloudflare, route53, powerdns",
+    ],
+    [
+      "a key of another provider",
+      { GROUPS: [group({ dns: dnsOf("route53", { token_secret: "X" }) })] },
+      "GROUPS[0].dns.token_secret",
+      "an unknown key",
+      "docs/settings.md",
+    ],
+    [
+      "a name for the replicas, and no dns",
+      { GROUPS: [group({ replica_hostname: "ro.example.com" })] },
+      "GROUPS[0].dns",
+      "nothing",
+      "since replica_hostname is set",
+    ],
+    [
+      "a name for replicas that have names themselves",
+      {
+        GROUPS: [
+          group({
+            replica_hostname: "ro.example.com",
+            dns: dns(),
+            nodes: [node("a"), node("b", { host: "redis-b.example.com" })],
+          }),
+        ],
+      },
+      "GROUPS[0].nodes[1].host",
+      "redis-b.example.com",
+      "an IP address",
+    ],
+    [
+      "the same name for the primary and the replicas",
+      { GROUPS: [group({ replica_hostname: "CACHE.example.com", dns: dns() })] },
+      "GROUPS",
+      "hostname cache.example.com more than once",
+      "each hostname once",
+    ],
+    [
+      "two webhooks of one name",
+      { GROUPS: [group({ webhooks: [webhook(), webhook()] })] },
+      "GROUPS[0].webhooks",
+      "name pager more than once",
+      "each name once",
+    ],
+    [
+      "a webhook at a private address",
+      { GROUPS: [group({ webhooks: [webhook({ url: "https://10.0.0.7/hook" })] })] },
+      "GROUPS[0].webhooks[0].url",
+      "https://10.0.0.7/hook",
+      "public",
+    ],
+    [
+      "a webhook without TLS",
+      { GROUPS: [group({ webhooks: [webhook({ url: "http://hooks.example.com" })] })] },
+      "GROUPS[0].webhooks[0].url",
+      "http://hooks.example.com",
+      "https",
+    ],
+    [
+      "an event that there is none of",
+      { GROUPS: [group({ webhooks: [webhook({ events: ["+odown", "+nothing"] })] })] },
+      "GROUPS[0].webhooks[0].events[1]",
+      '"+nothing"',
+      "docs/webhooks.md",
+    ],
+    [
       "active-active, which is not built",
       { GROUPS: [group({ mode: "active-active" })] },
       "GROUPS[0].mode",
@@ -222,6 +342,14 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
         allowed: "set it first: wrangler secret put RELAY_B_DATA",
       },
     ]);
+  });
+
+  test("a secret of a provider or a webhook that is not set", () => {
+    const groups = [group({ dns: dnsOf("route53"), webhooks: [webhook()] })];
+    const missing = ["AWS_KEY", "PAGER_SIGNING"];
+    expect(
+      complaints({ GROUPS: groups }, (name) => !missing.includes(name)).map(({ path }) => path),
+    ).toEqual(["GROUPS[0].dns.secret_access_key_secret", "GROUPS[0].webhooks[0].signing_secret"]);
   });
 
   test("a token in the place of a secret's name is not repeated", () => {
@@ -277,11 +405,13 @@ test("every number is refused outside its range and taken at both ends", () => {
       expect(
         complaints({ GROUPS: [group({ nodes: [node("a", { [key]: wrong })] })] })[0]?.path,
       ).toBe(`GROUPS[0].nodes[0].${key}`);
-  for (const [key, setting] of Object.entries<Setting>(dnsSettings))
-    for (const wrong of wrongFor(setting))
-      expect(complaints({ GROUPS: [group({ dns: dns({ [key]: wrong }) })] })[0]?.path).toBe(
-        `GROUPS[0].dns.${key}`,
-      );
+  for (const provider of ["cloudflare", "route53", "powerdns"] as const)
+    for (const [key, setting] of Object.entries<Setting>(dnsSettings[provider])) {
+      const pathOf = (value: unknown) =>
+        complaints({ GROUPS: [group({ dns: dnsOf(provider, { [key]: value }) })] })[0]?.path;
+      for (const right of [setting.min, setting.max]) expect(pathOf(right)).toBeUndefined();
+      for (const wrong of wrongFor(setting)) expect(pathOf(wrong)).toBe(`GROUPS[0].dns.${key}`);
+    }
 });
 
 test("a part of the keys may be a fraction, and nothing else", () => {
@@ -371,7 +501,7 @@ const someGroup: fc.Arbitrary<Raw> = fc
       maybe("observe_only", fc.boolean()),
       maybe("quiet", fc.boolean()),
       maybe("location", fc.constantFrom("weur", "enam")),
-      maybe("dns", optional(dnsSettings).map(dns)),
+      maybe("dns", optional(dnsSettings.cloudflare).map(dns)),
     ),
     fc.array(
       merged(
@@ -439,7 +569,7 @@ describe("generated", () => {
   /** What no key of that name takes. */
   const broken: Readonly<Record<string, readonly unknown[]>> = {
     ...Object.fromEntries(
-      [groupSettings, nodeSettings, dnsSettings].flatMap((table) =>
+      [groupSettings, nodeSettings, dnsSettings.cloudflare].flatMap((table) =>
         Object.entries<Setting>(table).map(([key, setting]) => [key, wrongFor(setting)]),
       ),
     ),
@@ -452,7 +582,7 @@ describe("generated", () => {
     control_token_secret: ["", "lower", "A-B", 1, null],
     data_token_secret: ["", "lower", "A-B", 1, null],
     token_secret: ["", "lower", 1, null],
-    provider: ["route53", "", null],
+    provider: ["bind", "", null],
     zone_id: ["", "xyz", "0123456789ABCDEF0123456789ABCDEF", 1],
     elect: ["both", "", null, 1],
     cross_zone: ["no", null],

@@ -125,7 +125,18 @@ function savedIn(phase: Phase, config: GroupConfig): State["saved"] {
     pending: [{ id: "cache.1", kind, about, key: about, epoch: 2, deadlineMs: nowMs + 1000 }],
     nextAction: 2,
     maybePromoted: sent ? ["b"] : [],
-    published: { kv: { key: "1.3", atMs: 0, failures: 0, nextAtMs: 0, problem: null } },
+    published: {
+      kv: {
+        key: "1.3",
+        atMs: 0,
+        failures: 0,
+        nextAtMs: 0,
+        problem: null,
+        checkedAtMs: 0,
+        drift: null,
+        receipt: null,
+      },
+    },
     leases:
       config.fencing === "lease"
         ? { longestMs: config.leaseMs, untilMs: null, keepers: { a: ["b", "c"], b: ["a", "c"] } }

@@ -86,6 +86,14 @@ describe("version 1, the one before", () => {
         ...fresh,
         ...first({ kind: "watching" }),
         v: 2,
+        published: {
+          kv: {
+            ...first({ kind: "watching" }).published.kv,
+            checkedAtMs: 0,
+            drift: null,
+            receipt: null,
+          },
+        },
         followed: ["b", "c"],
         members: ["a", "b", "c"].map((id) => ({ id, host: "", port: 0 })),
       },
@@ -147,10 +155,10 @@ describe("refused by name, never guessed", () => {
   });
 
   // What came later, and is empty for whoever was not told.
-  const later = ["replicaRunIds"];
+  const later = ["replicaRunIds", "notices"];
   test("what version 2 did not have from its beginning is filled", () => {
     const promoting = { kind: "promoting", attempt: {}, candidate: "b" };
-    const { replicaRunIds: _, ...rest } = whole;
+    const { replicaRunIds: _, notices: __, ...rest } = whole;
     expect(problemOf(JSON.stringify(rest))).toBeNull();
     expect(problemOf(JSON.stringify({ ...rest, phase: promoting }))).not.toMatch(/answeredAtMs/);
   });

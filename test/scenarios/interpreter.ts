@@ -18,13 +18,17 @@
  *   connect x                     relay x holds a connection to the Group
  *   ahead relay x n               a relay holds a higher epoch
  *   cut relay x from y · mend relay x from y
- *   fail <verb or publisher> <outcome> · mend <verb or publisher>
+ *   fail <verb, publisher or webhook> <outcome> · mend <verb, publisher or webhook>
+ *   drift <publisher> <what>      somebody writes by hand where it wrote
+ *   slow <publisher>              it takes what it is given, and is done with it when it is asked again
+ *   webhook x <event> …           a new deploy: x is told of these events
  *   stranger x n                  a deploy adds a primary with n keys of its own
  *   remove x · rename x y · zone x z · set key value      a new deploy
  *   failover [to x] · bootstrap x · switchover [to x] [for 3s] [force] · abort · pause [for 3s] · resume
  *   downtime x 3s · end-downtime x · acknowledge · reset · drill after-election      operators
  *   evict · jump <ms>             the Group forgets; the clock jumps
  */
+import type { EventName } from "../../worker/core/events.ts";
 import { SEALED } from "../../worker/core/facts.ts";
 import type { DrillPoint, OperatorRequest } from "../../worker/core/state.ts";
 import type { NodeConfig, OutcomeKind } from "../../worker/core/types.ts";
@@ -52,8 +56,8 @@ export function play(script: string): string {
     }
     told = world.events.length;
     const verbs = world.actions.slice(sent).flatMap((action) => {
-      if (action.kind === "publish" || action.kind === "tell-epoch" || action.kind === "permit")
-        return [];
+      if (action.kind === "notify") return [`${action.to} told of ${action.event.name}`];
+      if (!("node" in action)) return [];
       return [`${action.kind} ${action.node} at ${action.relay}, epoch ${action.epoch}`];
     });
     sent = world.actions.length;
@@ -201,6 +205,18 @@ function obey(world: World, line: string): void {
     case "drill":
       world.ask(requestOf(line));
       return;
+    case "drift":
+      world.byHand.set(x, y);
+      return;
+    case "slow":
+      world.slow.add(x);
+      return;
+    case "webhook": {
+      const events = line.split(/\s+/).slice(2) as EventName[];
+      const url = `https://${x}.example.com`;
+      const added = { name: x, url, signingSecret: "SIGN", events };
+      return world.configure({ webhooks: [...world.config.webhooks, added] });
+    }
     case "evict":
       return world.evict();
     case "jump":

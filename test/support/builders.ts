@@ -71,6 +71,10 @@ export function groupConfig(
     observeOnly: false,
     quiet: true,
     dns: null,
+    replicaHostname: null,
+    drift: "repair",
+    driftIntervalMs: 120_000,
+    webhooks: [],
     ...rest,
   };
 }

@@ -92,6 +92,11 @@ export function createWorld(
   const replies: Reply[] = [];
   const decisions: Decision[] = [];
   const broken = new Map<string, OutcomeKind | typeof UNSUPPORTED>();
+  /** What somebody wrote by hand where a publisher had written. */
+  const byHand = new Map<string, string>();
+  const slow = new Set<string>();
+  /** Publishers and webhooks that fail, and ask not to be called for so long. */
+  const retryAfter = new Map<string, number>();
   const nodes = new Map<string, Instance>();
   const relays = new Map<string, RelayProcess>();
   const addNode = (id: string, isPrimary: boolean) =>
@@ -254,13 +259,31 @@ export function createWorld(
 
   function perform(action: Action): OutcomeKind {
     actions.push(action);
-    const about = action.kind === "publish" ? action.to : `${action.kind}`;
-    const wanted = broken.get(about);
+    if (isTaken(action)) return "unknown";
+    const about = "to" in action && typeof action.to === "string" ? action.to : action.kind;
+    const wanted = retryAfter.has(about) ? "failed" : broken.get(about);
     if (wanted === UNSUPPORTED) return "failed";
     if (wanted !== undefined && wanted !== "unknown") return wanted;
-    if (action.kind === "publish" || action.kind === "permit") return wanted ?? "done";
+    if (!("relay" in action)) return wanted ?? "done";
     const kind = atRelay(action);
     return wanted ?? kind;
+  }
+
+  /** A publisher that takes it first, and is done with it when it is asked again. */
+  const isTaken = (action: Action) =>
+    action.kind === "publish" && slow.has(action.to) && action.receipt === null;
+
+  /** What a publisher says beside yes or no. */
+  function said(action: Action): Pick<Outcome, "drift" | "receipt" | "retryAtMs"> {
+    const waitMs = "to" in action ? retryAfter.get(String(action.to)) : undefined;
+    if (waitMs !== undefined) return { retryAtMs: nowMs + waitMs };
+    if (action.kind !== "publish") return {};
+    const found = action.beat === null ? undefined : byHand.get(action.to);
+    if (action.beat === "repair") byHand.delete(action.to);
+    return {
+      ...(found === undefined ? {} : { drift: found }),
+      ...(isTaken(action) ? { receipt: `change-${action.key}` } : {}),
+    };
   }
 
   /** The relay's rules (design.md section 4), as simply as they can be said. */
@@ -367,8 +390,15 @@ export function createWorld(
     for (const action of decision.crash ? [] : decision.actions) {
       const kind = perform(action);
       const detail = broken.get(action.kind) === UNSUPPORTED ? UNSUPPORTED : kind;
-      const outcome: Outcome = { action: action.id, kind, detail, atMs: nowMs + 5 };
-      if (kind === "unknown") late.push({ atMs: nowMs + config.commandTimeoutMs, outcome });
+      const outcome: Outcome = {
+        action: action.id,
+        kind,
+        detail,
+        atMs: nowMs + 5,
+        ...said(action),
+      };
+      if (kind === "unknown" && !isTaken(action))
+        late.push({ atMs: nowMs + config.commandTimeoutMs, outcome });
       else outcomes.push({ ...outcome, atMs: nowMs });
     }
     const soon = outcomes.length > 0 ? nowMs + 5 : decision.wakeAtMs;
@@ -399,6 +429,9 @@ export function createWorld(
     },
     connected,
     leaseless,
+    byHand,
+    slow,
+    retryAfter,
     events,
     actions,
     replies,
@@ -492,6 +525,8 @@ export function createWorld(
     },
     mend(about: string) {
       broken.delete(about);
+      byHand.delete(about);
+      slow.delete(about);
     },
     /** Clients write: so many keys, ten bytes each, if the node takes them. */
     write(id: string, keys: number) {

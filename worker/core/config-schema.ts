@@ -5,6 +5,8 @@
  * Must never: look at how the parts fit together; `config.ts` does.
  */
 import * as v from "valibot";
+import { eventNames } from "./events.ts";
+import { isPublicUrl } from "./public-address.ts";
 import {
   brakeSettings,
   dnsSettings,
@@ -12,6 +14,14 @@ import {
   nodeSettings,
   type Setting,
 } from "./settings.ts";
+
+/** A list that is not empty and not endless. */
+export const some = <T extends v.GenericSchema>(schema: T, what: string, most = 32) =>
+  v.pipe(
+    v.array(schema, `a list of ${what}`),
+    v.minLength(1, `at least one ${what}`),
+    v.maxLength(most, `at most ${most} ${what}s`),
+  );
 
 const LOCATIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 
@@ -96,24 +106,52 @@ const RelaySchema = v.strictObject({
   data_token_secret: secretName,
 });
 
-const DnsSchema = v.strictObject({
-  provider: v.picklist(["cloudflare"], "cloudflare"),
-  zone_id: v.pipe(
-    v.string("the zone's id"),
-    v.regex(/^[0-9a-f]{32}$/, "the zone's id: 32 hexadecimal digits"),
-  ),
-  token_secret: secretName,
-  api_url: v.optional(httpUrl, "https://api.cloudflare.com/client/v4"),
-  ...numbers(dnsSettings),
-});
+const zoneId = (form: RegExp, says: string) =>
+  v.pipe(v.string(`the zone's id: ${says}`), v.regex(form, `the zone's id: ${says}`));
 
-/** A list that is not empty and not endless. */
-export const some = <T extends v.GenericSchema>(schema: T, what: string) =>
-  v.pipe(
-    v.array(schema, `a list of ${what}`),
-    v.minLength(1, `at least one ${what}`),
-    v.maxLength(32, `at most 32 ${what}s`),
-  );
+const DnsSchema = v.variant(
+  "provider",
+  [
+    v.strictObject({
+      provider: v.literal("cloudflare"),
+      zone_id: zoneId(/^[0-9a-f]{32}$/, "32 hexadecimal digits"),
+      token_secret: secretName,
+      api_url: v.optional(httpUrl, "https://api.cloudflare.com/client/v4"),
+      ...numbers(dnsSettings.cloudflare),
+    }),
+    v.strictObject({
+      provider: v.literal("route53"),
+      zone_id: zoneId(/^Z[0-9A-Z]{1,31}$/, "Z and capitals or digits, such as Z2FDTNDATAQYW2"),
+      access_key_id_secret: secretName,
+      secret_access_key_secret: secretName,
+      api_url: v.optional(httpUrl, "https://route53.amazonaws.com"),
+      ...numbers(dnsSettings.route53),
+    }),
+    v.strictObject({
+      provider: v.literal("powerdns"),
+      zone: hostname,
+      server_id: v.optional(id, "localhost"),
+      token_secret: secretName,
+      api_url: httpUrl,
+      ...numbers(dnsSettings.powerdns),
+    }),
+  ],
+  "cloudflare, route53, powerdns",
+);
+
+const WebhookSchema = v.strictObject({
+  name: id,
+  url: httpUrl,
+  signing_secret: secretName,
+  events: v.optional(
+    some(
+      v.picklist(eventNames, "the name of an event, see docs/webhooks.md"),
+      "event",
+      eventNames.length,
+    ),
+  ),
+  allow_private: flag,
+});
 
 export const GroupSchema = v.strictObject({
   name: id,
@@ -124,19 +162,23 @@ export const GroupSchema = v.strictObject({
   observe_only: flag,
   quiet: v.optional(v.boolean("true or false"), true),
   hostname: v.optional(hostname),
+  replica_hostname: v.optional(hostname),
+  drift: v.optional(v.picklist(["repair", "report"], "repair, report"), "repair"),
   location: v.optional(v.picklist(LOCATIONS, LOCATIONS.join(", "))),
   vantages: v.optional(some(v.string("relay:<id>"), "vantage")),
   relays: some(RelaySchema, "relay"),
   nodes: some(NodeSchema, "node"),
   dns: v.optional(DnsSchema),
+  webhooks: v.optional(some(WebhookSchema, "webhook", 8)),
   ...numbers(groupSettings),
 });
+/** Where a webhook may go: Cloudflare reaches no private address, and nothing else is to be asked to. */
+export const mayBeTold = (url: string, allowPrivate: boolean) => allowPrivate || isPublicUrl(url);
+
 /** `[vars.BRAKE]`. */
 export const BrakeSchema = v.strictObject(numbers(brakeSettings));
 export type RawGroup = v.InferOutput<typeof GroupSchema>;
 
 const isIpv4 = (text: string) => /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/.test(text);
-const isHost = (text: string) =>
-  isIpv4(text) ||
-  (text.length <= 45 && IPV6.test(text)) ||
-  (HOSTNAME.test(text) && !/^[\d.]+$/.test(text));
+export const isAddress = (text: string) => isIpv4(text) || (text.length <= 45 && IPV6.test(text));
+const isHost = (text: string) => isAddress(text) || (HOSTNAME.test(text) && !/^[\d.]+$/.test(text));

@@ -6,15 +6,12 @@
  * Must never: read a secret; it only asks whether one is set.
  */
 import * as v from "valibot";
+import { type Complaint, clip, duplicates, relations } from "./config-relations.ts";
 import { BrakeSchema, GroupSchema, type RawGroup, some } from "./config-schema.ts";
-import type { BrakeConfig, GroupConfig, NodeConfig, RelayConfig } from "./types.ts";
+import { type EventName, eventNames } from "./events.ts";
+import type { BrakeConfig, DnsConfig, GroupConfig, NodeConfig, RelayConfig } from "./types.ts";
 
-export type Complaint = {
-  /** Where: `GROUPS[0].nodes[1].port`. */
-  readonly path: string;
-  readonly given: string;
-  readonly allowed: string;
-};
+export type { Complaint };
 
 export type ParsedConfig =
   | { readonly ok: true; readonly groups: readonly GroupConfig[]; readonly brake: BrakeConfig }
@@ -69,7 +66,9 @@ export function parseConfig(
       groups.map((group) => group.name),
     ),
   );
-  const hostnames = groups.flatMap((group) => (group.hostname === null ? [] : [group.hostname]));
+  const hostnames = groups.flatMap(({ hostname, replicaHostname }) =>
+    [hostname, replicaHostname].flatMap((name) => name?.toLowerCase() ?? []),
+  );
   complaints.push(...duplicates("hostname", names.join(", "), hostnames));
   const brake = v.safeParse(BrakeSchema, variables[BRAKE] ?? {});
   if (!brake.success) complaints.push(...brake.issues.map((issue) => complaintOf(BRAKE, issue)));
@@ -77,66 +76,6 @@ export function parseConfig(
   const { max_failovers: maxFailovers, window_ms: windowMs } = brake.output;
   return { ok: true, groups, brake: { maxFailovers, windowMs } };
 }
-
-/** What a schema cannot see: how the parts of a group fit together. */
-function relations(
-  path: string,
-  raw: RawGroup,
-  isSecretSet: (name: string) => boolean,
-): Complaint[] {
-  const complaints: Complaint[] = [];
-  const complain = (at: string, given: string, allowed: string) =>
-    complaints.push({ path: `${path}.${at}`, given: clip(given), allowed });
-  const nodes = raw.nodes.map((node) => node.id);
-  const relays = raw.relays.map((relay) => relay.id);
-  complaints.push(...duplicates("id", `${path}.nodes`, nodes));
-  complaints.push(...duplicates("id", `${path}.relays`, relays));
-  const addresses = raw.nodes.map((node) => `${node.host}:${node.port}`);
-  complaints.push(...duplicates("address", `${path}.nodes`, addresses));
-
-  const known = relays.map((relay) => `relay:${relay}`);
-  const vantages = raw.vantages ?? known;
-  complaints.push(...duplicates("vantage", `${path}.vantages`, vantages));
-  vantages.forEach((vantage, index) => {
-    if (!known.includes(vantage)) complain(`vantages[${index}]`, vantage, known.join(", "));
-  });
-  if (raw.quorum > vantages.length)
-    complain("quorum", String(raw.quorum), `at most the ${vantages.length} vantages`);
-  raw.relays.forEach((relay, index) => {
-    relay.local.forEach((node, at) => {
-      if (!nodes.includes(node)) complain(`relays[${index}].local[${at}]`, node, nodes.join(", "));
-    });
-    for (const key of ["control_token_secret", "data_token_secret"] as const)
-      if (!isSecretSet(relay[key]))
-        complain(`relays[${index}].${key}`, "a secret that is not set", setIt(relay[key]));
-  });
-  if (raw.fencing === "lease")
-    for (const node of nodes) {
-      const keepers = raw.relays.filter(({ local }) => local.includes(node)).map(({ id }) => id);
-      if (keepers.length !== 1)
-        complain(
-          "relays",
-          `${keepers.join(", ") || "no relay"} local to ${node}`,
-          'with fencing "lease" exactly one relay local to each node: it keeps the lease',
-        );
-    }
-  if (raw.dns !== undefined) {
-    if (raw.hostname === undefined)
-      complain("hostname", "nothing", "a host name, since dns is set");
-    if (!isSecretSet(raw.dns.token_secret))
-      complain("dns.token_secret", "a secret that is not set", setIt(raw.dns.token_secret));
-  }
-  const least = raw.command_ttl_ms + raw.command_timeout_ms;
-  if (raw.promote_timeout_ms < least)
-    complain(
-      "promote_timeout_ms",
-      String(raw.promote_timeout_ms),
-      `at least command_ttl_ms + command_timeout_ms = ${least}`,
-    );
-  return complaints;
-}
-
-const setIt = (name: string) => `set it first: wrangler secret put ${name}`;
 
 function groupOf(raw: RawGroup): GroupConfig {
   const vantages = raw.vantages ?? raw.relays.map((relay) => `relay:${relay.id}`);
@@ -180,17 +119,49 @@ function groupOf(raw: RawGroup): GroupConfig {
     crossZone: raw.cross_zone,
     observeOnly: raw.observe_only,
     quiet: raw.quiet,
-    dns:
-      raw.dns === undefined
-        ? null
-        : {
-            provider: raw.dns.provider,
-            zoneId: raw.dns.zone_id,
-            tokenSecret: raw.dns.token_secret,
-            ttlS: raw.dns.ttl_s,
-            apiUrl: withoutSlash(raw.dns.api_url),
-          },
+    dns: raw.dns === undefined ? null : dnsOf(raw.dns),
+    replicaHostname: raw.replica_hostname ?? null,
+    drift: raw.drift,
+    driftIntervalMs: raw.drift_interval_ms,
+    webhooks: (raw.webhooks ?? []).map(({ name, url, signing_secret, events }) => ({
+      name,
+      url,
+      signingSecret: signing_secret,
+      events: (events ?? eventNames).filter((each) => !UNTOLD.includes(each)),
+    })),
   };
+}
+
+/** Of webhooks no webhook is told: two that fail would tell of each other for ever. */
+const UNTOLD: readonly EventName[] = ["-webhook-failed", "-webhook-gave-up"];
+
+function dnsOf(raw: NonNullable<RawGroup["dns"]>): DnsConfig {
+  const head = { ttlS: raw.ttl_s, apiUrl: withoutSlash(raw.api_url) };
+  switch (raw.provider) {
+    case "cloudflare":
+      return {
+        ...head,
+        provider: raw.provider,
+        zoneId: raw.zone_id,
+        tokenSecret: raw.token_secret,
+      };
+    case "route53":
+      return {
+        ...head,
+        provider: raw.provider,
+        zoneId: raw.zone_id,
+        accessKeyIdSecret: raw.access_key_id_secret,
+        secretAccessKeySecret: raw.secret_access_key_secret,
+      };
+    case "powerdns":
+      return {
+        ...head,
+        provider: raw.provider,
+        zone: raw.zone,
+        serverId: raw.server_id,
+        tokenSecret: raw.token_secret,
+      };
+  }
 }
 
 const relayOf = (raw: RawGroup["relays"][number]): RelayConfig => ({
@@ -230,16 +201,6 @@ function complaintOf(variable: string, issue: v.BaseIssue<unknown>): Complaint {
 const allowedBy = (issue: v.BaseIssue<unknown>) =>
   issue.message.startsWith("Invalid ") ? `${issue.expected ?? "another value"}` : issue.message;
 
-function duplicates(what: string, path: string, values: readonly string[]): Complaint[] {
-  const twice = values.filter((value, index) => values.indexOf(value) !== index);
-  return [...new Set(twice)].map((value) => ({
-    path,
-    given: clip(`${what} ${value} more than once`),
-    allowed: `each ${what} once`,
-  }));
-}
-
 const withoutSlash = (url: string) => url.replace(/\/+$/, "");
 const byNumber = (a: string, b: string) => Number(a.slice(7) || 1) - Number(b.slice(7) || 1);
-const clip = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text);
 const show = (value: unknown) => clip(JSON.stringify(value) ?? typeof value);

@@ -24,6 +24,7 @@ import { stuckForMs } from "./health.ts";
 import { leasesNow } from "./lease.ts";
 import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
+import { noteEvents, notified, notifyDue } from "./notices.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { promotionAnswered, stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, setRoute } from "./publishing.ts";
@@ -71,6 +72,8 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     setRoute(draft, routeState(draft), readableNow(draft));
   }
   publishDue(draft);
+  noteEvents(draft);
+  notifyDue(draft);
   for (const { kind, deadlineMs } of draft.saved.pending)
     wakeBy(draft, deadlineMs + graceOf(kind, draft.config));
   if (input.requests.length > 0 || !isQuiet(draft, input))
@@ -154,6 +157,7 @@ function settle(draft: Draft, outcome: Outcome): void {
   }
   save(draft, { pending: draft.saved.pending.filter((each) => each !== pending) });
   if (pending.kind === "publish") return published(draft, pending, outcome);
+  if (pending.kind === "notify") return notified(draft, pending, outcome);
   if (pending.kind === "permit") return permitted(draft, pending, outcome);
   countFailure(draft, pending.kind, pending.about, outcome.kind === "done");
   if (outcome.kind === "done" && (pending.kind === "unseal" || pending.kind === "demote"))
@@ -197,7 +201,12 @@ function noteLeases(draft: Draft, { keepers = [] }: Input): void {
 
 /** After an eviction nobody hears what became of what was under way: each may be done once more. */
 function forgetPending(draft: Draft): void {
-  for (const { id } of draft.saved.pending) {
+  for (const { id, kind, beat } of draft.saved.pending) {
+    // A try at a webhook is made again at once, and a slow look when it is due: neither has failed.
+    if (kind === "notify" || beat) {
+      save(draft, { pending: draft.saved.pending.filter((each) => each.id !== id) });
+      continue;
+    }
     const detail = "the Group was restarted meanwhile";
     settle(draft, { action: id, kind: "unknown", detail, atMs: draft.nowMs });
   }

@@ -148,6 +148,7 @@ export function act(
   about: string,
   key: string | null,
   build: (id: string) => Action,
+  note: Pick<Pending, "beat"> = {},
 ): void {
   const action = build(`${draft.saved.group}.${draft.saved.nextAction}`);
   const pending: Pending = {
@@ -157,6 +158,7 @@ export function act(
     key,
     epoch: action.epoch,
     deadlineMs: action.deadlineMs,
+    ...note,
   };
   save(draft, {
     nextAction: draft.saved.nextAction + 1,

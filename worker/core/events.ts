@@ -84,6 +84,10 @@ export const eventNames = [
   "+route", // (epoch, rev) changed
   "+published",
   "-publish-failed",
+  "+drift", // a destination holds something else than was published: set right, or only told
+  "-drift",
+  "-webhook-failed", // no webhook is told of these two
+  "-webhook-gave-up", // a notice that was never taken
 ] as const;
 
 export type EventName = (typeof eventNames)[number];

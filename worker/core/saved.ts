@@ -56,6 +56,7 @@ export function initialState(group: string): State {
       members: [],
       outage: null,
       published: {},
+      notices: [],
       baseline: null,
       paused: null,
       downtimes: {},
@@ -118,6 +119,7 @@ const added = [
     "baseline",
     "paused",
     "downtimes",
+    "notices",
   ],
   ...["failoversAtMs", "lastSwitch", "leases", "revokedAtMs", "drill"],
 ];
@@ -169,13 +171,26 @@ export function readSaved(json: string, group: string): ReadSaved {
 
 /** What version 2 did not have from its beginning, and nobody needs who was not told. */
 function filled(raw: Raw): Raw {
-  if (raw.v !== VERSION) return raw;
+  const published = withLooks(raw.published);
+  if (raw.v !== VERSION) return { ...raw, published };
   const phase = Object(raw.phase) as Raw;
   return {
     replicaRunIds: {},
+    notices: [],
     ...raw,
+    published,
     ...(phase.kind === "promoting" ? { phase: { answeredAtMs: null, ...phase } } : {}),
   };
+}
+
+/** A publisher that nobody looked at yet. Whatever is no list of publishers stays what it is: it is refused. */
+function withLooks(published: unknown): unknown {
+  if (typeof published !== "object" || published === null || Array.isArray(published))
+    return published;
+  const looks = { checkedAtMs: 0, drift: null, receipt: null };
+  return Object.fromEntries(
+    Object.entries(published).map(([name, each]) => [name, { ...looks, ...Object(each) }]),
+  );
 }
 
 /** Version 1 had no operations, no baseline and no notes of phases. */

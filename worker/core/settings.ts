@@ -208,6 +208,13 @@ export const groupSettings = {
     "design.md section 4",
     'with fencing "lease": how long a primary may take writes after its last renewal was sent',
   ),
+  drift_interval_ms: setting(
+    120_000,
+    1000,
+    86_400_000,
+    "KV: a change may be seen a minute later, or more",
+    "time between slow looks at what KV and DNS hold; KV is never looked at sooner than 120000 after it was written",
+  ),
   quorum: setting(
     0,
     0,
@@ -247,12 +254,21 @@ export const brakeSettings = {
   ),
 } as const satisfies Readonly<Record<string, Setting>>;
 
+/** `[vars.GROUPS.dns]`, by provider. */
 export const dnsSettings = {
-  ttl_s: setting(
-    60,
-    60,
-    86_400,
-    "Cloudflare: 60 is the least for records that are not proxied",
-    "TTL of the record",
-  ),
-} as const satisfies Readonly<Record<string, Setting>>;
+  cloudflare: {
+    ttl_s: setting(
+      60,
+      60,
+      86_400,
+      "60 is the least there for records that are not proxied",
+      "TTL of the records",
+    ),
+  },
+  route53: {
+    ttl_s: setting(60, 0, 2_147_483_647, "ResourceRecordSet's TTL", "TTL of the records"),
+  },
+  powerdns: {
+    ttl_s: setting(60, 1, 2_147_483_647, "RFC 2181 section 8", "TTL of the records"),
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Setting>>>>;

@@ -3,11 +3,14 @@
  *
  * Promises: only types, all readonly. `Saved` is the document on disk; a change of its shape raises `v`.
  */
+import type { OperatorRequest, Reply } from "./asked.ts";
 import type { Baseline, Sight } from "./believed.ts";
 import type { GroupEvent } from "./events.ts";
 import type { Keeping } from "./lease.ts";
 import type { Route } from "./route.ts";
 import type { Action, NodeConfig, Observation, Outcome } from "./types.ts";
+
+export type * from "./asked.ts";
 
 // ------------------------------------------------------------------- decided
 
@@ -101,12 +104,14 @@ export type PhaseKind = Phase["kind"];
 export type Pending = {
   readonly id: string;
   readonly kind: Action["kind"];
-  /** The node, the relay, or the publisher that it is about. */
+  /** The node, the relay, the publisher or the webhook that it is about. */
   readonly about: string;
-  /** For a publisher: which state it was to write. */
+  /** For a publisher: which state it was to write; for a webhook: the notice. */
   readonly key: string | null;
   readonly epoch: number;
   readonly deadlineMs: number;
+  /** A slow look, which has nothing to write. */
+  readonly beat?: true;
 };
 
 /** How far one publisher is. `key` says what it last wrote and read back. */
@@ -114,6 +119,22 @@ export type Published = {
   readonly key: string | null;
   readonly atMs: number;
   readonly failures: number;
+  readonly nextAtMs: number;
+  readonly problem: string | null;
+  /** The last slow look at what it holds, and what stood there instead; null: nothing else did. */
+  readonly checkedAtMs: number;
+  readonly drift: string | null;
+  /** It took `key` and is not done with it: asked again with this. */
+  readonly receipt: { readonly key: string; readonly text: string } | null;
+};
+
+/** An event that one webhook is still to be told. */
+export type Notice = {
+  /** The same at every try, and for every webhook that is told of the event. */
+  readonly id: string;
+  readonly to: string;
+  readonly event: GroupEvent;
+  readonly tries: number;
   readonly nextAtMs: number;
   readonly problem: string | null;
 };
@@ -192,6 +213,8 @@ export type Saved = {
   /** No node at all was up since; null when one is, or was never seen down. */
   readonly outage: { readonly sinceMs: number; readonly endedMs: number | null } | null;
   readonly published: Readonly<Record<string, Published>>;
+  /** Oldest first. */
+  readonly notices: readonly Notice[];
   /** The primary's data, noted at most once a minute. */
   readonly baseline: Baseline | null;
   readonly paused: Pause | null;
@@ -212,63 +235,6 @@ export type Saved = {
 };
 
 export type State = { readonly saved: Saved; readonly sight: Sight };
-
-// --------------------------------------------------------------------- asked
-
-/**
- * What operators ask for. `id` is the caller's, and comes back with the reply. What needs the nodes is decided on
- * a look that began at `askedAtMs` or later; without one, on what is known.
- */
-export type OperatorRequest = { readonly id: string; readonly askedAtMs?: number } & (
-  | { readonly kind: "failover"; readonly to: string | null }
-  | {
-      readonly kind: "switchover";
-      readonly to: string | null;
-      readonly timeoutMs: number | null;
-      readonly force: boolean;
-    }
-  | { readonly kind: "abort-switchover" }
-  | { readonly kind: "bootstrap"; readonly primary: string }
-  | { readonly kind: "pause"; readonly reason: string; readonly forMs: number | null }
-  | { readonly kind: "resume" }
-  | {
-      readonly kind: "downtime";
-      readonly node: string;
-      readonly reason: string;
-      readonly forMs: number;
-    }
-  | { readonly kind: "end-downtime"; readonly node: string }
-  | { readonly kind: "acknowledge" }
-  | { readonly kind: "reset" }
-  | { readonly kind: "drill"; readonly at: DrillPoint }
-);
-
-export type Refusal = { readonly node: string; readonly reason: string };
-
-export type RefusalCode =
-  | "INPROG"
-  | "NOGOODSLAVE"
-  | "NOTREADY"
-  | "ISPRIMARY"
-  | "BOOTSTRAPPED"
-  | "OBSERVING"
-  | "NOTHING";
-
-export type Reply =
-  | {
-      readonly id: string;
-      readonly kind: "accepted";
-      readonly epoch: number;
-      readonly detail: string;
-    }
-  | {
-      readonly id: string;
-      readonly kind: "refused";
-      readonly code: RefusalCode;
-      /** Why it cannot be done, and what would make it possible. */
-      readonly detail: string;
-      readonly reasons: readonly Refusal[];
-    };
 
 // ------------------------------------------------------------------ decision
 

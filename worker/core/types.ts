@@ -1,103 +1,13 @@
 /**
- * The words of the domain, as data: what is configured, what is seen, what is done.
+ * The words of the domain, as data: what is seen, what is done, and (next to it) what is configured.
  *
  * Promises: only types, all readonly. Units stand last in a name (`atMs`, `lagBytes`).
  * Must never: hold behaviour, or anything that only one outer folder needs.
  */
+import type { GroupEvent } from "./events.ts";
 import type { Route } from "./route.ts";
 
-// ---------------------------------------------------------------- configured
-
-/** A Redis server, as clients and its own replicas reach it. */
-export type NodeConfig = {
-  readonly id: string;
-  readonly host: string;
-  readonly port: number;
-  /** Where the other nodes replicate from; the same as host and port unless NAT stands between. */
-  readonly replicationHost: string;
-  readonly replicationPort: number;
-  readonly tls: boolean;
-  /** Promotion order, lower first, 0 never; null: Redis's own replica-priority. */
-  readonly priority: number | null;
-  /** Share of reads. */
-  readonly readWeight: number;
-  /** Where it stands, for `cross_zone`; null: nowhere in particular. */
-  readonly zone: string | null;
-};
-
-/** A Picket relay: an HTTP server beside Redis, one vantage and one pair of hands. */
-export type RelayConfig = {
-  readonly id: string;
-  readonly url: string;
-  /** Nodes on the same machine. */
-  readonly local: readonly string[];
-  /** Names of Worker secrets, never the secrets. */
-  readonly controlTokenSecret: string;
-  readonly dataTokenSecret: string;
-};
-
-/** One Redis group. Every setting, its default, range and source: docs/settings.md. */
-export type GroupConfig = {
-  readonly name: string;
-  readonly mode: "replication";
-  readonly hostname: string | null;
-  readonly location: string | null;
-  readonly fencing: "none" | "sealed" | "lease";
-  readonly relays: readonly RelayConfig[];
-  readonly nodes: readonly NodeConfig[];
-  /** Who has a vote: `relay:<id>`, or a region that reaches the nodes by a path of its own. */
-  readonly vantages: readonly string[];
-  readonly quorum: number;
-  readonly checkIntervalMs: number;
-  readonly probeTimeoutMs: number;
-  readonly retryMs: number;
-  readonly maxFailures: number;
-  readonly downAfterMs: number;
-  readonly upAfter: number;
-  readonly fenceWaitMs: number;
-  readonly commandTimeoutMs: number;
-  readonly commandTtlMs: number;
-  readonly promoteTimeoutMs: number;
-  readonly failoverTimeoutMs: number;
-  readonly failoverRetryMs: number;
-  readonly primaryStartTimeoutMs: number;
-  readonly parallelSyncs: number;
-  /** What unsealing sets min-replicas-to-write to. */
-  readonly minReplicas: number;
-  readonly loadingLimitMs: number;
-  readonly busyLimitMs: number;
-  readonly graceMs: number;
-  readonly maxLagBytes: number;
-  readonly maxLinkDownMs: number;
-  readonly adoptAfterMs: number;
-  readonly cooldownMs: number;
-  readonly maxFailoversPerHour: number;
-  /** Part of the known keys, 0 to 1, below which a restarted primary counts as wiped. */
-  readonly wipeKeepRatio: number;
-  readonly switchoverTimeoutMs: number;
-  readonly leaseMs: number;
-  /** `priority`: Sentinel's order; `data`: offset before priority. */
-  readonly elect: "priority" | "data";
-  /** May another zone than the primary's take over: yes, only when its own has nobody, no. */
-  readonly crossZone: "allow" | "avoid" | "refuse";
-  /** Looks and says what it would do, and does nothing. */
-  readonly observeOnly: boolean;
-  /** No alarm while two relays or more are connected and each sees every node up. */
-  readonly quiet: boolean;
-  readonly dns: DnsConfig | null;
-};
-
-/** Over all groups of the Worker: automatic failovers that may begin within a window. */
-export type BrakeConfig = { readonly maxFailovers: number; readonly windowMs: number };
-
-/** Where `hostname` is kept. */
-export type DnsConfig = {
-  readonly provider: "cloudflare";
-  readonly zoneId: string;
-  readonly tokenSecret: string;
-  readonly ttlS: number;
-  readonly apiUrl: string;
-};
+export type * from "./configured.ts";
 
 // ---------------------------------------------------------------------- seen
 
@@ -255,12 +165,24 @@ export type PublishAction = ActionHead & {
   readonly to: string;
   readonly key: string;
   readonly route: Route;
+  /** A slow look at what was published before, not a write of something new. */
+  readonly beat: "report" | "repair" | null;
+  /** What the publisher said when it took this route, and was not done with it. */
+  readonly receipt: string | null;
+};
+
+/** Tells one webhook of one event. `notice` is the same at every try. */
+export type NotifyAction = ActionHead & {
+  readonly kind: "notify";
+  readonly to: string;
+  readonly notice: string;
+  readonly event: GroupEvent;
 };
 
 /** Asks the Fleet whether one more failover may begin now, anywhere. */
 export type PermitAction = ActionHead & { readonly kind: "permit" };
 
-export type Action = RelayAction | PublishAction | PermitAction;
+export type Action = RelayAction | PublishAction | NotifyAction | PermitAction;
 
 /**
  * What became of an action.
@@ -276,4 +198,8 @@ export type Outcome = {
   readonly atMs: number;
   /** The other side asked not to be called before then. */
   readonly retryAtMs?: number;
+  /** Of a publisher: what stood there instead. */
+  readonly drift?: string;
+  /** Of a publisher: taken, and not done yet. */
+  readonly receipt?: string;
 };

@@ -8,7 +8,7 @@ import { electFor } from "./candidates.ts";
 import { startDraft } from "./draft.ts";
 import { isSealed } from "./facts.ts";
 import type { Survey, Vote } from "./health.ts";
-import type { DrillPoint, Pause, PhaseKind, Published, State, Switch } from "./state.ts";
+import type { DrillPoint, Notice, Pause, PhaseKind, Published, State, Switch } from "./state.ts";
 import type { GroupConfig, NodeConfig, ObservationClass } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
@@ -60,6 +60,8 @@ export type GroupView = {
   readonly because: string;
   readonly nodes: readonly NodeView[];
   readonly publishers: Readonly<Record<string, Published>>;
+  /** What webhooks are still to be told, oldest first. */
+  readonly notices: readonly (Omit<Notice, "event"> & { readonly event: string })[];
   /** What an election would find now: best first, and why each other node is refused. */
   readonly candidates: readonly string[];
   readonly paused: Pause | null;
@@ -97,6 +99,7 @@ export function viewOf(
       refused: refused.find((each) => each.node === node.id)?.reason ?? null,
     })),
     publishers: saved.published,
+    notices: saved.notices.map((each) => ({ ...each, event: each.event.name })),
     candidates: order.map(({ id }) => id),
     paused: saved.paused,
     observeOnly: config.observeOnly,

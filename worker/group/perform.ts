@@ -4,10 +4,18 @@
  * Promises: never rejects; ends by the action's deadline.
  */
 import { perform as performAtRelay } from "../act/relay.ts";
-import type { Action, GroupConfig, Outcome, PermitAction, PublishAction } from "../core/types.ts";
+import type {
+  Action,
+  GroupConfig,
+  NotifyAction,
+  Outcome,
+  PermitAction,
+  PublishAction,
+} from "../core/types.ts";
 import { type Brake, fleetOf, inTime, type RawEnv, routesOf, secretOf } from "../env.ts";
 import type { PublishResult } from "../publish/publisher.ts";
 import { publishersFor } from "../publish/publishers.ts";
+import { sendWebhook } from "../publish/webhook.ts";
 
 /** @param config that of the moment of deciding: a node that was removed may still be in it. */
 export async function perform(
@@ -20,6 +28,8 @@ export async function perform(
     switch (action.kind) {
       case "publish":
         return outcomeOf(action.id, await publish(action, config, env), Date.now());
+      case "notify":
+        return outcomeOf(action.id, await notify(action, config, env), Date.now());
       case "permit":
         return outcomeOf(action.id, await askPermit(action, config.name, brake, env), Date.now());
       default:
@@ -39,9 +49,9 @@ export async function perform(
 }
 
 function outcomeOf(action: string, result: PublishResult, atMs: number): Outcome {
-  const { kind, detail, retryAfterMs } = result;
-  const head = { action, kind, detail, atMs };
-  return retryAfterMs === undefined ? head : { ...head, retryAtMs: atMs + retryAfterMs };
+  const { retryAfterMs, ...said } = result;
+  const outcome = { ...said, action, atMs };
+  return retryAfterMs === undefined ? outcome : { ...outcome, retryAtMs: atMs + retryAfterMs };
 }
 
 async function publish(
@@ -54,7 +64,30 @@ async function publish(
   const publisher = publishers.find((each) => each.name === action.to);
   if (publisher === undefined)
     return { kind: "unreachable", detail: `${action.to} is no longer configured` };
-  return await publisher.publish(action.route, { timeoutMs: action.deadlineMs - Date.now() });
+  const { route, beat, receipt, deadlineMs } = action;
+  return await publisher.publish(route, {
+    timeoutMs: deadlineMs - Date.now(),
+    ...(beat === null ? {} : { beat }),
+    ...(receipt === null ? {} : { receipt }),
+  });
+}
+
+async function notify(
+  { to, notice, event, deadlineMs }: NotifyAction,
+  { name, webhooks }: GroupConfig,
+  env: RawEnv,
+): Promise<PublishResult> {
+  const webhook = webhooks.find((each) => each.name === to);
+  if (webhook === undefined)
+    return { kind: "unreachable", detail: `${to} is no longer configured` };
+  return await sendWebhook(
+    { id: notice, atMs: event.atMs, event, group: name },
+    {
+      url: webhook.url,
+      secret: secretOf(env, webhook.signingSecret),
+      timeoutMs: deadlineMs - Date.now(),
+    },
+  );
 }
 
 /** No answer is no refusal: a Fleet that is away must not hold up a failover. */

@@ -46,7 +46,7 @@ export function commitActions(ledger: Ledger, actions: readonly Action[]): void 
   for (const action of actions) {
     ledger.savedIds.add(action.id);
     ledger.usedIds.add(action.id);
-    if (action.kind === "publish" || action.kind === "permit") continue;
+    if (!("relay" in action)) continue;
     name(ledger, action);
     const takesOver = action.kind === "promote" || action.kind === "switchover";
     if (takesOver && !ledger.ordered.has(action.epoch))

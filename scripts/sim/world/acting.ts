@@ -25,6 +25,7 @@ export function perform(world: World, action: Action, answer: (outcome: Outcome)
   after(world.queue, leftMs, () => say("unknown", `no answer within ${leftMs} ms`));
   if (action.kind === "publish") return publish(world, action, say);
   if (action.kind === "permit") return permit(world, say);
+  if (action.kind === "notify") return say("done", "taken");
   // To state the epoch once more changes nothing.
   if (action.kind !== "tell-epoch") world.verbs += 1;
   atRelay(world, action, say);

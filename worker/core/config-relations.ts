@@ -1,0 +1,117 @@
+/**
+ * What a schema cannot see: how the parts of a group fit together.
+ *
+ * Promises: every complaint names its path, what was given and what is allowed; a secret is asked for by its
+ * name, and never read.
+ */
+import { isAddress, mayBeTold, type RawGroup } from "./config-schema.ts";
+
+export type Complaint = {
+  /** Where: `GROUPS[0].nodes[1].port`. */
+  readonly path: string;
+  readonly given: string;
+  readonly allowed: string;
+};
+
+export function relations(
+  path: string,
+  raw: RawGroup,
+  isSecretSet: (name: string) => boolean,
+): Complaint[] {
+  const complaints: Complaint[] = [];
+  const complain = (at: string, given: string, allowed: string) =>
+    complaints.push({ path: `${path}.${at}`, given: clip(given), allowed });
+  const needSecrets = (at: string, table: object) => {
+    for (const [key, name] of Object.entries(table))
+      if (key.endsWith("_secret") && !isSecretSet(name))
+        complain(`${at}.${key}`, "a secret that is not set", setIt(name));
+  };
+  const nodes = raw.nodes.map((node) => node.id);
+  const relays = raw.relays.map((relay) => relay.id);
+  complaints.push(...duplicates("id", `${path}.nodes`, nodes));
+  complaints.push(...duplicates("id", `${path}.relays`, relays));
+  const addresses = raw.nodes.map((node) => `${node.host}:${node.port}`);
+  complaints.push(...duplicates("address", `${path}.nodes`, addresses));
+
+  const known = relays.map((relay) => `relay:${relay}`);
+  const vantages = raw.vantages ?? known;
+  complaints.push(...duplicates("vantage", `${path}.vantages`, vantages));
+  vantages.forEach((vantage, index) => {
+    if (!known.includes(vantage)) complain(`vantages[${index}]`, vantage, known.join(", "));
+  });
+  if (raw.quorum > vantages.length)
+    complain("quorum", String(raw.quorum), `at most the ${vantages.length} vantages`);
+  raw.relays.forEach((relay, index) => {
+    relay.local.forEach((node, at) => {
+      if (!nodes.includes(node)) complain(`relays[${index}].local[${at}]`, node, nodes.join(", "));
+    });
+    needSecrets(`relays[${index}]`, relay);
+  });
+  if (raw.fencing === "lease")
+    for (const node of nodes) {
+      const keepers = raw.relays.filter(({ local }) => local.includes(node)).map(({ id }) => id);
+      if (keepers.length !== 1)
+        complain(
+          "relays",
+          `${keepers.join(", ") || "no relay"} local to ${node}`,
+          'with fencing "lease" exactly one relay local to each node: it keeps the lease',
+        );
+    }
+  if (raw.dns !== undefined) {
+    if (raw.hostname === undefined)
+      complain("hostname", "nothing", "a host name, since dns is set");
+    needSecrets("dns", raw.dns);
+    if (raw.dns.provider === "powerdns")
+      for (const key of ["hostname", "replica_hostname"] as const)
+        if (!isWithin(raw[key], raw.dns.zone))
+          complain(key, raw[key] ?? "", `a name in the zone ${raw.dns.zone}`);
+  }
+  if (raw.replica_hostname !== undefined) {
+    if (raw.dns === undefined) complain("dns", "nothing", "a table, since replica_hostname is set");
+    raw.nodes.forEach(({ host }, index) => {
+      if (!isAddress(host))
+        complain(
+          `nodes[${index}].host`,
+          host,
+          "an IP address, since replica_hostname is set: one name cannot be several others",
+        );
+    });
+  }
+  const webhooks = raw.webhooks ?? [];
+  const webhookNames = webhooks.map(({ name }) => name);
+  complaints.push(...duplicates("name", `${path}.webhooks`, webhookNames));
+  webhooks.forEach((webhook, index) => {
+    needSecrets(`webhooks[${index}]`, webhook);
+    if (!mayBeTold(webhook.url, webhook.allow_private))
+      complain(
+        `webhooks[${index}].url`,
+        webhook.url,
+        "an https address that is public, or allow_private = true for development",
+      );
+  });
+  const least = raw.command_ttl_ms + raw.command_timeout_ms;
+  if (raw.promote_timeout_ms < least)
+    complain(
+      "promote_timeout_ms",
+      String(raw.promote_timeout_ms),
+      `at least command_ttl_ms + command_timeout_ms = ${least}`,
+    );
+  return complaints;
+}
+
+/** Nothing is within any zone. */
+const isWithin = (name: string | undefined, zone: string) =>
+  name === undefined || `.${name}`.toLowerCase().endsWith(`.${zone}`.toLowerCase());
+
+const setIt = (name: string) => `set it first: wrangler secret put ${name}`;
+
+export function duplicates(what: string, path: string, values: readonly string[]): Complaint[] {
+  const twice = values.filter((value, index) => values.indexOf(value) !== index);
+  return [...new Set(twice)].map((value) => ({
+    path,
+    given: clip(`${what} ${value} more than once`),
+    allowed: `each ${what} once`,
+  }));
+}
+
+export const clip = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text);
