@@ -1,10 +1,14 @@
 /**
- * The door: requests go to the API, cron wakes every group. Exports the Durable Objects.
+ * The door: requests go to the API, cron wakes every group. Exports the Durable Objects, and `Routes` for Workers
+ * of the same account.
  *
  * Promises: one group that fails to wake does not keep another asleep.
  */
+import { WorkerEntrypoint } from "cloudflare:workers";
 import { app } from "./api/app.ts";
-import { deployedConfig, fleetOf, groupOf, inTime, type RawEnv } from "./env.ts";
+import { routeOf, routeOnly } from "./api/route.ts";
+import type { Route } from "./core/route.ts";
+import { type Answer, deployedConfig, fleetOf, groupOf, inTime, type RawEnv } from "./env.ts";
 
 export { Fleet } from "./fleet.ts";
 export { Group } from "./group.ts";
@@ -35,6 +39,21 @@ async function wakeAll(env: RawEnv): Promise<void> {
   );
   for (const each of woken)
     if (each.status === "rejected") console.error("a group did not wake", String(each.reason));
+}
+
+/**
+ * `[[services]] binding = "PICKET", service = "picket", entrypoint = "Routes"`: whoever deploys into this account
+ * may read, so no token is asked for; and there is nothing else to be had.
+ */
+export class Routes extends WorkerEntrypoint<RawEnv> {
+  /** GET /v1/groups/:group/route, at any host. */
+  override async fetch(request: Request): Promise<Response> {
+    return await routeOnly.fetch(request, this.env, this.ctx);
+  }
+
+  route(group: string): Promise<Answer<Route>> {
+    return routeOf(this.env, group, this.ctx);
+  }
 }
 
 export default {

@@ -42,6 +42,7 @@ export const variables = {
     group("drill-after-election", two),
     group("drill-after-promotion", two),
     group("leased", { fencing: "lease" }),
+    group("routed", two),
   ],
   RELAY_CONTROL: "control-token-of-the-tests",
   RELAY_DATA: "data-token-of-the-tests",

@@ -6,29 +6,27 @@
  * Must never: decide anything about Redis: it asks the Group.
  */
 import { sValidator } from "@hono/standard-validator";
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import * as v from "valibot";
 import type { Reply } from "../core/state.ts";
-import type { GroupConfig } from "../core/types.ts";
-import {
-  type Answer,
-  configInForce,
-  deployedConfig,
-  groupOf,
-  inTime,
-  type RawEnv,
-} from "../env.ts";
+import { configInForce, deployedConfig, groupOf } from "../env.ts";
 import { guard, mayPass } from "./access.ts";
+import {
+  answer,
+  type Bindings,
+  type Ctx,
+  findGroup,
+  type Patience,
+  reading,
+  told,
+} from "./asking.ts";
 import { badInput, count, onlyJson } from "./input.ts";
 import { type Operation, operations } from "./operations.ts";
 import { knownStatus, notFound, problem, unauthorized } from "./problem.ts";
 import { connect, lease } from "./relays.ts";
-
-type Bindings = { Bindings: RawEnv; Variables: { config: GroupConfig } };
-type Ctx = Context<Bindings>;
-type Group = ReturnType<typeof groupOf>;
+import { route } from "./route.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
 const EventsQuery = v.object({
@@ -36,10 +34,6 @@ const EventsQuery = v.object({
   limit: count(1, 500, 100),
 });
 
-/** How long a Group is waited for, and what is said of one that is silent. */
-type Patience = { readonly withinMs: number; readonly silence: string };
-/** A first look may have to be waited for. */
-const reading: Patience = { withinMs: 20_000, silence: "the group did not answer" };
 /** The Group answers an operator within 30 s by itself. */
 const operating: Patience = {
   withinMs: 35_000,
@@ -105,14 +99,7 @@ app.get("/v1/groups/:group", (context) =>
 );
 
 /** The authoritative route. */
-app.get("/v1/groups/:group/route", (context) => {
-  context.header("cache-control", "no-store");
-  return answer(
-    context,
-    (group, name) => group.route(name),
-    (route) => context.json(route),
-  );
-});
+app.get("/v1/groups/:group/route", route);
 
 /** By its status alone a monitor knows whether a failover could be decided now. */
 app.get("/v1/groups/:group/ckquorum", (context) =>
@@ -175,50 +162,4 @@ function replied(context: Ctx, reply: Reply): Response {
   }
   const { code, detail, reasons } = reply;
   return problem(context, { status: 409, code, detail, reasons });
-}
-
-/** Asks the Group of the path, and says in HTTP what it answers, or that it does not. */
-async function answer<T>(
-  context: Ctx,
-  question: (group: Group, name: string) => Promise<Answer<T>>,
-  respond: (value: T) => Response,
-  patience: Patience = reading,
-): Promise<Response> {
-  const { name, location } = context.var.config;
-  const group = groupOf(context.env, name, location);
-  const given = await told((asked) => question(asked, name), group, patience);
-  if (given.kind === "told") return respond(given.value);
-  if (given.kind === "not-found") return notFound(context, given.detail);
-  return problem(context, { status: 503, detail: given.detail });
-}
-
-async function told<T>(
-  question: (group: Group) => Promise<Answer<T>>,
-  group: Group,
-  { withinMs, silence }: Patience,
-): Promise<Answer<T>> {
-  try {
-    return await inTime(question(group), withinMs);
-  } catch (error) {
-    console.error("a group did not answer", error instanceof Error ? error.message : "unknown");
-    return { kind: "unavailable", detail: silence };
-  }
-}
-
-async function findGroup(context: Ctx, next: () => Promise<void>): Promise<Response | undefined> {
-  const inForce = await configInForce(context.env);
-  const name = context.req.param("group");
-  const config = inForce.groups.find((group) => group.name === name);
-  if (config === undefined) {
-    if (inForce.problem === null) return notFound(context, `no group ${name}`);
-    const deployed = deployedConfig(context.env);
-    return problem(context, {
-      status: 503,
-      detail: inForce.problem,
-      complaints: deployed.ok ? [] : deployed.complaints,
-    });
-  }
-  context.set("config", config);
-  await next();
-  return undefined;
 }
