@@ -9,7 +9,7 @@ import { type StackOptions, startStack, tokens } from "../../scripts/demo/stack.
 import { parseRoute, type Route, routeKey } from "../../worker/core/route.ts";
 import type { NodeFacts } from "../../worker/core/types.ts";
 import type { GroupView } from "../../worker/core/view.ts";
-import type { LoggedEvent } from "../../worker/env.ts";
+import type { Answer, LoggedEvent, RawEnv } from "../../worker/env.ts";
 import { parseInfo } from "../../worker/redis/info.ts";
 import { openSession } from "../../worker/redis/session.ts";
 import { query } from "./dns.ts";
@@ -63,7 +63,13 @@ export async function startScene(options: StackOptions & { readonly settled?: bo
     return body as T;
   };
   const view = () => get<GroupView>();
-  const route = () => get<Route>("/route");
+  /** Past the door, which may answer what it was told 250 ms ago. */
+  const route = async (): Promise<Route> => {
+    const { GROUP } = (await worker.getEnv()) as Pick<RawEnv, "GROUP">;
+    const answer: Answer<Route> = await GROUP.get(GROUP.idFromName("cache")).route("cache");
+    expect(answer).toMatchObject({ kind: "told" });
+    return (answer as { value: Route }).value;
+  };
   const events = async (after = 0) =>
     (await get<{ events: LoggedEvent[] }>(`/events?after=${after}&limit=500`)).events;
   /** The number of the last event: what came later is `events(mark)`. */
