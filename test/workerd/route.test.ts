@@ -132,3 +132,31 @@ it("a group that fails to answer is said so, and asked anew by the next who come
   failing.mockRestore();
   expect((await withToken()).status).toBe(200);
 });
+
+it("whoever asked first goes away: those who waited with it are answered", async () => {
+  const answer = await groupOf(name).route(name);
+  const questions = counted();
+  let silent = true;
+  vi.mocked(Group.prototype.route).mockImplementation(async () => {
+    // No promise of the test's: an object may wait for its own things only.
+    await vi.waitUntil(() => !silent, { timeout: 10_000 });
+    return answer as Answer<Route>;
+  });
+  const leaving = new AbortController();
+  // Until what was told before is too old, and a question is under way.
+  const first = await vi.waitUntil(
+    async () => {
+      const asked = picket.Routes.fetch(url(name), { signal: leaving.signal }).catch(() => "gone");
+      await Promise.race([asked, vi.waitUntil(() => questions() > 0, { timeout: 5000 })]);
+      return questions() > 0 && { asked };
+    },
+    { timeout: 10_000 },
+  );
+  const others = [withToken(), picket.Routes.fetch(url(name))];
+  leaving.abort();
+  expect(await first.asked).toBe("gone");
+  silent = false;
+  for (const other of others) expect((await other).status).toBe(200);
+  // Two, where they came so late that the first was too old for them.
+  expect(questions()).toBeLessThanOrEqual(2);
+});
