@@ -2,7 +2,7 @@
  * The records of one zone and the rules that Cloudflare holds them to.
  *
  * Promises: pure: a change gives new records, or an error in Cloudflare's own codes and words, and
- * then nothing changed. Kept to the types that Picket writes, and TXT to stand in their way.
+ * then nothing changed. Kept to the types that Picket writes, and TXT and MX beside them.
  * Must never: be more lenient than the original.
  */
 import { isIPv4, isIPv6 } from "node:net";
@@ -39,7 +39,7 @@ export type Zone = { readonly name: string; readonly nowIso: string; readonly ne
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const types = ["A", "AAAA", "CNAME", "TXT"];
+const types = ["A", "AAAA", "CNAME", "TXT", "MX"];
 const addresses = ["A", "AAAA", "CNAME"];
 
 export function create(zone: Zone, records: Records, body: unknown): Changed {
@@ -164,7 +164,7 @@ function complain(type: string, name: string | null, fields: Fields): [number, s
   return null;
 }
 
-/** A CNAME stands alone on its name; several A or AAAA are fine unless identical. */
+/** A CNAME stands beside no A, AAAA or CNAME, but TXT and MX it may; several A or AAAA are fine unless identical. */
 function conflict(others: Records, record: CfRecord): CfProblem | null {
   const beside = others.filter((each) => each.name === record.name);
   if (beside.some((each) => each.type === record.type && each.content === record.content)) {
@@ -174,10 +174,7 @@ function conflict(others: Records, record: CfRecord): CfProblem | null {
     const message = "An A, AAAA, or CNAME record with that host already exists.";
     return { status: 400, code: 81053, message };
   }
-  if (record.type === "CNAME" && beside.length > 0) {
-    return { status: 400, code: 81057, message: "Record already exists." };
-  }
-  if (beside.some((each) => each.type === "CNAME")) {
+  if (addresses.includes(record.type) && beside.some((each) => each.type === "CNAME")) {
     return { status: 400, code: 81054, message: "A CNAME record with that host already exists." };
   }
   return null;

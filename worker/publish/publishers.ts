@@ -4,22 +4,23 @@
  * Promises: the names are those of the core's rules.
  */
 import type { GroupConfig } from "../core/types.ts";
-import { cloudflareDns } from "./cloudflare.ts";
-import { kvPublisher, type RouteStore } from "./kv.ts";
+import { dnsProvider } from "./dns/list.ts";
+import { dnsPublishers } from "./dns.ts";
+import { kvPublisher } from "./kv.ts";
 import type { Publisher } from "./publisher.ts";
 
 type Means = {
-  readonly routes: RouteStore;
+  readonly routes: Parameters<typeof kvPublisher>[0];
   readonly secret: (name: string) => string;
 };
 
 /** The publishers of a group. */
 export function publishersFor(
-  { dns }: GroupConfig,
+  { dns, replicaHostname }: GroupConfig,
   { routes, secret }: Means,
 ): readonly Publisher[] {
   const kv = kvPublisher(routes);
   if (dns === null) return [kv];
-  const { zoneId, apiUrl, ttlS, tokenSecret } = dns;
-  return [kv, cloudflareDns({ zoneId, apiUrl, ttlS, token: secret(tokenSecret) })];
+  const { ttlS } = dns;
+  return [kv, ...dnsPublishers(() => dnsProvider(dns, { secret }), { ttlS, replicaHostname })];
 }

@@ -1,0 +1,86 @@
+/**
+ * What stands under a name against what is wanted there: right, different, or not ours to change.
+ *
+ * Promises: pure, and the same for every provider; records that nobody of Picket made are only taken
+ * over when they already say what is wanted; a lower epoch never replaces a higher one.
+ */
+import type { Route } from "../../core/route.ts";
+import type { Seen, Wanted } from "./provider.ts";
+
+export type Verdict =
+  | { readonly kind: "right" }
+  /** `stood`: what is there instead, for people. */
+  | { readonly kind: "differs"; readonly stood: string }
+  | { readonly kind: "refused"; readonly stood: string; readonly detail: string };
+
+const PREFIX = "picket:";
+
+/** The least comment that a provider holds is 100 characters; 16 are the longest epoch. */
+export const markOf = ({ group, epoch }: Pick<Route, "group" | "epoch">): string =>
+  `${ownerOf(group)}${epoch}`;
+const ownerOf = (group: string) => `${PREFIX}${group.slice(0, 70)} epoch=`;
+
+export function judge(
+  seen: readonly Seen[],
+  wanted: Wanted,
+  { group, epoch }: Pick<Route, "group" | "epoch">,
+): Verdict {
+  const stood = standing(seen, wanted);
+  const refused = (detail: string): Verdict => ({ kind: "refused", stood, detail });
+  const ours = seen.filter((each) => each.mark?.startsWith(ownerOf(group)));
+  const others = seen.filter((each) => !ours.includes(each));
+  const another = others.find((each) => each.mark?.startsWith(PREFIX));
+  if (another !== undefined) {
+    return refused(
+      `${wanted.name} belongs to another group ("${another.mark}"): give each group a name of its own`,
+    );
+  }
+  const highest = Math.max(0, ...ours.map((each) => epochOf(each.mark, group)));
+  if (highest > epoch) {
+    return refused(
+      `the records of ${wanted.name} are of epoch ${highest}, this route of ${epoch}: is there another Picket with this group? If not, remove the records`,
+    );
+  }
+  // Left beside ours they would split the writes between two servers, and they are not ours to remove.
+  const strange = others.find((each) => !isWanted(each, wanted));
+  if (strange !== undefined) {
+    return refused(
+      `${wanted.name} has a record that is not Picket's (${textOf(strange)}): remove it, or mark it "${ownerOf(group)}0" to hand it over`,
+    );
+  }
+  const right =
+    seen.length === wanted.records.length &&
+    seen.every((each) => isWanted(each, wanted) && complaintsOf(each, wanted).length === 0);
+  return right ? { kind: "right" } : { kind: "differs", stood };
+}
+
+export const textOf = ({ type, content }: Pick<Seen, "type" | "content">) => `${type} ${content}`;
+
+const isWanted = (seen: Seen, { records }: Wanted) =>
+  records.some((each) => each.type === seen.type && each.content === seen.content);
+
+/** A mark edited beyond recognition is no reason to stop. */
+function epochOf(mark: string | null, group: string): number {
+  const epoch = Number(mark?.slice(ownerOf(group).length));
+  return Number.isSafeInteger(epoch) ? epoch : 0;
+}
+
+/** What is wrong with a record beside its content. */
+function complaintsOf({ ttlS, odd, mark }: Seen, wanted: Wanted): readonly string[] {
+  return [
+    ...(odd === null ? [] : [odd]),
+    // Who proxies a name rules over its TTL as well.
+    ...(odd !== null || ttlS === wanted.ttlS ? [] : [`ttl ${ttlS}`]),
+    ...(mark === wanted.mark ? [] : [mark === null ? "unmarked" : `marked "${mark}"`]),
+  ];
+}
+
+function standing(seen: readonly Seen[], wanted: Wanted): string {
+  if (seen.length === 0) return "no record";
+  return seen
+    .map((each) => {
+      const wrong = complaintsOf(each, wanted);
+      return wrong.length === 0 ? textOf(each) : `${textOf(each)} (${wrong.join(", ")})`;
+    })
+    .join(", ");
+}
