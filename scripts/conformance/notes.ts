@@ -67,7 +67,7 @@ export const analogues: Readonly<Record<string, Analogue>> = {
   S08: {
     here: "a node is announced by the host that is configured, a name or an address",
     tests: [
-      ["test/publish/cloudflare.test.ts", "has the type of the host"],
+      ["test/publish/dns.test.ts", "a record has the type of the host"],
       ["test/scenarios/host-changed.txt", "A host changes"],
     ],
   },

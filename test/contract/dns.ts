@@ -42,6 +42,8 @@ export type DnsBench = {
   /** The service's answers to one request too many, and to one that it does not want. */
   readonly throttled: () => Response;
   readonly refused: () => Response;
+  /** What it says when it has done what it was asked. */
+  readonly accepted: () => Response;
   /** What a detail says when the key, or the zone, is wrong. */
   readonly says: { readonly key: RegExp; readonly zone: RegExp };
   readonly close: () => Promise<void>;
@@ -182,6 +184,24 @@ export function dnsContract(name: string, start: () => Promise<DnsBench>): void 
         // All of it in one change: there is no moment without a record.
         expect(dns.gate.writes()).toBe(1);
       }
+    });
+
+    it("has an answer at every moment of a switch of types", async () => {
+      await publish(routeTo("192.0.2.1", 1));
+      let switching = true;
+      const asking = (async () => {
+        const lengths = new Set<number>();
+        while (switching) {
+          lengths.add((await query(bench.dnsPort, NAME, "A", 20_000)).answers.length);
+        }
+        return lengths;
+      })();
+      for (let epoch = 2; epoch < 8; epoch += 1) {
+        const host = epoch % 2 === 0 ? "redis-a.example.net" : "192.0.2.1";
+        expect(await publish(routeTo(host, epoch))).toMatchObject({ kind: "done" });
+      }
+      switching = false;
+      expect([...(await asking)]).toEqual([1]);
     });
 
     it("has a record for each replica that may be read, and the primary's when there is none", async () => {
@@ -332,6 +352,15 @@ export function dnsContract(name: string, start: () => Promise<DnsBench>): void 
         return written.then(() => new Response("<html>", { status: 502 }));
       });
       expect(await publish(routeTo("192.0.2.1", 1), {}, dns)).toMatchObject({ kind: "done" });
+    });
+
+    it("does not believe a success that the records do not show", async () => {
+      const { dns } = sender(bench);
+      dns.gate.onWrite(bench.accepted);
+      expect(await publish(routeTo("192.0.2.1", 1), {}, dns)).toMatchObject({
+        kind: "unknown",
+        detail: expect.stringContaining("reads back as no record"),
+      });
     });
 
     it("does not know when a write failed without an answer that counts", async () => {

@@ -76,6 +76,7 @@ dnsContract("Cloudflare", async () => {
     throttled: () =>
       Response.json(envelope(971, "Please wait"), { status: 429, headers: { "retry-after": "7" } }),
     refused: () => Response.json(envelope(1004, "DNS Validation Error"), { status: 400 }),
+    accepted: () => Response.json({ success: true, errors: [], messages: [], result: {} }),
     says: {
       key: /Zone > DNS > Edit.*wrangler secret put CF_TOKEN.*9109/,
       zone: /no such zone: set dns\.zone_id.*7003/,

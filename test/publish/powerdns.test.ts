@@ -75,6 +75,7 @@ async function bench(server: Pdns): Promise<DnsBench> {
         .filter(({ type }) => /^(A|AAAA|CNAME)$/.test(type))
         .map(({ name }) => plain(name)),
     throttled: () => new Response("slow down", { status: 429, headers: { "retry-after": "7" } }),
+    accepted: () => new Response(null, { status: 204 }),
     refused: () => Response.json({ error: "no" }, { status: 422 }),
     says: {
       key: /not the server's api-key.*wrangler secret put PDNS_KEY/,

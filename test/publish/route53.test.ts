@@ -6,7 +6,7 @@ import { routeTo, timeoutMs } from "../contract/publisher.ts";
 import { query } from "../support/dns.ts";
 import { type Route53, startRoute53 } from "../support/route53.ts";
 import type { Set53 } from "../support/route53-changes.ts";
-import { errorXml } from "../support/route53-xml.ts";
+import { element, errorXml } from "../support/route53-xml.ts";
 
 const accessKeyId = "AKIAIOSFODNN7EXAMPLE";
 const secretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -94,6 +94,12 @@ dnsContract("Route 53", async () => {
         .map(({ name }) => plain(name)),
     throttled: () => refusal("Throttling", "Rate exceeded"),
     refused: () => refusal("InvalidInput", "no"),
+    accepted: () =>
+      new Response(
+        element("ChangeResourceRecordSetsResponse", [
+          element("ChangeInfo", [element("Id", "/change/C1"), element("Status", "INSYNC")]),
+        ]),
+      ),
     says: {
       key: /secret access key is not that of the access key.*wrangler secret put R53_SECRET/,
       zone: /no hosted zone Z0000000000000: set dns\.zone_id/,
@@ -239,6 +245,11 @@ describe("Route 53's own ways", () => {
     const key = await publish({ key: "AKIAANOTHEREXAMPLE99" });
     expect(key?.detail).toContain("wrangler secret put R53_KEY");
     expect(key?.detail).toContain("InvalidClientTokenId");
+    const malformed = await publish({ key: "AKIA\nEXAMPLE" });
+    expect(malformed).toEqual({
+      kind: "failed",
+      detail: "the access key is malformed: set it anew: wrangler secret put R53_KEY",
+    });
     const secret = await publish({ secret: "another" });
     expect(secret?.detail).toContain("wrangler secret put R53_SECRET");
     expect(secret?.detail).toContain("SignatureDoesNotMatch");

@@ -5,6 +5,7 @@
  * over when they already say what is wanted; a lower epoch never replaces a higher one.
  */
 import type { Route } from "../../core/route.ts";
+import { brief } from "../../relay/request.ts";
 import type { Seen, Wanted } from "./provider.ts";
 
 export type Verdict =
@@ -25,14 +26,14 @@ export function judge(
   wanted: Wanted,
   { group, epoch }: Pick<Route, "group" | "epoch">,
 ): Verdict {
-  const stood = standing(seen, wanted);
+  const stood = brief(standing(seen, wanted));
   const refused = (detail: string): Verdict => ({ kind: "refused", stood, detail });
   const ours = seen.filter((each) => each.mark?.startsWith(ownerOf(group)));
   const others = seen.filter((each) => !ours.includes(each));
   const another = others.find((each) => each.mark?.startsWith(PREFIX));
   if (another !== undefined) {
     return refused(
-      `${wanted.name} belongs to another group ("${another.mark}"): give each group a name of its own`,
+      `${wanted.name} belongs to another group ("${brief(another.mark ?? "")}"): give each group a name of its own`,
     );
   }
   const highest = Math.max(0, ...ours.map((each) => epochOf(each.mark, group)));
@@ -45,19 +46,20 @@ export function judge(
   const strange = others.find((each) => !isWanted(each, wanted));
   if (strange !== undefined) {
     return refused(
-      `${wanted.name} has a record that is not Picket's (${textOf(strange)}): remove it, or mark it "${ownerOf(group)}0" to hand it over`,
+      `${wanted.name} has a record that is not Picket's (${brief(textOf(strange))}): remove it, or mark it "${ownerOf(group)}0" to hand it over`,
     );
   }
   const right =
     seen.length === wanted.records.length &&
-    seen.every((each) => isWanted(each, wanted) && complaintsOf(each, wanted).length === 0);
+    seen.every((each) => complaintsOf(each, wanted).length === 0) &&
+    wanted.records.every((record) => seen.some((each) => textOf(each) === textOf(record)));
   return right ? { kind: "right" } : { kind: "differs", stood };
 }
 
 export const textOf = ({ type, content }: Pick<Seen, "type" | "content">) => `${type} ${content}`;
 
 const isWanted = (seen: Seen, { records }: Wanted) =>
-  records.some((each) => each.type === seen.type && each.content === seen.content);
+  records.some((each) => textOf(each) === textOf(seen));
 
 /** A mark edited beyond recognition is no reason to stop. */
 function epochOf(mark: string | null, group: string): number {

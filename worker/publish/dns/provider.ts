@@ -81,7 +81,7 @@ export const unanswered = (
 ): Failed =>
   failed(
     unsent ? "unreachable" : read ? "failed" : "unknown",
-    `${who}: ${detail}: check dns.api_url and the provider's status page`,
+    `${who}: ${detail}: check dns.api_url and the secret, or see the provider's status page`,
   );
 
 /** In seconds or as a date; without it, what the provider's own window suggests. */

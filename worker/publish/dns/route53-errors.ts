@@ -66,6 +66,8 @@ export function calledOf(
   return { ...failed("failed", answered), code };
 }
 
+export const renewOf = (secret: string) => `set it anew: wrangler secret put ${secret}`;
+
 const STALE = /do not match the current values|was not found|already exists/;
 
 function meaningOf(code: string, message: string, { config, iamAction }: Asked): string | null {
@@ -74,9 +76,9 @@ function meaningOf(code: string, message: string, { config, iamAction }: Asked):
     case "InvalidClientTokenId":
     case "UnrecognizedClientException":
     case "MissingAuthenticationToken":
-      return `AWS does not know the access key: set it anew: wrangler secret put ${accessKeyIdSecret}`;
+      return `AWS does not know the access key: ${renewOf(accessKeyIdSecret)}`;
     case "SignatureDoesNotMatch":
-      return `the secret access key is not that of the access key: set it anew: wrangler secret put ${secretAccessKeySecret}`;
+      return `the secret access key is not that of the access key: ${renewOf(secretAccessKeySecret)}`;
     case "AccessDenied":
     case "AccessDeniedException":
       return `let the IAM user do ${iamAction} for this zone: docs/dns.md has the policy`;

@@ -22,7 +22,7 @@ import {
   type Wanted,
   type Wrote,
 } from "./provider.ts";
-import { calledOf, type Problem } from "./route53-errors.ts";
+import { calledOf, type Problem, renewOf } from "./route53-errors.ts";
 import { changeXml, parseXml, type RecordSet, recordSetsOf } from "./route53-xml.ts";
 
 type Config = Extract<DnsConfig, { provider: "route53" }>;
@@ -165,7 +165,11 @@ function callerOf(config: Config, keys: Keys, deadlineMs: number, fetch?: Fetch)
       service: "route53",
       body: text ?? null,
     });
-    const signed = await signer.sign();
+    // It would quote the key that HTTP does not allow in a header.
+    const signed = await signer.sign().catch(() => null);
+    if (signed === null) {
+      return failed("failed", `the access key is malformed: ${renewOf(config.accessKeyIdSecret)}`);
+    }
     const headers = { ...Object.fromEntries(signed.headers), "content-type": "text/xml" };
     const answer = await request(
       { method, url: signed.url.href, headers, ...(text === undefined ? {} : { text }) },
