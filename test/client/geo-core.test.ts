@@ -294,6 +294,13 @@ describe("what a person asks for", () => {
   });
 });
 
+it("C14 one that is added or weighed moves nobody to a third one", () => {
+  const one = group({ a: 3, b: 1, c: 1 }).at(10).sees("a", false).at(20).sees("a", true);
+  one.add("d", 1, true);
+  one.weigh("c", 0.5);
+  expect([one.usable, one.switches]).toEqual(["b", ["a > b automatic"]]);
+});
+
 describe("the route names another primary", () => {
   it("first among equals, and gone to", () => {
     const one = group({ a: 1, b: 1, c: 1 });

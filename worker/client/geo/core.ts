@@ -132,7 +132,7 @@ export function select(state: GeoState, id: string, pinMs: number, nowMs: number
 export function add(state: GeoState, member: Member, nowMs: number): Answer {
   if (memberOf(state, member.id) !== undefined) return { kind: "known" };
   const members = [...state.members, member];
-  return { kind: "done", ...toHeavier({ ...state, members }, nowMs) };
+  return { kind: "done", ...toHeavier({ ...state, members }, member.id, nowMs) };
 }
 
 export function remove(before: GeoState, id: string, rules: Rules, nowMs: number): Answer {
@@ -150,7 +150,7 @@ export function remove(before: GeoState, id: string, rules: Rules, nowMs: number
 export function weigh(state: GeoState, id: string, weight: number, nowMs: number): Answer {
   if (memberOf(state, id) === undefined) return { kind: "unknown" };
   const weighed = mapped(state, id, (member) => ({ ...member, weight }));
-  return { kind: "done", ...toHeavier(weighed, nowMs) };
+  return { kind: "done", ...toHeavier(weighed, id, nowMs) };
 }
 
 /** The route names another one: first among equals from now on, and gone to unless a heavier one is in use. */
@@ -203,9 +203,11 @@ function best(members: readonly Member[], rules: Rules, nowMs: number): Member |
   return heaviest(healthy.filter((member) => isClean(member, rules, nowMs))) ?? heaviest(healthy);
 }
 
-function toHeavier(state: GeoState, nowMs: number): Step {
+/** `id` weighs something else now: to it if it is heavier, away from it if it is not the heaviest any more. */
+function toHeavier(state: GeoState, id: string, nowMs: number): Step {
   const active = memberOf(state, state.active);
-  const next = heaviest(state.members.filter(({ healthy }) => healthy === true));
+  const asked = state.members.filter((each) => id === active?.id || each.id === id);
+  const next = heaviest(asked.filter(({ healthy }) => healthy === true));
   const heavier = active !== undefined && next !== undefined && next.weight > active.weight;
   if (!heavier || isPinned(state)) return { state, change: null };
   return switched(state, next.id, "manual", nowMs);

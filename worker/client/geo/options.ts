@@ -4,6 +4,8 @@
  * Promises: a wrong option is refused with its name, its value and what is allowed, never with a token.
  */
 import { OptionError } from "../failure.ts";
+import type { Logger } from "../options.ts";
+import type { SurfaceOptions } from "../sdk.ts";
 import type { Reason } from "./core.ts";
 
 export type Database = {
@@ -33,12 +35,7 @@ export type HealthCheck = (look: Look) => Promise<boolean>;
 export type HealthCheckPolicy = "all" | "majority" | "any";
 export type InitialHealthCheckPolicy = "all-available" | "majority-available" | "one-available";
 
-export type Logger = {
-  readonly warn?: (message: string) => void;
-  readonly info?: (message: string) => void;
-};
-
-export type GeoOptions = {
+export type GeoOptions = SurfaceOptions & {
   /** How often it is counted that nobody is healthy before the error is NoValidDatabaseError; 10. */
   readonly failoverAttempts?: number;
   /** At least so long between two counted attempts; 12000. */
@@ -78,12 +75,9 @@ export type GeoOptions = {
   /** Pause before a further try at the same database: at first, doubled each time, and at most; 10 and 1000. */
   readonly retryDelayMs?: number;
   readonly maxRetryDelayMs?: number;
-  /** True: every command may be sent twice. */
+  /** True: everything is sent again when the outcome is unknown; false: nothing is. Default: what is safe. */
   readonly idempotent?: boolean;
-  /** As in the SDK; false and true. */
-  readonly enableAutoPipelining?: boolean;
-  readonly automaticDeserialization?: boolean;
-  /** Called when the active database became another one. Must not throw. */
+  /** Called when the active database became another one. What it throws goes to the logger. */
   readonly onSwitch?: (from: string, to: string, reason: Reason) => void;
   /** Never told a key, a value or a token. */
   readonly logger?: Logger;
@@ -108,13 +102,11 @@ export const defaults = {
   maxRetries: 10,
   retryDelayMs: 10,
   maxRetryDelayMs: 1000,
-  idempotent: false,
 } as const;
 
-type Widened<T> = T extends number ? number : T extends boolean ? boolean : T;
 type Chosen = "healthCheckPolicy" | "initialHealthCheckPolicy";
 export type Settings = {
-  readonly [K in Exclude<keyof typeof defaults, Chosen>]: Widened<(typeof defaults)[K]>;
+  readonly [K in Exclude<keyof typeof defaults, Chosen>]: number;
 } & {
   readonly healthCheckPolicy: HealthCheckPolicy;
   readonly initialHealthCheckPolicy: InitialHealthCheckPolicy;
@@ -132,6 +124,9 @@ const positive: readonly string[] = [
   ...["failuresDetectionWindowMs", "timeoutMs", "deadlineMs"],
 ];
 
+const flags: readonly string[] = ["idempotent", "backgroundHealthChecks"];
+const callbacks: readonly string[] = ["isFailure", "waitUntil", "onSwitch"];
+
 /** @throws OptionError */
 export function settingsOf(options: GeoOptions): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
@@ -141,8 +136,10 @@ export function settingsOf(options: GeoOptions): Settings {
       const allowed = choices[name as Chosen];
       if (!allowed.includes(value as string)) wrong(name, value, allowed.join(", "));
     } else if (typeof usual === "number") checkNumber(name, value);
-    else if (typeof usual === "boolean" && typeof value !== "boolean")
+    else if (flags.includes(name) && typeof value !== "boolean")
       wrong(name, value, "true or false");
+    else if (callbacks.includes(name) && typeof value !== "function")
+      wrong(name, typeof value, "a function");
   }
   const { healthChecks } = options;
   if (healthChecks?.length === 0) wrong("healthChecks", [], "one or more");
