@@ -43,6 +43,8 @@ export type StackOptions = {
   readonly ids?: readonly string[];
   /** Settings of the group, as in wrangler.toml. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** More secrets of the Worker, which settings name. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Replicas follow the first node; false: everyone starts alone. */
   readonly replicate?: boolean;
   /** More settings of a redis-server: ["--appendonly", "yes"]. */
@@ -164,7 +166,7 @@ export async function startStack(options: StackOptions = {}) {
     const picket = {
       configPath: new URL("wrangler.toml", root),
       vars: variables,
-      secrets: secretsFor(ids),
+      secrets: { ...secretsFor(ids), ...options.secrets },
     };
     const harness = createTestHarness({ workers: [picket, ...(options.workers ?? [])] });
     ending.push(() => harness.close());

@@ -2,6 +2,7 @@
  * G25: one try at telling a webhook, against a real receiver that verifies by the specification's own library.
  */
 import { createServer } from "node:net";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../scripts/redis-server.ts";
 import { sendWebhook, type WebhookMessage } from "../../worker/publish/webhook.ts";
@@ -150,6 +151,44 @@ describe("a webhook", () => {
       receiver.answerNext({ status: 302, headers: { location: "http://[" } });
       expect((await send()).detail).toContain("a redirect is not followed");
     } finally {
+      await elsewhere.close();
+    }
+  });
+
+  it("G25 nor does the runtime of Workers follow one", async () => {
+    const elsewhere = await startReceiver();
+    const runtime = new Miniflare(
+      convertV4MiniflareOptions({
+        modules: true,
+        // What it is told to fetch, as it is told to; and what it got.
+        script: `export default {
+          async fetch(request) {
+            const [url, init] = await request.json();
+            const { status, headers } = await fetch(url, init);
+            return Response.json({ status, headers: [...headers] });
+          },
+        }`,
+        compatibilityDate: "2026-10-01",
+        cf: false,
+      }),
+    );
+    const onWorkers = async (url: string, { signal: _, ...init }: RequestInit) => {
+      const body = JSON.stringify([url, init]);
+      const got = await runtime.dispatchFetch("http://runtime/", { method: "POST", body });
+      const { status, headers } = (await got.json()) as ResponseInit;
+      return new Response(null, { status: status ?? 0, headers: headers ?? {} });
+    };
+    try {
+      const options = { url: receiver.url, secret: signingSecret, timeoutMs: patientMs };
+      for (const status of [301, 302, 303, 307, 308]) {
+        receiver.answerNext({ status, headers: { location: elsewhere.url } });
+        const sent = await sendWebhook(message, { ...options, fetch: onWorkers });
+        expect(sent.detail).toContain(`HTTP ${status}: a redirect to 127.0.0.1`);
+        expect(last()?.problem).toBeNull();
+      }
+      expect(elsewhere.deliveries()).toEqual([]);
+    } finally {
+      await runtime.dispose();
       await elsewhere.close();
     }
   });

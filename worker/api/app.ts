@@ -118,6 +118,23 @@ app.get("/v1/groups/:group/nodes/:node/last-info", (context) =>
   ),
 );
 
+/** What each webhook is still to be told, as Sentinel's PENDING-SCRIPTS. Of its url the host: a path may be secret. */
+app.get("/v1/groups/:group/webhooks", (context) =>
+  answer(
+    context,
+    (group, name) => group.view(name),
+    ({ notices }) =>
+      context.json({
+        webhooks: context.var.config.webhooks.map(({ name, url, events }) => ({
+          name,
+          host: new URL(url).host,
+          events,
+          waiting: notices.filter(({ to }) => to === name).map(({ to, ...notice }) => notice),
+        })),
+      }),
+  ),
+);
+
 app.get(
   "/v1/groups/:group/events",
   sValidator("query", EventsQuery, (result, context) =>
