@@ -1,11 +1,14 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { route53 } from "../../worker/publish/dns/route53.ts";
 import { dnsPublishers } from "../../worker/publish/dns.ts";
-import { dnsContract, gate, type Held, NAME, ZONE } from "../contract/dns.ts";
+import { dnsContract, gate, type Held, NAME, READERS, ZONE } from "../contract/dns.ts";
 import { routeTo, timeoutMs } from "../contract/publisher.ts";
 import { query } from "../support/dns.ts";
 import { type Route53, startRoute53 } from "../support/route53.ts";
 import type { Set53 } from "../support/route53-changes.ts";
+import type { Policy } from "../support/route53-policy.ts";
 import { element, errorXml } from "../support/route53-xml.ts";
 
 const accessKeyId = "AKIAIOSFODNN7EXAMPLE";
@@ -29,6 +32,15 @@ const providerOf = (api: Route53, over: Over = {}, fetch?: ReturnType<typeof gat
       ...(fetch === undefined ? {} : { fetch }),
     },
   );
+
+/** Its names are of example.com, the stand-in's of example.test. */
+function policyOfDocs() {
+  const docs = readFileSync(join(import.meta.dirname, "../../docs/dns.md"), "utf8");
+  const text = /```json\n([^`]+)```/.exec(docs)?.[1] ?? "";
+  return JSON.parse(text.replaceAll("example.com", ZONE)) as {
+    Statement: Policy["Statement"][number][];
+  };
+}
 
 const refusal = (code: string, message: string, status = 400) =>
   new Response(errorXml(code, message), { status });
@@ -111,13 +123,15 @@ dnsContract("Route 53", async () => {
 describe("Route 53's own ways", () => {
   let api: Route53;
   let nowMs = 0;
-  let allowed: string[];
+  let policy: { Statement: Policy["Statement"][number][] };
   beforeEach(async () => {
     nowMs = 0;
-    allowed = ["ListResourceRecordSets", "ChangeResourceRecordSets", "GetChange"];
+    policy = policyOfDocs();
     const now = () => nowMs;
     const pendingMs = 60_000;
-    api = await startRoute53({ zone: ZONE, accessKeyId, secretAccessKey, now, pendingMs, allowed });
+    const zoneId = "Z2FDTNDATAQYW2";
+    const keys = { accessKeyId, secretAccessKey };
+    api = await startRoute53({ ...keys, zone: ZONE, zoneId, now, pendingMs, policy });
   });
   afterEach(() => api.close());
 
@@ -230,11 +244,23 @@ describe("Route 53's own ways", () => {
     expect((await dns?.publish(route, { timeoutMs }))?.receipt).toMatch(/^C/);
   });
 
+  it("needs no more than the policy of docs/dns.md, which allows no other name", async () => {
+    const of = (replicaHostname: string) =>
+      dnsPublishers(() => providerOf(api), { ttlS: 60, replicaHostname })[1];
+    nowMs += 1000;
+    expect((await of(READERS)?.publish(routeTo("192.0.2.1", 1), { timeoutMs }))?.receipt).toMatch(
+      /^C/,
+    );
+    nowMs += 1000;
+    const other = await of(`other.${ZONE}`)?.publish(routeTo("192.0.2.1", 1), { timeoutMs });
+    expect(other?.detail).toContain("let the IAM user do route53:ChangeResourceRecordSets");
+  });
+
   it.each(["ListResourceRecordSets", "ChangeResourceRecordSets", "GetChange"])(
     "names the IAM action that is missing: %s",
     async (action) => {
       const first = action === "GetChange" ? await publish() : undefined;
-      allowed.splice(allowed.indexOf(action), 1);
+      policy.Statement = policy.Statement.filter(({ Action }) => Action !== `route53:${action}`);
       const result = await publish({}, { receipt: first?.receipt });
       expect(result?.kind).toBe("failed");
       expect(result?.detail).toContain(`let the IAM user do route53:${action}`);

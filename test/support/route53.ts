@@ -12,7 +12,8 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { serveDns } from "../../scripts/demo/cloudflare-dns.ts";
-import { applyChanges, type Set53, type Sets, sortSets } from "./route53-changes.ts";
+import { applyChanges, type Change53, type Set53, type Sets, sortSets } from "./route53-changes.ts";
+import { allows, type Policy } from "./route53-policy.ts";
 import { type Credentials, complaintOfSignature } from "./route53-signature.ts";
 import { changesOf, element, errorXml, NAMESPACE, setXml } from "./route53-xml.ts";
 
@@ -20,8 +21,9 @@ export type Route53Options = Credentials & {
   readonly zone: string;
   readonly now: () => number;
   readonly pendingMs?: number;
-  /** What the user's policy allows; everything that Picket needs when absent. */
-  readonly allowed?: readonly string[];
+  /** What the user may do; everything when absent. */
+  readonly policy?: Policy;
+  readonly zoneId?: string;
 };
 
 export type Route53 = {
@@ -35,13 +37,12 @@ export type Route53 = {
 };
 
 const RATE = 5;
-const ACTIONS = ["ListResourceRecordSets", "ChangeResourceRecordSets", "GetChange"];
 
 type Refusal = { readonly status: number; readonly code: string; readonly message: string };
 
 export async function startRoute53(options: Route53Options): Promise<Route53> {
-  const { zone, now, pendingMs = 0, allowed = ACTIONS } = options;
-  const zoneId = `Z${randomBytes(10).toString("hex").toUpperCase()}`;
+  const { zone, now, pendingMs = 0, policy } = options;
+  const zoneId = options.zoneId ?? `Z${randomBytes(10).toString("hex").toUpperCase()}`;
   let current: Sets = [];
   let visible: Sets = [];
   const changes = new Map<string, { atMs: number; sets: Sets }>();
@@ -60,8 +61,8 @@ export async function startRoute53(options: Route53Options): Promise<Route53> {
       element("Status", statusOf(id)),
       element("SubmittedAt", new Date(changes.get(id)?.atMs ?? 0).toISOString()),
     ]);
-  const may = (c: Context, action: string, resource: string) =>
-    allowed.includes(action)
+  const may = (c: Context, action: string, resource: string, changes?: readonly Change53[]) =>
+    policy === undefined || allows(policy, action, resource, changes)
       ? null
       : refuse(c, {
           status: 403,
@@ -87,11 +88,11 @@ export async function startRoute53(options: Route53Options): Promise<Route53> {
     return list(c, current);
   });
   app.post("/2013-04-01/hostedzone/:id/rrset/", async (c) => {
-    const denied = may(c, "ChangeResourceRecordSets", `hostedzone/${c.req.param("id")}`);
-    if (denied !== null) return denied;
-    if (c.req.param("id") !== zoneId) return refuse(c, noZone(c.req.param("id")));
     const asked = changesOf(await c.req.text());
     if (typeof asked === "string") return refuse(c, invalid(asked));
+    const denied = may(c, "ChangeResourceRecordSets", `hostedzone/${c.req.param("id")}`, asked);
+    if (denied !== null) return denied;
+    if (c.req.param("id") !== zoneId) return refuse(c, noZone(c.req.param("id")));
     const changed = applyChanges(zone, current, asked);
     if (!changed.ok) {
       const code = changed.input ? "InvalidInput" : "InvalidChangeBatch";
