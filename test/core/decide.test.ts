@@ -288,6 +288,19 @@ describe("quiet: the next look is left to cron while enough relays would tell", 
   });
 });
 
+test("orders to open it that nobody heard of, and that it obeyed, are no row of failures", () => {
+  const world = createWorld({ maxFailures: 2 });
+  world.run(2000);
+  world.fail("unseal", "unknown");
+  for (let count = 0; count < 4; count += 1) {
+    world.node("a").minReplicas = 1_000_000;
+    world.until("open again", () => world.node("a").minReplicas === 0, 60_000);
+    world.run(60_000);
+  }
+  expect(world.told("+unseal")).toHaveLength(4);
+  expect(world.told("+try-failover")).toEqual([]);
+});
+
 test.each([1, 2])("I17 the others are repointed %i at a time", (parallelSyncs) => {
   const world = createWorld({ ids: ["a", "b", "c", "d", "e", "f"], parallelSyncs });
   world.run(2000);

@@ -75,6 +75,22 @@ test("the name of the replicas follows them", () => {
   expect(last?.route.replicas.map(({ id }) => id)).toEqual(["b"]);
 });
 
+test("a record that was begun to be written, and is not wanted any more, is written back", () => {
+  const world = createWorld({ dns, replicaHostname: "ro.example.com" });
+  world.run(5000);
+  world.fail("dns-replicas", "unknown");
+  const { length } = published(world, "dns-replicas");
+  world.node("c").unlinked = true;
+  world.until("it is told of b alone", () => published(world, "dns-replicas").length > length);
+  world.mend("dns-replicas");
+  world.node("c").unlinked = false;
+  world.until("c takes reads", () => world.state.saved.readable.includes("c"));
+  world.run(3000);
+  const last = published(world, "dns-replicas").at(-1);
+  expect(last?.route.replicas.map(({ id }) => id)).toEqual(["b", "c"]);
+  expect(world.state.saved.published["dns-replicas"]).toMatchObject({ key: last?.key });
+});
+
 describe("the slow look", () => {
   test("KV is not looked at sooner than 120 s after it was written, DNS as often as configured", () => {
     const world = createWorld({ dns, driftIntervalMs: 10_000 });

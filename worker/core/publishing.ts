@@ -153,7 +153,10 @@ export function published(draft: Draft, pending: Pending, outcome: Outcome): voi
   const failures = done || taken ? 0 : before.failures + 1;
   const backoffMs = Math.min(BACKOFF_MS.first * 2 ** Math.max(0, failures - 1), BACKOFF_MS.most);
   const laterMs = Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);
+  const { detail: problem } = outcome;
   const drift = outcome.drift ?? null;
+  // What was not confirmed may stand there all the same: the route before it is not there any more.
+  const stands = beat ? before.key : null;
   let after: Published;
   if (done && beat) {
     const looked = { ...before, checkedAtMs: nowMs, drift: null, failures, problem: null };
@@ -165,10 +168,10 @@ export function published(draft: Draft, pending: Pending, outcome: Outcome): voi
     after = { ...nothingPublished, key, atMs: nowMs, nextAtMs: nowMs + gapMs };
   } else if (taken) {
     const receipt = { key, text: outcome.receipt };
-    after = { ...before, failures, nextAtMs: laterMs, problem: outcome.detail, receipt };
+    after = { ...before, key: stands, failures, nextAtMs: laterMs, problem, receipt };
   } else {
     // A receipt that leads nowhere is not asked for again.
-    after = { ...before, failures, nextAtMs: laterMs, problem: outcome.detail, receipt: null };
+    after = { ...before, key: stands, failures, nextAtMs: laterMs, problem, receipt: null };
   }
   save(draft, { published: { ...saved.published, [about]: after } });
   if (done && !beat)

@@ -114,7 +114,7 @@ export type Pending = {
   readonly beat?: true;
 };
 
-/** How far one publisher is. `key` says what it last wrote and read back. */
+/** How far one publisher is. `key` says what it last wrote and read back; null: nothing, or another write was begun. */
 export type Published = {
   readonly key: string | null;
   readonly atMs: number;

@@ -7,7 +7,7 @@
  */
 import { type Draft, factsOf, save, tell } from "./draft.ts";
 import { isSealed } from "./facts.ts";
-import { repairBy } from "./plan.ts";
+import { countFailure, repairBy } from "./plan.ts";
 import type { Pending } from "./state.ts";
 
 export function giveSealsBack(draft: Draft): void {
@@ -22,6 +22,8 @@ export function giveSealsBack(draft: Draft): void {
 function giveBack(draft: Draft, id: string): void {
   const { primary, pending, toUnseal } = draft.saved;
   const facts = factsOf(draft, id);
+  // Orders that nobody heard of again were obeyed, then: they are no row of failures.
+  if (facts !== null && !isSealed(facts)) countFailure(draft, "unseal", id, true);
   const done = facts !== null && !isSealed(facts) && !pending.some((each) => isSealOf(each, id));
   // Another one is in force: a seal on this one is right.
   if (toUnseal.includes(id) && (done || (primary !== null && primary !== id)))
