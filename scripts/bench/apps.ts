@@ -56,7 +56,7 @@ export async function edgeApp(stack: Stack): Promise<Written> {
   });
   return numbers(
     "worker/client",
-    (n) => client.run((redis) => redis.sadd(key, n), { idempotent: true }),
+    (n) => client.with({ idempotent: true }).sadd(key, n),
     () => undefined,
   );
 }

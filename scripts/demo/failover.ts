@@ -143,7 +143,7 @@ function watchAll({ stack, kv, writer, signal }: World, scene: Scene) {
     // Sent when the old primary was gone: only the new one can have answered.
     ack: writer.next(
       "a write acknowledged again",
-      (line) => (line.kind === "acked" && line.triedAtMs >= goneAtMs ? line.n : null),
+      (line) => (line.kind === "acked" && line.begunAtMs >= goneAtMs ? line.n : null),
       signal,
     ),
   } satisfies Record<string, Promise<Seen<unknown>>>;

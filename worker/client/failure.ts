@@ -1,9 +1,11 @@
 /**
- * What an error says about the command that was sent: refused, unknown, or an answer like any other.
+ * What became of a request, by its error: refused, unknown, or an answer like any other; and the client's own
+ * errors.
  *
  * Promises: `refused` only when nothing at all was executed; in doubt it is `unknown`.
  * Must never: put a command, an argument or a token into an error (the SDK's messages hold them).
  */
+import type { RouteProblem } from "./reader.ts";
 
 /** The command may or may not have been executed. `reason`: one word, such as NODE_TIMEOUT. */
 export class OutcomeUnknownError extends Error {
@@ -17,22 +19,40 @@ export class OutcomeUnknownError extends Error {
   }
 }
 
-/** No primary with a REST address is known, and none ever was. */
+/** No primary with a REST address is known, and none ever was. `problems`: what was wrong, by source. */
 export class NoRouteError extends Error {
   readonly group: string;
-  constructor(group: string) {
-    super(`Picket: no route to a primary of group ${group}`);
+  readonly problems: readonly RouteProblem[];
+  constructor(group: string, problems: readonly RouteProblem[] = []) {
+    const why = problems.map(({ source, kind, detail }) => `${source}: ${kind}, ${detail}`);
+    super(
+      `Picket: no route to a primary of group ${group}${why.length > 0 ? ` (${why.join("; ")})` : ""}`,
+    );
     this.name = "NoRouteError";
     this.group = group;
+    this.problems = problems;
   }
 }
 
-/** What went over the wire for one call of the app's function. */
-export type Watch = {
-  requests: number;
-  /** The last error that was no answer of Redis or the relay. */
-  lost: unknown;
-};
+/** Not sent: under a namespace the keys of this command cannot be told, or it reaches all keys. */
+export class UnsupportedCommandError extends Error {
+  readonly command: string;
+  constructor(command: string, why: string) {
+    super(`Picket: ${command} is refused under a namespace: ${why}`);
+    this.name = "UnsupportedCommandError";
+    this.command = command;
+  }
+}
+
+/** An option that is not right: which one, what it is, and what is allowed. Never a token. */
+export class OptionError extends TypeError {
+  readonly option: string;
+  constructor(option: string, value: string, allowed: string) {
+    super(`Picket: option ${option} is ${value}: allowed is ${allowed}`);
+    this.name = "OptionError";
+    this.option = option;
+  }
+}
 
 export type Failure =
   | { readonly kind: "answer" }
@@ -46,27 +66,35 @@ export type Failure =
  */
 const refusals = new Set([
   ...["READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN", "EXECABORT"],
-  ...["NODE_REFUSED", "NODE_DNS"],
+  ...["NODE_REFUSED", "NODE_DNS", "NODE_AUTH", "NODE_TLS"],
 ]);
 
-/** The relay sent it, or may have, and got no answer. */
-const losses = new Set(["NODE_TIMEOUT", "NODE_CLOSED", "NODE_UNKNOWN"]);
+/** What the network says when no connection came about, so that nothing was sent. */
+const unsent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
 
-export function failureOf(error: unknown, watch: Watch): Failure {
-  if (!(error instanceof Error)) return { kind: "answer" };
-  if (error.name === "UpstashError") {
-    // In a pipeline: "Command 2 [ set ] failed: READONLY …"; its other commands had their own fate.
-    const [, inPipeline, reason] =
-      /^(Command .*?failed: )?-?([A-Z][A-Z_]*)\b/.exec(error.message) ?? [];
-    if (reason === undefined) return { kind: "answer" };
-    if (losses.has(reason)) return { kind: "unknown", reason };
-    if (!refusals.has(reason)) return { kind: "answer" };
-    const whole = inPipeline === undefined && watch.requests <= 1;
-    return { kind: whole ? "refused" : "unknown", reason };
-  }
-  // Anything else that the requests did not throw is the app's own.
-  if (error !== watch.lost) return { kind: "answer" };
-  const code = (error.cause as { code?: unknown } | undefined)?.code;
-  if (code === "ECONNREFUSED" && watch.requests <= 1) return { kind: "refused", reason: code };
+const answer: Failure = { kind: "answer" };
+
+/** What a request threw. */
+export function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return answer;
+  if (error.name === "UpstashError")
+    return failureOfText(error.message.split(", command was: ")[0]);
+  const { code, syscall } = (error.cause ?? {}) as { code?: unknown; syscall?: unknown };
+  if (typeof code === "string" && (unsent.has(code) || syscall === "connect"))
+    return { kind: "refused", reason: code };
   return { kind: "unknown", reason: error.name };
+}
+
+/** The error of one command, as Redis or the relay words it. */
+export function failureOfText(text: string | undefined): Failure {
+  const word = /^-?([A-Z][A-Z_]*)\b/.exec(text ?? "")?.[1];
+  if (text === undefined || word === undefined) return answer;
+  if (word === "EXECABORT") {
+    // The relay says which refusal was the cause: one that passes, or the app's own mistake.
+    const cause = /\(([A-Z]+) /.exec(text)?.[1];
+    return { kind: "refused", reason: refusals.has(cause ?? "") ? (cause ?? word) : word };
+  }
+  if (refusals.has(word)) return { kind: "refused", reason: word };
+  if (!/^(NODE|RELAY)_/.test(word)) return answer;
+  return { kind: text.endsWith("; it was not executed") ? "refused" : "unknown", reason: word };
 }

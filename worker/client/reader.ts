@@ -2,10 +2,12 @@
  * Follows the route of one group: KV as a rule, the authority on demand, the last good one else.
  *
  * Promises: never goes back to a lower (epoch, rev); never rejects; every wait has a deadline;
- * concurrent callers share one request.
+ * concurrent callers share one request; whatever a source says, a good route is never lost.
  * Must never: talk to Redis.
  */
 import { isNewer, parseRoute, type Route, routeKey } from "../core/route.ts";
+import type { Logger } from "./options.ts";
+import { pause, shared, within } from "./wait.ts";
 
 /** A KV namespace, as far as it is needed. */
 export type RouteStore = {
@@ -17,20 +19,46 @@ export type Authority =
   /** `url`: without path, `https://picket.example.com`; `token`: a read token. */
   { readonly url: string; readonly token: string } | { fetch(request: Request): Promise<Response> };
 
+/** Why a source gave no route. */
+export type RouteProblem = {
+  readonly source: "kv" | "authority";
+  readonly kind:
+    | "missing"
+    | "malformed"
+    | "newer-version"
+    | "other-group"
+    | "unknown-group"
+    | "denied"
+    | "failed"
+    | "silent";
+  readonly detail: string;
+};
+
+/** How a new route was learned: as a rule, or because a command failed. */
+export type SwitchReason = "route" | "failure";
+export type OnSwitch = (from: Route, to: Route, reason: SwitchReason) => void;
+
 export type ReaderOptions = {
-  readonly authority?: Authority;
+  readonly authority?: Authority | undefined;
   /** How long a route is believed without asking KV again. */
   readonly memoMs: number;
-  readonly onSwitch?: (from: Route, to: Route) => void;
+  readonly onSwitch?: OnSwitch | undefined;
+  readonly logger?: Logger | undefined;
 };
 
 export type RouteReader = {
-  /** The route as KV has it, at most `memoMs` old; null: none was ever had. */
+  /** The route of the memo, null when it is older than `memoMs`. */
+  fresh(nowMs: number): Route | null;
+  /** The route as KV has it; null: none was ever had. Renewed behind the caller's back while it is not too old. */
   current(): Promise<Route | null>;
   /** Asks the authority, and KV where there is none; null: none was ever had. */
   ask(): Promise<Route | null>;
+  /** Milliseconds until it is time to ask again, for whoever waits for a primary. */
+  dueInMs(nowMs: number): number;
   /** The best route so far, without asking anyone. */
   known(): Route | null;
+  /** What each source's last answer lacked. */
+  problems(): readonly RouteProblem[];
 };
 
 /** The lowest that KV allows; its default is 60. */
@@ -38,60 +66,124 @@ const cacheTtlS = 30;
 /** Spreads the askers: all clients of a dead primary notice within the same milliseconds. */
 const jitterMs = 100;
 const readTimeoutMs = 1500;
+/** While anyone waits for a primary: the authority is asked this often, once for all calls of the isolate. */
+const askAgainMs = 150;
 
 export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions): RouteReader {
-  const { authority, memoMs, onSwitch } = options;
+  const { authority, memoMs, onSwitch, logger } = options;
   let best: Route | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
+  let askedAtMs = Number.NEGATIVE_INFINITY;
+  const problems = new Map<RouteProblem["source"], RouteProblem>();
 
-  /** True when a route was read, even an old one. */
-  function learn(value: unknown): boolean {
-    const route = parseRoute(value);
-    if (route === null || route.group !== group) return false;
-    if (!isNewer(route, best)) return true;
+  function learn(value: unknown, reason: SwitchReason): void {
+    const route = routeIn(value, group);
+    if (!isNewer(route, best)) return;
     const old = best;
     best = route;
-    if (old?.primary && route.primary && old.primary.id !== route.primary.id)
-      onSwitch?.(old, route);
-    return true;
+    const { id, epoch, rev } = { ...route, id: route.primary?.id };
+    if (!old?.primary || !route.primary || old.primary.id === id) return;
+    logger?.info?.("the primary is another node", { group, node: id, epoch, rev, reason });
+    try {
+      onSwitch?.(old, route, reason);
+    } catch (error) {
+      logger?.warn?.("onSwitch threw", { group, error: nameOf(error) });
+    }
   }
 
-  const readKv = async () => {
-    const key = routeKey(group);
-    return learn(
-      await within(readTimeoutMs, () => kv.get(key, { type: "json", cacheTtl: cacheTtlS })),
-    );
-  };
+  /** True when a route was read, even an old one. */
+  async function read(
+    source: RouteProblem["source"],
+    reason: SwitchReason,
+    work: () => Promise<unknown>,
+  ): Promise<boolean> {
+    let problem: RouteProblem;
+    try {
+      learn(await within(readTimeoutMs, work), reason);
+      problems.delete(source);
+      return true;
+    } catch (error) {
+      problem = { source, ...problemOf(error) };
+    }
+    const told = problems.get(source)?.kind === problem.kind;
+    problems.set(source, problem);
+    if (!told) logger?.warn?.("no route to be had from there", { group, ...problem });
+    return false;
+  }
 
-  async function readAuthority(): Promise<boolean> {
+  const readKv = (reason: SwitchReason) => () =>
+    read("kv", reason, () => kv.get(routeKey(group), { type: "json", cacheTtl: cacheTtlS }));
+  const readAuthority = (reason: SwitchReason) => async () => {
     if (authority === undefined) return false;
     await pause(Math.random() * jitterMs);
-    return learn(await within(readTimeoutMs, () => request(authority, group)));
-  }
+    return read("authority", reason, () => request(authority, group));
+  };
 
-  const reads =
-    (...sources: readonly (() => Promise<boolean>)[]) =>
-    async () => {
+  const inTurn = (...sources: readonly (() => Promise<boolean>)[]) =>
+    shared(2 * readTimeoutMs + jitterMs, async () => {
       for (const source of sources) if (await source()) break;
       readAtMs = Date.now();
-    };
-  const refresh = shared(reads(readKv, readAuthority));
-  const renew = shared(reads(readAuthority, readKv));
+    });
+  const refresh = inTurn(readKv("route"), readAuthority("route"));
+  const renew = inTurn(readAuthority("failure"), readKv("failure"));
+
+  /** A clock that was set back must not keep a route for ever. */
+  const isWithin = (ms: number, nowMs: number) => nowMs - readAtMs < ms && nowMs >= readAtMs;
 
   return {
+    fresh: (nowMs) => (isWithin(memoMs, nowMs) ? best : null),
     async current() {
-      const ageMs = Date.now() - readAtMs;
-      // A clock that was set back must not keep a route for ever.
-      if (best === null || ageMs >= memoMs || ageMs < 0) await refresh();
+      const nowMs = Date.now();
+      if (best !== null && isWithin(memoMs, nowMs)) return best;
+      const running = refresh();
+      // KV's own copy may be as old: nobody waits for the next one, so a silent KV holds up nobody.
+      if (best === null || memoMs === 0 || !isWithin(cacheTtlS * 1000, nowMs)) await running;
       return best;
     },
     async ask() {
+      askedAtMs = Date.now();
       await renew();
       return best;
     },
+    dueInMs: (nowMs) => Math.min(askAgainMs, Math.max(1, askedAtMs + askAgainMs - nowMs)),
     known: () => best,
+    problems: () => [...problems.values()],
   };
 }
+
+/** Why something is no route: thrown and caught in this file. */
+class Unusable extends Error {
+  readonly kind: RouteProblem["kind"];
+  constructor(kind: RouteProblem["kind"], detail: string) {
+    super(detail);
+    this.kind = kind;
+  }
+}
+
+function routeIn(value: unknown, group: string): Route {
+  if (value === null || value === undefined)
+    throw new Unusable("missing", `nothing at ${routeKey(group)}`);
+  const route = parseRoute(value);
+  if (route?.group === group) return route;
+  if (route !== null) throw new Unusable("other-group", "a route of another group");
+  const { v } = value as { v?: unknown };
+  throw typeof v === "number" && v > 1
+    ? new Unusable("newer-version", `version ${v}: update the client`)
+    : new Unusable("malformed", "not a route of version 1");
+}
+
+function problemOf(error: unknown): Pick<RouteProblem, "kind" | "detail"> {
+  if (error instanceof Unusable) return { kind: error.kind, detail: error.message };
+  const name = nameOf(error);
+  // Truncated JSON.
+  if (name === "SyntaxError") return { kind: "malformed", detail: "not JSON" };
+  if (name === "TimeoutError")
+    return { kind: "silent", detail: `no answer in ${readTimeoutMs} ms` };
+  return { kind: "failed", detail: name };
+}
+
+/** Messages are not told: they may hold an address with a token. */
+const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");
 
 async function request(authority: Authority, group: string): Promise<unknown> {
   const path = `/v1/groups/${encodeURIComponent(group)}/route`;
@@ -107,34 +199,11 @@ async function request(authority: Authority, group: string): Promise<unknown> {
         });
   if (response.ok) return response.json();
   await response.body?.cancel();
-  return null;
-}
-
-/** One run at a time; who comes meanwhile waits for that one. */
-function shared(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<unknown> | null = null;
-  return async () => {
-    // Bounded here too: on Workers, a run dies unsettled with the request that began it.
-    const mine = running ?? within(2 * readTimeoutMs + jitterMs, work);
-    running = mine;
-    await within(2 * readTimeoutMs + 2 * jitterMs, () => mine);
-    if (running === mine) running = null;
+  const { status } = response;
+  const kinds: Record<number, RouteProblem["kind"]> = {
+    401: "denied",
+    403: "denied",
+    404: "unknown-group",
   };
+  throw new Unusable(kinds[status] ?? "failed", `status ${status}`);
 }
-
-/** The answer, or null when it fails or comes late. */
-async function within(ms: number, ask: () => Promise<unknown>): Promise<unknown> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
-  });
-  try {
-    return await Promise.race([ask(), late]);
-  } catch {
-    return null;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

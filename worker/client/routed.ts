@@ -1,0 +1,274 @@
+/**
+ * Where a request of the SDK goes, and what becomes of it: to the primary, or where reads may go; again when it
+ * surely was not executed, or when twice is as good as once.
+ *
+ * Promises: a pipeline or transaction goes to one node as a whole; one write or unknown command in it, and that
+ * is the primary; everything has an end.
+ * Must never: send anything twice that is not safe to, or look into a value.
+ */
+import { isRepeatable, readsAnywhere, type Words, waitMsOf } from "./commands.ts";
+import {
+  type Failure,
+  failureOf,
+  failureOfText,
+  NoRouteError,
+  OutcomeUnknownError,
+} from "./failure.ts";
+import type { Namespace } from "./namespace.ts";
+import { type Node, type Nodes, type Targets, turn } from "./nodes.ts";
+import type { Settings } from "./options.ts";
+import type { RouteReader } from "./reader.ts";
+import type { NodeRequest, Requester, Sent, UpstashRequest } from "./sdk.ts";
+import { pause, within } from "./wait.ts";
+
+export type RoutedOptions = {
+  readonly group: string;
+  readonly reader: RouteReader;
+  readonly nodes: Nodes;
+  readonly settings: Settings;
+  readonly namespace: Namespace | null;
+  /** Of this view: everything twice, nothing twice, or what is safe. */
+  readonly idempotent: boolean | undefined;
+  readonly stream: (asked: UpstashRequest) => Promise<Answer>;
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: the SDK's own type is of whatever the caller expects.
+type Answer = any;
+type Place = { readonly error?: string | undefined };
+
+/** One request on its way. */
+type Call = {
+  readonly sent: NodeRequest;
+  readonly commands: readonly Words[];
+  /** Inside Redis, at the command's own wish. */
+  readonly waitMs: number;
+  readonly begunAtMs: number;
+  readonly endsAtMs: number;
+};
+
+/** What became of one try. */
+type Outcome = {
+  readonly failure: Failure;
+  /** Commands that may have been executed. */
+  readonly executed: readonly Words[];
+  readonly answer?: Answer;
+  readonly error?: unknown;
+};
+
+export function routed(options: RoutedOptions): Requester {
+  const { group, reader, nodes, settings, namespace, idempotent, stream } = options;
+  const { timeoutMs, deadlineMs, maxRetries, retryDelayMs, logger } = settings;
+  const mayReadElsewhere = settings.readFrom !== "primary";
+
+  function callOf(asked: UpstashRequest): Call {
+    const { path } = asked;
+    const body = asked.body as never;
+    // An address that is not known has no commands: it goes to the primary, once.
+    const many = path?.[0] === "pipeline" || path?.[0] === "multi-exec";
+    const commands: readonly Words[] = many ? body : path === undefined ? [body] : [];
+    let waitMs = 0;
+    // In a transaction nothing waits.
+    if (path?.[0] !== "multi-exec") for (const words of commands) waitMs += waitMsOf(words);
+    const begunAtMs = Date.now();
+    const endsAtMs = begunAtMs + deadlineMs + waitMs;
+    if (namespace === null) return { sent: asked, commands, waitMs, begunAtMs, endsAtMs };
+    const named = commands.map((words) => namespace.applied(words));
+    const sent = { ...asked, body: many ? named : named[0] };
+    return { sent, commands: named, waitMs, begunAtMs, endsAtMs };
+  }
+
+  function send({ requester }: Node, call: Call, nowMs: number): Sent<Answer> {
+    requester.upstashSyncToken = nodes.syncToken;
+    const leftMs = call.endsAtMs - nowMs;
+    if (leftMs >= timeoutMs && call.waitMs === 0) return requester.begin(call.sent);
+    const limitMs = Math.max(1, Math.min(timeoutMs + call.waitMs, leftMs));
+    return requester.begin({ ...call.sent, timeoutMs: limitMs });
+  }
+
+  async function targets(endsAtMs: number): Promise<Targets & { readonly primary: Node }> {
+    for (const learn of [reader.current, reader.ask]) {
+      const route = reader.fresh(Date.now()) ?? (await inTime(learn, endsAtMs)) ?? reader.known();
+      const found = route === null ? null : nodes.at(route);
+      if (found !== null && found.primary !== null) return found as Targets & { primary: Node };
+    }
+    throw new NoRouteError(group, reader.problems());
+  }
+
+  // Not async itself: a frame less for each command.
+  function request(asked: UpstashRequest): Promise<Answer> {
+    if (asked.isStreaming === true) return stream(asked);
+    if (namespace !== null) return inNamespace(asked, namespace);
+    return perform(callOf(asked));
+  }
+
+  function perform(call: Call): Promise<Answer> {
+    const elsewhere = mayReadElsewhere && call.commands.length > 0;
+    return elsewhere && call.commands.every(readsAnywhere)
+      ? readSomewhere(call)
+      : fromPrimary(call);
+  }
+
+  async function inNamespace(asked: UpstashRequest, space: Namespace): Promise<Answer> {
+    const call = callOf(asked);
+    return stripped(space, call.commands, await perform(call));
+  }
+
+  const readSomewhere = async (call: Call) => (await fromReaders(call)) ?? fromPrimary(call);
+
+  /** Null: nobody of those who take reads could answer, or it is the primary's turn. */
+  async function fromReaders(call: Call): Promise<Answer | null> {
+    const route = reader.fresh(call.begunAtMs);
+    const found = route === null ? await targets(call.endsAtMs) : nodes.at(route);
+    const tried: Node[] = [];
+    for (let nowMs = call.begunAtMs; nowMs < call.endsAtMs; nowMs = Date.now()) {
+      const node = turn(found, nowMs, tried);
+      if (node === null || node === found.primary) return null;
+      tried.push(node);
+      const sent = send(node, call, nowMs);
+      try {
+        const answer = await sent.answer;
+        const { failure } = outcomeOf(answer, call.commands);
+        if (failure.kind === "answer") {
+          node.breaker.record(true, nowMs);
+          return answer;
+        }
+        passOver(node, failure.reason);
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure.kind !== "answer") passOver(node, failure.reason);
+        // A script that only the primary was told of.
+        else if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      } finally {
+        node.requester.end(sent);
+      }
+    }
+    return null;
+  }
+
+  function passOver(node: Node, reason: string): void {
+    const opened = node.breaker.record(false, Date.now());
+    logger?.debug?.("a read goes elsewhere", { group, node: node.id, reason });
+    if (opened) logger?.warn?.("a replica is spared for a while", { group, node: node.id, reason });
+  }
+
+  async function fromPrimary(call: Call, tries = 0): Promise<Answer> {
+    const nowMs = tries === 0 ? call.begunAtMs : Date.now();
+    const route = reader.fresh(nowMs);
+    const node =
+      (route === null ? null : nodes.at(route).primary) ?? (await targets(call.endsAtMs)).primary;
+    let outcome: Outcome;
+    const sent = send(node, call, nowMs);
+    try {
+      const answer = await sent.answer;
+      nodes.syncToken = node.requester.upstashSyncToken ?? "";
+      outcome = outcomeOf(answer, call.commands);
+      if (outcome.failure.kind === "answer") return answer;
+    } catch (error) {
+      outcome = { ...thrown(error, call.commands), error };
+      if (outcome.failure.kind === "answer") throw error;
+    } finally {
+      node.requester.end(sent);
+    }
+    return recover(call, tries, node, outcome);
+  }
+
+  /** Another try, or what is to be told instead. */
+  async function recover(call: Call, tries: number, node: Node, outcome: Outcome): Promise<Answer> {
+    const { failure, executed, answer, error } = outcome;
+    if (failure.kind === "answer") return answer;
+    const { kind, reason } = failure;
+    logger?.debug?.("a try failed", { group, node: node.id, reason, outcome: kind });
+    const moved = await hasMoved(node, call.endsAtMs);
+    const delayMs = moved ? 0 : retryDelayMs * 2 ** tries;
+    const early = tries < maxRetries && Date.now() + delayMs < call.endsAtMs;
+    // A transaction that the same primary would refuse again is the app's own mistake.
+    const useful = moved || reason !== "EXECABORT";
+    if (!early || !useful || !mayRepeat(call, kind, executed)) {
+      if (kind === "unknown") throw new OutcomeUnknownError(node.id, reason);
+      if (error !== undefined) throw error;
+      return answer;
+    }
+    if (!moved) await untilMoved(node, delayMs, call.endsAtMs);
+    return fromPrimary(call, tries + 1);
+  }
+
+  function mayRepeat({ commands }: Call, kind: string, executed: readonly Words[]): boolean {
+    if (kind === "refused" && executed.length === 0) return true;
+    return idempotent ?? (commands.length > 0 && isRepeatable(executed));
+  }
+
+  const isPrimary = (node: Node): boolean => {
+    const route = reader.known();
+    return route === null || nodes.at(route).primary === node;
+  };
+
+  /** Another call may have learned of the new primary while this one failed. */
+  async function hasMoved(node: Node, endsAtMs: number): Promise<boolean> {
+    if (isPrimary(node)) await inTime(reader.ask, endsAtMs);
+    return !isPrimary(node);
+  }
+
+  /**
+   * Waits for a primary that takes the command: no longer than until there is another one, and while the route
+   * says that one is being made, for as long as there is time.
+   */
+  async function untilMoved(node: Node, delayMs: number, endsAtMs: number): Promise<void> {
+    const enoughAtMs = Date.now() + delayMs;
+    for (;;) {
+      const nowMs = Date.now();
+      const until = reader.known()?.state === "failing-over" ? endsAtMs : enoughAtMs;
+      if (nowMs >= until) return;
+      await pause(Math.min(reader.dueInMs(nowMs), until - nowMs));
+      if (isPrimary(node)) await inTime(reader.ask, endsAtMs);
+      if (!isPrimary(node)) return;
+    }
+  }
+
+  return {
+    request,
+    get upstashSyncToken() {
+      return nodes.syncToken;
+    },
+    set upstashSyncToken(token) {
+      nodes.syncToken = token ?? "";
+    },
+  };
+}
+
+/** What went wrong inside an answer, and which commands may have been executed all the same. */
+function outcomeOf(answer: Place | readonly Place[], commands: readonly Words[]): Outcome {
+  if (!Array.isArray(answer)) {
+    const { error } = answer as Place;
+    if (error === undefined) return fine;
+    const failure = failureOfText(error);
+    return { failure, executed: failure.kind === "refused" ? [] : commands, answer };
+  }
+  if (answer.every(({ error }) => error === undefined)) return fine;
+  const failures = answer.map(({ error }) => failureOfText(error));
+  const failure =
+    failures.find(({ kind }) => kind === "unknown") ??
+    failures.find(({ kind }) => kind === "refused") ??
+    fine.failure;
+  const executed = commands.filter((_, index) => failures[index]?.kind !== "refused");
+  return { failure, executed, answer };
+}
+
+function thrown(error: unknown, commands: readonly Words[]): Outcome {
+  const failure = failureOf(error);
+  return { failure, executed: failure.kind === "refused" ? [] : commands };
+}
+
+/** Undefined: not before the call's own end. */
+const inTime = <T>(work: () => Promise<T>, endsAtMs: number): Promise<T | undefined> =>
+  within(Math.max(1, endsAtMs - Date.now()), work).catch(() => undefined);
+
+const fine: Outcome = { failure: { kind: "answer" }, executed: [] };
+
+function stripped(namespace: Namespace, commands: readonly Words[], answer: Answer): Answer {
+  if (!Array.isArray(answer))
+    return { ...answer, result: namespace.stripped(commands[0] ?? [], answer.result) };
+  return answer.map((each, index) => ({
+    ...each,
+    result: namespace.stripped(commands[index] ?? [], each.result),
+  }));
+}
