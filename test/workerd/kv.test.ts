@@ -1,0 +1,42 @@
+/**
+ * G18: KV fails while a failover is under way. Nobody waits for it, nothing is undone, and it is right once KV is.
+ */
+import { afterEach, expect, it, vi } from "vitest";
+import { parseRoute, routeKey } from "../../worker/core/route.ts";
+import type { EventPage } from "../../worker/env.ts";
+import { bindings, groupOf, pair, relayAnswers, routeOf, settled, toldBy } from "./relay.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+const name = "routed";
+const held = async () => parseRoute(await bindings.ROUTES.get(routeKey(name), "json"));
+
+it("G18 KV takes no write: the failover goes on, and KV is right once it takes them", async () => {
+  relayAnswers(() => undefined, pair());
+  const stub = groupOf(name);
+  await settled(stub, name);
+  const before = await routeOf(stub, name);
+  expect(await held()).toMatchObject({ epoch: before.epoch, primary: { id: "a" } });
+  const seq = ((await stub.events(0, 500)) as EventPage).newest ?? 0;
+
+  const put = vi
+    .spyOn(Object.getPrototypeOf(bindings.ROUTES), "put")
+    .mockRejectedValue(new Error("KV PUT failed: 429 Too Many Requests"));
+  await toldBy(stub.ask(name, { id: "1", kind: "failover", to: "b" }));
+  await vi.waitUntil(
+    async () => {
+      const { state, epoch } = await routeOf(stub, name);
+      return state === "up" && epoch === before.epoch + 1 && put.mock.calls.length > 1;
+    },
+    { timeout: 20_000 },
+  );
+  expect(await held()).toMatchObject({ epoch: before.epoch, primary: { id: "a" } });
+  put.mockRestore();
+  await settled(stub, name);
+  expect(await held()).toMatchObject({ epoch: before.epoch + 1, primary: { id: "b" } });
+  const { events } = (await stub.events(seq, 500)) as unknown as EventPage;
+  const names = events.map((event) => event.name);
+  expect(names.filter((each) => each === "+switch-master")).toHaveLength(1);
+  expect(names.indexOf("-publish-failed")).toBeGreaterThan(-1);
+  expect(names.indexOf("+published")).toBeGreaterThan(names.indexOf("-publish-failed"));
+});
