@@ -56,9 +56,13 @@ export function gate() {
   let next: OnWrite | null = null;
   let hanging = false;
   let writes = 0;
+  let reads = 0;
   const fetcher: Fetch = async (url, init) => {
     if (hanging) return new Promise(() => {});
-    if (init.method === "GET") return fetch(url, init);
+    if (init.method === "GET") {
+      reads += 1;
+      return fetch(url, init);
+    }
     writes += 1;
     const instead = next;
     next = null;
@@ -67,6 +71,7 @@ export function gate() {
   return {
     fetcher,
     writes: () => writes,
+    reads: () => reads,
     /** Before the next write; its answer, if any, takes the write's place. */
     onWrite: (act: OnWrite) => {
       next = act;
@@ -367,6 +372,18 @@ export function dnsContract(name: string, start: () => Promise<DnsBench>): void 
       const { dns } = sender(bench);
       dns.gate.onWrite(() => new Response("<html>", { status: 502 }));
       expect((await publish(routeTo("192.0.2.1", 1), {}, dns)).kind).toBe("unknown");
+    });
+
+    it("asks nothing more when it is told to wait", async () => {
+      const { dns } = sender(bench);
+      let asked = 0;
+      dns.gate.onWrite(() => {
+        asked = dns.gate.reads();
+        return bench.throttled();
+      });
+      const { retryAfterMs } = await publish(routeTo("192.0.2.1", 1), {}, dns);
+      expect(retryAfterMs).toBeGreaterThan(0);
+      expect([dns.gate.reads(), dns.gate.writes()]).toEqual([asked, 1]);
     });
 
     it("says what to do about a key, a zone or an address that is wrong", async () => {

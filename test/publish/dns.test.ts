@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import { judge, markOf } from "../../worker/publish/dns/judge.ts";
 import {
-  isUnder,
   retryAfterMs,
   type Seen,
   targetOf,
@@ -70,12 +69,6 @@ describe("what stands under a name", () => {
     expect(verdict.kind).toBe(kind);
     if (verdict.kind !== "right") expect(verdict.stood).toContain(stood);
   });
-});
-
-it("a name is in its zone by whole labels", () => {
-  expect(isUnder("example.test", "example.test")).toBe(true);
-  expect(isUnder("example.test", "cache.example.test")).toBe(true);
-  expect(isUnder("example.test", "cacheexample.test")).toBe(false);
 });
 
 it.each([

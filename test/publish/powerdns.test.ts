@@ -1,7 +1,11 @@
-import { it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { powerdns } from "../../worker/publish/dns/powerdns.ts";
-import { type DnsBench, dnsContract, ZONE } from "../contract/dns.ts";
-import { findPdns, type Pdns, startPdns } from "../support/pdns.ts";
+import { dnsPublishers } from "../../worker/publish/dns.ts";
+import type { Fetch } from "../../worker/relay/request.ts";
+import { type DnsBench, dnsContract, NAME, ZONE } from "../contract/dns.ts";
+import { routeTo, timeoutMs } from "../contract/publisher.ts";
+import { query } from "../support/dns.ts";
+import { findPdns, type Pdns, type PdnsServer, startPdns } from "../support/pdns.ts";
 
 const key = "a-key-of-the-operator";
 const pdns = await findPdns();
@@ -18,26 +22,26 @@ const plain = (text: string) => text.replace(/\.$/, "");
 const dotted = (type: string, content: string) =>
   type === "CNAME" || type === "MX" ? `${content}.` : content;
 
+const configOf = (apiUrl: string, zone = ZONE) =>
+  ({
+    provider: "powerdns",
+    zone,
+    serverId: "localhost",
+    tokenSecret: "PDNS_KEY",
+    apiUrl,
+    ttlS: 60,
+  }) as const;
+
 async function bench(server: Pdns): Promise<DnsBench> {
   const api = await startPdns(server, ZONE, key);
   const rrsets = async () => ((await api.call("GET")) as { rrsets: RrSet[] }).rrsets;
   return {
     dnsPort: api.dnsPort,
     provider: ({ fetch }, wrong) =>
-      powerdns(
-        {
-          provider: "powerdns",
-          zone: wrong.zone === undefined ? ZONE : "test",
-          serverId: "localhost",
-          tokenSecret: "PDNS_KEY",
-          apiUrl: wrong.address ?? api.apiUrl,
-          ttlS: 60,
-        },
-        {
-          secret: () => (wrong.key === undefined ? key : "not-the-key"),
-          ...(fetch === undefined ? {} : { fetch }),
-        },
-      ),
+      powerdns(configOf(wrong.address ?? api.apiUrl, wrong.zone === undefined ? ZONE : "test"), {
+        secret: () => (wrong.key === undefined ? key : "not-the-key"),
+        ...(fetch === undefined ? {} : { fetch }),
+      }),
     secrets: [key, "not-the-key"],
     put: async (name, records) => {
       const types = [...new Set(records.map((each) => each.type))];
@@ -85,9 +89,71 @@ async function bench(server: Pdns): Promise<DnsBench> {
   };
 }
 
-if (typeof pdns !== "string") {
-  dnsContract("PowerDNS", () => bench(pdns));
-} else {
+if (typeof pdns === "string") {
   // Skipped where there is no PowerDNS to ask: neither installed nor to be had from Debian's mirror.
   it.skip(`dns PowerDNS against a real server: ${pdns}`, () => {});
+} else {
+  dnsContract("PowerDNS", () => bench(pdns));
+  describe("PowerDNS's own ways", () => ownWays(pdns));
+}
+
+function ownWays(server: Pdns) {
+  let api: PdnsServer;
+  beforeAll(async () => {
+    api = await startPdns(server, ZONE, key);
+  });
+  afterAll(() => api?.stop());
+
+  const publish = (more: object = {}, fetch?: Fetch) => {
+    const config = configOf(api.apiUrl);
+    const means = { secret: () => key, ...(fetch === undefined ? {} : { fetch }) };
+    const [dns] = dnsPublishers(() => powerdns(config, means), { ttlS: 60, replicaHostname: null });
+    return dns?.publish(routeTo("192.0.2.1", 7), { timeoutMs, ...more });
+  };
+  const put = (type: string, content: string, over: object = {}) => {
+    const records = [{ content, disabled: false, ...over }];
+    const rrset = { name: `${NAME}.`, type, ttl: 60, changetype: "REPLACE", records };
+    return api.call("PATCH", undefined, { rrsets: [rrset] });
+  };
+  const remove = (type: string) =>
+    api.call("PATCH", undefined, { rrsets: [{ name: `${NAME}.`, type, changetype: "DELETE" }] });
+
+  /** As a server does that does not know `rrset_name`. */
+  const wholeZone: Fetch = (url, init) => fetch(url.replace(/\?.*/, ""), init);
+
+  it("sets right a record that was disabled by hand, also where the server does not show it", async () => {
+    for (const [fetcher, drift] of [
+      [fetch, "no record"],
+      [wholeZone, "A 192.0.2.1 (disabled)"],
+    ] as const) {
+      expect(await publish({}, fetcher)).toMatchObject({ kind: "done" });
+      await put("A", "192.0.2.1", { disabled: true });
+      expect(await publish({ beat: "repair" }, fetcher)).toMatchObject({ kind: "done", drift });
+      const { answers } = await query(api.dnsPort, NAME, "A");
+      expect(answers).toMatchObject([{ data: "192.0.2.1" }]);
+    }
+  });
+
+  it("leaves alone what answers for an address in PowerDNS's own way", async () => {
+    await remove("A");
+    await put("LUA", `A "ifportup(443, {'192.0.2.1'})"`);
+    expect((await publish())?.detail).toContain("not Picket's (LUA A");
+    await remove("LUA");
+  });
+
+  it.each([
+    [Response.json({ error: "overloaded" }, { status: 503 }), "failed", /to wait/],
+    [
+      new Response("", { status: 301, headers: { location: "https://x.test" } }),
+      "failed",
+      /api_url/,
+    ],
+    [new Response("<html>", { status: 500 }), "failed", /HTTP 500/],
+    [Response.json({ rrsets: [{ name: 1 }] }), "failed", /not understood/],
+    [Response.json({ error: `bad key ${key}` }, { status: 400 }), "failed", /bad key \*\*\*/],
+  ])("reads an answer that is none: %#", async (response, kind, says) => {
+    const result = await publish({}, async () => response.clone());
+    expect(result?.kind).toBe(kind);
+    expect(result?.detail).toMatch(says);
+  });
 }

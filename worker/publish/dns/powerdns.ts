@@ -3,7 +3,7 @@
  *
  * Promises: one PATCH for all of a name's types, which the server performs whole or not at all; asks for
  * this name alone, not for the zone; a problem says what an operator does about it.
- * Must never: say its key, or send a name that is outside the zone.
+ * Must never: say its key.
  *
  * https://doc.powerdns.com/authoritative/http-api/zone.html
  */
@@ -15,7 +15,6 @@ import {
   type DnsProvider,
   type Failed,
   failed,
-  isUnder,
   type Means,
   retryAfterMs,
   type Seen,
@@ -65,12 +64,6 @@ export function powerdns(config: Config, { secret, fetch }: Means): DnsProvider 
   return {
     name: "PowerDNS",
     look: async (name, deadlineMs) => {
-      if (!isUnder(zone, name)) {
-        return failed(
-          "refused",
-          `${name} is outside the zone ${zone}: set dns.zone, or the name to one of this zone`,
-        );
-      }
       const call = callBy(deadlineMs);
       const got = await call("GET", `?rrset_name=${encodeURIComponent(name)}.`);
       if (!got.ok) return got;

@@ -107,5 +107,3 @@ export function canonical(host: string): string {
   if (host.includes(":") && URL.canParse(address)) return new URL(address).hostname.slice(1, -1);
   return host.toLowerCase().replace(/\.$/, "");
 }
-
-export const isUnder = (zone: string, name: string) => name === zone || name.endsWith(`.${zone}`);
