@@ -22,5 +22,6 @@ declare module "dns-packet" {
   export function encode(packet: Packet): Buffer;
   export function decode(buffer: Uint8Array): Packet;
   export const AUTHORITATIVE_ANSWER: number;
+  export const RECURSION_AVAILABLE: number;
   export const RECURSION_DESIRED: number;
 }

@@ -134,6 +134,29 @@ function ownWays(server: Pdns) {
     }
   });
 
+  it("keeps the comments of people", async () => {
+    const comments = ["ask Ada first", "picket:cache epoch=6"].map((content) => {
+      return { content, account: "" };
+    });
+    const records = [{ content: "192.0.2.9", disabled: false }];
+    const rrset = {
+      name: `${NAME}.`,
+      type: "A",
+      ttl: 60,
+      changetype: "REPLACE",
+      records,
+      comments,
+    };
+    await api.call("PATCH", undefined, { rrsets: [rrset] });
+    expect(await publish()).toMatchObject({ kind: "done" });
+    const { rrsets } = (await api.call("GET")) as { rrsets: RrSet[] };
+    const held = rrsets.find((each) => each.name === `${NAME}.`)?.comments ?? [];
+    expect(held.map(({ content }) => content).sort()).toEqual([
+      "ask Ada first",
+      "picket:cache epoch=7",
+    ]);
+  });
+
   it("leaves alone what answers for an address in PowerDNS's own way", async () => {
     await remove("A");
     await put("LUA", `A "ifportup(443, {'192.0.2.1'})"`);

@@ -30,7 +30,7 @@ const rrsetSchema = v.object({
   type: v.string(),
   ttl: v.number(),
   records: v.array(v.object({ content: v.string(), disabled: v.optional(v.boolean(), false) })),
-  comments: v.optional(v.array(v.object({ content: v.string() })), []),
+  comments: v.optional(v.array(v.looseObject({ content: v.string() })), []),
 });
 type RrSet = v.InferOutput<typeof rrsetSchema>;
 const zoneSchema = v.object({ rrsets: v.array(rrsetSchema) });
@@ -83,12 +83,15 @@ export function powerdns(config: Config, { secret, fetch }: Means): DnsProvider 
   };
 }
 
+/** A comment of people, to be kept. */
+const isNote = ({ content }: { readonly content: string }) => !content.startsWith("picket:");
+
 const seenOf = ({ type, ttl, records, comments }: RrSet): readonly Seen[] =>
   records.map(({ content, disabled }) => ({
     type,
     content: type === "LUA" ? content : canonical(content),
     ttlS: ttl,
-    mark: comments.map((each) => each.content).find((each) => each.startsWith("picket:")) ?? null,
+    mark: comments.find((each) => !isNote(each))?.content ?? null,
     odd: disabled ? "disabled" : null,
   }));
 
@@ -110,7 +113,10 @@ async function write(call: Call, here: readonly RrSet[], wanted: Wanted): Promis
           content: type === "CNAME" ? `${content}.` : content,
           disabled: false,
         })),
-      comments: [{ content: wanted.mark, account: "picket" }],
+      comments: [
+        ...(here.find((each) => each.type === type)?.comments.filter(isNote) ?? []),
+        { content: wanted.mark, account: "picket" },
+      ],
     })),
   ];
   const patched = await call("PATCH", "", { rrsets });
