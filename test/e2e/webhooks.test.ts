@@ -65,7 +65,7 @@ describe("webhooks", patient, () => {
       .filter(({ type }) => type === event);
   const toHave = (name: string, event: EventName, count = 1) =>
     scene.eventually(`${count} ${event} at ${name}`, () => told(name, event).length >= count, {
-      withinMs: 20_000,
+      withinMs: 40_000,
     });
   const shown = async (name: string): Promise<readonly Waiting[]> => {
     const { body } = await scene.api("/v1/groups/cache/webhooks");
@@ -73,7 +73,9 @@ describe("webhooks", patient, () => {
     return webhooks.find((each) => each.name === name)?.waiting ?? [];
   };
   const nothingWaits = (name: string) =>
-    scene.eventually(`nothing to wait for ${name}`, async () => (await shown(name)).length === 0);
+    scene.eventually(`nothing to wait for ${name}`, async () => (await shown(name)).length === 0, {
+      withinMs: 40_000,
+    });
   /** As if the time until the next try had passed; an instance at work finds that somebody wrote, and reads anew. */
   const timePasses = async () => {
     const due = `SELECT json_group_array(json_set(value, '$.nextAtMs', 0)) FROM json_each(state.json, '$.notices')`;
