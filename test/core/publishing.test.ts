@@ -60,6 +60,9 @@ describe("a record is written again when what it is made of changes, and only th
       "10.0.0.3",
     ]);
     expect(readersOf(route())).toEqual(["10.0.0.1"]);
+    const idle = readers("10.0.0.2").map((each) => ({ ...each, readWeight: 0 }));
+    expect(readersOf(route({ replicas: [...idle, ...readers("10.0.0.3")] }))).toEqual(["10.0.0.3"]);
+    expect(readersOf(route({ replicas: idle }))).toEqual(["10.0.0.1"]);
   });
 });
 

@@ -64,9 +64,10 @@ export function publishersOf({
   ];
 }
 
-/** Who takes reads by the name of the replicas: the primary where there is none. */
+/** Who takes reads by the name of the replicas: those with a share of them, the primary where there is none. */
 export function readersOf({ primary, replicas }: Pick<Route, "primary" | "replicas">) {
-  const readers = replicas.length > 0 || primary === null ? replicas : [primary];
+  const sharing = replicas.filter(({ readWeight }) => readWeight > 0);
+  const readers = sharing.length > 0 || primary === null ? sharing : [primary];
   return readers.map(({ host }) => host).sort();
 }
 
