@@ -135,6 +135,13 @@ export function fleetOf(
       return state;
     },
     lookAll: () => Promise.all([...nodes.values()].map(look)),
+    /** Until one look says that somebody is well, or all are over. */
+    async firstHealthy(): Promise<void> {
+      const looks = [...nodes.values()].map(async (node) => {
+        if (!(await look(node))) throw new Error("not this one");
+      });
+      await Promise.any(looks).catch(() => undefined);
+    },
     /** The one that commands go to, by now. */
     active(): Node | null {
       settle();

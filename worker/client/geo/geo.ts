@@ -59,10 +59,19 @@ const isWorkers = () => {
   return navigator?.userAgent === "Cloudflare-Workers";
 };
 
+/** Without it a look dies with the request that began it, which is over long before three probes are. */
+async function theirWaitUntil(): Promise<GeoOptions["waitUntil"]> {
+  // No bundler for elsewhere needs to know this module.
+  const name = "cloudflare:workers";
+  const own = (await import(name).catch(() => null)) as Pick<GeoOptions, "waitUntil"> | null;
+  return own?.waitUntil;
+}
+
 export function geoOver(first: readonly Database[], members: Members | null, options: GeoOptions) {
   const settings = settingsOf(options);
   const { timeoutMs, deadlineMs, maxRetries, healthCheckIntervalMs: intervalMs } = settings;
-  const { backgroundHealthChecks: ticks = !isWorkers(), waitUntil, isFailure } = options;
+  const { backgroundHealthChecks: ticks = !isWorkers(), isFailure } = options;
+  let { waitUntil } = options;
   const fleet = fleetOf(first, options, settings, () => streams.move());
   const streams = subscriptions(() => fleet.active()?.database ?? null, timeoutMs);
   let lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -101,6 +110,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
   async function begun(): Promise<void> {
     if (isClosed) throw new Error("Picket: this client is closed");
     if (fleet.isBegun) return;
+    if (isWorkers()) waitUntil ??= await theirWaitUntil();
     await round();
     const all = fleet.state.members;
     const unhealthy = all.filter(({ healthy }) => healthy !== true).map(({ id }) => id);
@@ -120,7 +130,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
     let node = fleet.active();
     if (node === null && looking !== null) {
       // Nobody else would ever look.
-      await within(settings.healthCheckTimeoutMs, () => looking).catch(() => undefined);
+      await within(settings.healthCheckTimeoutMs, fleet.firstHealthy).catch(() => undefined);
       node = fleet.active();
     }
     if (node !== null) return node;

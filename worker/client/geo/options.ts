@@ -64,7 +64,7 @@ export type GeoOptions = SurfaceOptions & {
   readonly initialHealthCheckPolicy?: InitialHealthCheckPolicy;
   /** True: an interval looks at the databases; false: commands do so by the way. By default false on Workers. */
   readonly backgroundHealthChecks?: boolean;
-  /** On Workers: keeps a look alive that outlives its request: `waitUntil` of "cloudflare:workers". */
+  /** Keeps a look alive that outlives its request; on Workers that of "cloudflare:workers". */
   readonly waitUntil?: (work: Promise<unknown>) => void;
   /** Longest wait for the answer to one request; 3000. */
   readonly timeoutMs?: number;
