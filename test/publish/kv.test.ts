@@ -175,7 +175,7 @@ describe("G18 a slow look", () => {
   });
 
   const wrong: readonly (readonly [string, unknown, string])[] = [
-    ["nothing", null, "nothing is there"],
+    ["nothing", null, "nothing"],
     ["a lower rev", { ...route, rev: 2 }, "epoch 7, rev 2"],
     ["a lower epoch", { ...route, epoch: 6, rev: 9 }, "epoch 6, rev 9"],
     ["another group's", { ...route, group: "other" }, "the route of the group other"],

@@ -44,6 +44,7 @@ export const variables = {
     group("drill-after-promotion", two),
     group("leased", { fencing: "lease" }),
     group("routed", two),
+    group("drifting", two),
   ],
   RELAY_CONTROL: "control-token-of-the-tests",
   RELAY_DATA: "data-token-of-the-tests",

@@ -80,7 +80,7 @@ async function look(
 /** What stands there instead of the route; null: the route. */
 function compare(text: unknown, route: Route): { drift: string; newer: boolean } | null {
   const other = (drift: string, newer = false) => ({ drift, newer });
-  if (text === null || text === undefined) return other("nothing is there");
+  if (text === null || text === undefined) return other("nothing");
   const held = parseRoute(json(text));
   if (held === null) return other("no route that this version reads");
   if (held.group !== route.group) return other(brief(`the route of the group ${held.group}`));
