@@ -4,17 +4,18 @@
  */
 import fc from "fast-check";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   type Client,
   type ClientOptions,
   connect,
   NoRouteError,
+  OptionError,
   OutcomeUnknownError,
   type Route,
   type RouteStore,
 } from "../../worker/client/index.ts";
-import { type RestServer, startRestServer } from "../support/rest-server.ts";
+import { type Reply, type RestServer, startRestServer } from "../support/rest-server.ts";
 
 const group = "cache";
 let miniflare: Miniflare;
@@ -44,8 +45,17 @@ afterEach(() => Promise.all([a.stop(), b.stop()]));
 
 type Node = "a" | "b";
 
-function route(epoch: number, primary: Node | null, rev = 0): Route {
-  const rest = { a: a.url, b: b.url };
+const route0 = (primary: Node) =>
+  routeOf(0, primary, 0, { a: "https://a.test", b: "https://b.test" });
+const route = (epoch: number, primary: Node | null, rev = 0): Route =>
+  routeOf(epoch, primary, rev, { a: a.url, b: b.url });
+
+function routeOf(
+  epoch: number,
+  primary: Node | null,
+  rev: number,
+  rest: Readonly<Record<Node, string>>,
+): Route {
   return {
     v: 1,
     group,
@@ -86,10 +96,10 @@ const names = (server: RestServer) => server.commands.map(([name]) => String(nam
 describe("the route", () => {
   it("comes from KV, and names the primary", async () => {
     await publish(route(10, "a"));
-    const { redis, node, epoch } = await client({ token: (id) => `token-of-${id}` }).primary();
-    expect({ node, epoch }).toEqual({ node: "a", epoch: 10 });
-    expect(await redis.set("k", "v")).toBe("OK");
-    expect(await redis.get("k")).toBe("v");
+    const one = client({ token: (id) => `token-of-${id}` });
+    expect(await one.route()).toMatchObject({ primary: { id: "a" }, epoch: 10 });
+    expect(await one.set("k", "v")).toBe("OK");
+    expect(await one.get("k")).toBe("v");
     expect(a.authorizations).toEqual(["Bearer token-of-a", "Bearer token-of-a"]);
   });
 
@@ -104,40 +114,40 @@ describe("the route", () => {
       },
     };
     const one = client({ memoMs: 60_000 }, counted);
-    await Promise.all([one.primary(), one.primary(), one.run((redis) => redis.ping())]);
-    await one.primary();
+    await Promise.all([one.route(), one.route(), one.ping()]);
+    await one.route();
     expect(reads).toBe(1);
   });
 
-  it("G19: an old KV after a failover: READONLY, the authority, and never back", async () => {
+  it("G19 F14 an old KV after a failover: READONLY, the authority, and never back", async () => {
     await publish(route(12, "a"));
     a.bend = () => readonly;
     const truth = authority(() => route(13, "b"));
     const switches: string[] = [];
     const one = client({
       authority: truth,
-      onSwitch: (from, to) => switches.push(`${from.primary?.id} > ${to.primary?.id}`),
+      onSwitch: (from, to, why) => switches.push(`${from.primary?.id} > ${to.primary?.id}: ${why}`),
     });
-    expect(await one.run((redis) => redis.incr("n"))).toBe(1);
+    expect(await one.incr("n")).toBe(1);
     // KV still says a, and is read again each time (memoMs 0).
-    expect(await one.run((redis) => redis.incr("n"))).toBe(2);
-    expect((await one.primary()).node).toBe("b");
+    expect(await one.incr("n")).toBe(2);
+    expect((await one.route()).primary?.id).toBe("b");
     expect(truth.asked).toEqual(["/v1/groups/cache/route"]);
-    expect(switches).toEqual(["a > b"]);
+    expect(switches).toEqual(["a > b: failure"]);
     expect(names(a)).toEqual(["incr"]);
   });
 
-  it("G19: without an authority KV is read again", async () => {
+  it("G19 without an authority KV is read again", async () => {
     await publish(route(14, "a"));
     const one = client({ memoMs: 60_000 });
-    await one.primary();
+    await one.route();
     await publish(route(15, "b"));
     a.bend = () => readonly;
-    expect(await one.run((redis) => redis.incr("n"))).toBe(1);
+    expect(await one.incr("n")).toBe(1);
     expect(b.data.get("n")).toBe("1");
   });
 
-  it("G19: whatever KV says in whatever order, (epoch, rev) never falls", async () => {
+  it("G19 F16 whatever KV says in whatever order, (epoch, rev) never falls; told are real switches only", async () => {
     const step = fc.record({ epoch: fc.nat(4), rev: fc.nat(2), node: fc.constantFrom("a", "b") });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
@@ -149,7 +159,7 @@ describe("the route", () => {
         let expected = 0;
         for (const { epoch, rev, node } of steps) {
           now = route(epoch, node as Node, rev);
-          const seen = await one.primary();
+          const seen = await one.route();
           if (
             highest === null ||
             epoch > highest.epoch ||
@@ -158,7 +168,7 @@ describe("the route", () => {
             if (highest !== null && highest.primary?.id !== node) expected += 1;
             highest = now;
           }
-          expect(seen).toMatchObject({ node: highest.primary?.id, epoch: highest.epoch });
+          expect(seen).toEqual(highest);
         }
         expect(switches).toBe(expected);
       }),
@@ -166,24 +176,42 @@ describe("the route", () => {
     );
   });
 
-  it("G20: KV cannot be read: the last good one is used", async () => {
+  it("G20 F15 KV and the authority are silent: the last good one is used", async () => {
     let away = false;
     const store: RouteStore = {
       get: () => (away ? Promise.reject(new Error("away")) : Promise.resolve(route(16, "a"))),
     };
     const truth = authority(() => null);
     const one = client({ authority: truth }, store);
-    await one.primary();
+    await one.route();
     away = true;
-    expect(await one.run((redis) => redis.ping())).toBe("PONG");
-    expect((await one.primary()).node).toBe("a");
+    expect(await one.ping()).toBe("PONG");
+    expect((await one.route()).primary?.id).toBe("a");
     expect(truth.asked.length).toBeGreaterThan(0);
   });
 
-  it("G20: KV hangs: the wait has an end", async () => {
-    const store: RouteStore = { get: () => new Promise(() => {}) };
-    const one = client({ authority: authority(() => route(17, "b")) }, store);
-    expect((await one.primary()).node).toBe("b");
+  it("G20 KV hangs: the wait has an end, and who has a route waits not at all", async () => {
+    const silent: RouteStore = { get: () => new Promise(() => {}) };
+    const one = client({ authority: authority(() => route(17, "b")) }, silent);
+    expect((await one.route()).primary?.id).toBe("b");
+    let hangs = false;
+    let asked = 0;
+    const store: RouteStore = {
+      get: () => {
+        asked += 1;
+        return hangs ? new Promise(() => {}) : Promise.resolve(route(17, "b"));
+      },
+    };
+    const two = client({ memoMs: 1 }, store);
+    await two.ping();
+    hangs = true;
+    // No wait of the client ends by itself any more.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    try {
+      while (asked < 2) expect(await two.ping()).toBe("PONG");
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("comes from the authority when KV has none, with its read token", async () => {
@@ -197,29 +225,74 @@ describe("the route", () => {
     const { port } = server.address() as { port: number };
     const url = `http://127.0.0.1:${port}/`;
     const one = client({ authority: { url, token: "read" } }, silentKv);
-    expect((await one.primary()).node).toBe("b");
+    expect((await one.route()).primary?.id).toBe("b");
     expect(asked).toEqual(["/v1/groups/cache/route Bearer read"]);
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it.each<[string, unknown]>([
-    ["nothing", null],
-    ["no route", { hello: 1 }],
-    ["another group's route", { ...({ v: 1 } as object), group: "other" }],
-  ])("NoRouteError when KV holds %s and nobody else knows", async (_, value) => {
-    const store: RouteStore = { get: () => Promise.resolve(value) };
-    await expect(client({}, store).primary()).rejects.toThrow(NoRouteError);
-    await expect(client({}, store).run((redis) => redis.ping())).rejects.toThrow(NoRouteError);
+  const good = route0("a");
+  it.each<[string, () => unknown]>([
+    ["missing", () => null],
+    ["malformed", () => ({ hello: 1 })],
+    ["malformed", () => "a string"],
+    ["malformed", () => ({ ...good, epoch: "seven" })],
+    ["malformed", () => JSON.parse('{"v":1,"group":"cac')],
+    ["newer-version", () => ({ ...good, v: 2, primary: [] })],
+    ["other-group", () => ({ ...good, group: "other" })],
+    [
+      "failed",
+      () => {
+        throw new Error("away, with secret-token in its address");
+      },
+    ],
+  ])("a KV that is %s is told by name, and loses no good route", async (kind, value) => {
+    const said: string[] = [];
+    const logger = {
+      warn: (...all: unknown[]) => said.push(JSON.stringify(all)),
+    };
+    const broken: RouteStore = { get: async () => value() };
+    const none = await client({ logger }, broken)
+      .ping()
+      .catch((error) => error);
+    expect(none).toBeInstanceOf(NoRouteError);
+    expect(none.problems).toMatchObject([{ source: "kv", kind }]);
+    expect(said.join()).toContain(kind);
+    let works = true;
+    const store: RouteStore = { get: async () => (works ? route(19, "a") : value()) };
+    const one = client({ logger }, store);
+    await one.set("k", "v");
+    works = false;
+    expect(await one.get("k")).toBe("v");
+    expect(`${said} ${none}`).not.toContain("secret");
+  });
+
+  it("an authority that says no: which no is told, and no token", async () => {
+    for (const [status, kind] of [
+      [404, "unknown-group"],
+      [401, "denied"],
+      [500, "failed"],
+    ] as const) {
+      const truth = { fetch: async () => new Response("secret", { status }) };
+      const error = await client({ authority: truth }, silentKv)
+        .ping()
+        .catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(NoRouteError);
+      expect(error.problems).toContainEqual({
+        source: "authority",
+        kind,
+        detail: `status ${status}`,
+      });
+    }
   });
 
   it("NoRouteError when there is no primary yet, or no relay before it", async () => {
     let now = route(1, null);
     const store: RouteStore = { get: () => Promise.resolve(now) };
-    await expect(client({}, store).primary()).rejects.toThrow(NoRouteError);
+    await expect(client({}, store).ping()).rejects.toThrow(NoRouteError);
     const { primary } = route(2, "a");
     now = { ...route(2, null), primary: primary && { ...primary, rest: null } };
-    await expect(client({}, store).primary()).rejects.toThrow(NoRouteError);
+    await expect(client({}, store).ping()).rejects.toThrow(NoRouteError);
   });
 
   it("concurrent askers share one request", async () => {
@@ -227,9 +300,24 @@ describe("the route", () => {
     a.bend = () => readonly;
     const truth = authority(() => route(21, "b"));
     const one = client({ authority: truth, memoMs: 60_000 });
-    await Promise.all(Array.from({ length: 20 }, () => one.run((redis) => redis.incr("n"))));
+    await Promise.all(Array.from({ length: 20 }, () => one.incr("n")));
     expect(b.data.get("n")).toBe("20");
     expect(truth.asked.length).toBe(1);
+  });
+
+  it("an onSwitch that throws is told to the logger, and the command goes on", async () => {
+    await publish(route(22, "a"));
+    a.bend = () => readonly;
+    const said: string[] = [];
+    const one = client({
+      authority: authority(() => route(23, "b")),
+      onSwitch: () => {
+        throw new Error("mine");
+      },
+      logger: { warn: (message) => said.push(message) },
+    });
+    expect(await one.incr("n")).toBe(1);
+    expect(said).toEqual(["onSwitch threw"]);
   });
 });
 
@@ -241,11 +329,13 @@ describe("surely not executed: tried again at the new primary", () => {
     "MASTERDOWN Link with MASTER is down",
     "EXECABORT Transaction discarded because of previous errors.",
     "NODE_REFUSED connection refused",
-  ])("%s", async (error) => {
+    "NODE_CLOSED the connection ended; it was not executed",
+    "RELAY_BUSY too much is being sent to it; it was not executed",
+  ])("F14 %s", async (error) => {
     await publish(route(30, "a"));
     a.bend = () => ({ error });
     const one = client({ authority: authority(() => route(31, "b")) });
-    expect(await one.run((redis) => redis.incr("n"))).toBe(1);
+    expect(await one.incr("n")).toBe(1);
     expect([names(a), names(b)]).toEqual([["incr"], ["incr"]]);
   });
 
@@ -253,20 +343,20 @@ describe("surely not executed: tried again at the new primary", () => {
     await publish(route(32, "a"));
     await a.stop();
     const one = client({ authority: authority(() => route(33, "b")) });
-    expect(await one.run((redis) => redis.incr("n"))).toBe(1);
+    expect(await one.incr("n")).toBe(1);
   });
 
   it("at the same primary once it takes writes again", async () => {
     await publish(route(34, "a"));
     a.bend = () => (a.commands.length < 3 ? { error: "NOREPLICAS sealed" } : undefined);
-    expect(await client().run((redis) => redis.incr("n"))).toBe(1);
+    expect(await client().incr("n")).toBe(1);
     expect(a.commands.length).toBe(3);
   });
 
-  it("at most maxRetries times, then with Redis's own error", async () => {
+  it("F14 at most maxRetries times, then with Redis's own error", async () => {
     await publish(route(35, "a"));
     a.bend = () => readonly;
-    await expect(client().run((redis) => redis.incr("n"))).rejects.toThrow(/^READONLY/);
+    await expect(client().incr("n")).rejects.toThrow(/^READONLY/);
     expect(a.commands.length).toBe(4);
   });
 
@@ -274,67 +364,123 @@ describe("surely not executed: tried again at the new primary", () => {
     await publish(route(36, "a"));
     a.bend = () => readonly;
     const one = client({ deadlineMs: 1000, retryDelayMs: 60_000 });
-    await expect(one.run((redis) => redis.incr("n"))).rejects.toThrow(/^READONLY/);
+    await expect(one.incr("n")).rejects.toThrow(/^READONLY/);
     expect(a.commands.length).toBe(1);
   });
 
-  it("not when another request of the same function was answered", async () => {
+  it("while the route says that a primary is being made, without counting", async () => {
     await publish(route(37, "a"));
-    a.bend = ([name]) => (name === "set" ? readonly : undefined);
-    const one = client({ authority: authority(() => route(38, "b")) });
-    const both = one.run(async (redis) => {
-      await redis.incr("n");
-      await redis.set("k", "v");
+    a.bend = () => readonly;
+    let asked = 0;
+    const truth = authority(() => {
+      asked += 1;
+      return asked < 6 ? { ...route(37, "a", 1), state: "failing-over" } : route(38, "b");
     });
-    await expect(both).rejects.toThrow(OutcomeUnknownError);
-    expect([a.data.get("n"), b.data.get("n")]).toEqual(["1", undefined]);
+    const one = client({ authority: truth, maxRetries: 1 });
+    expect(await one.incr("n")).toBe(1);
+    expect([a.commands.length, b.commands.length]).toEqual([1, 1]);
   });
 
-  it("not a pipeline of which a part was refused", async () => {
+  it("a pipeline that was refused as a whole, or of which only reads were executed", async () => {
     await publish(route(39, "a"));
-    a.bend = ([name]) => (name === "set" ? readonly : undefined);
+    a.bend = ([name]) => (name === "get" ? undefined : readonly);
     const one = client({ authority: authority(() => route(40, "b")) });
-    const both = one.run((redis) => redis.pipeline().incr("n").set("k", "v").exec());
-    await expect(both).rejects.toMatchObject({ name: "OutcomeUnknownError", reason: "READONLY" });
+    expect(await one.pipeline().get("k").incr("n").exec()).toEqual([null, 1]);
+    expect([names(a), names(b)]).toEqual([
+      ["get", "incr"],
+      ["get", "incr"],
+    ]);
+  });
+
+  it("not a pipeline of which a part was refused, and a write executed: each says what became of it", async () => {
+    await publish(route(41, "a"));
+    a.bend = ([name]) => (name === "set" ? readonly : undefined);
+    const one = client({ authority: authority(() => route(42, "b")) });
+    const both = await one.pipeline().incr("n").set("k", "v").exec({ keepErrors: true });
+    expect(both).toMatchObject([{ result: 1 }, { error: readonly.error }]);
     expect(b.commands).toEqual([]);
-    expect((await one.primary()).node).toBe("b");
+    expect((await one.route()).primary?.id).toBe("b");
   });
 });
 
 describe("outcome unknown", () => {
   const losses: readonly (readonly [string, "drop" | "hang" | { error: string }])[] = [
     ["the connection ends", "drop"],
-    ["no answer within timeoutMs", "hang"],
+    ["F17 no answer within timeoutMs", "hang"],
     ["NODE_TIMEOUT", { error: "NODE_TIMEOUT no answer" }],
     ["NODE_CLOSED", { error: "NODE_CLOSED" }],
+    ["RELAY_ERROR", { error: "RELAY_ERROR a fault of the relay; outcome unknown" }],
   ];
-  it.each(losses)("%s: thrown, and never sent twice", async (_, loss) => {
+  it.each(losses)("C17 %s: thrown, and never sent twice", async (_, loss) => {
     await publish(route(50, "a"));
     a.bend = () => loss;
-    const one = client({ authority: authority(() => route(51, "b")), timeoutMs: 300 });
-    const error = await one.run((redis) => redis.set("secret-key", "secret")).catch((e) => e);
+    const one = client({
+      authority: authority(() => route(51, "b")),
+      timeoutMs: loss === "hang" ? 1000 : 3000,
+    });
+    const error = await one.append("secret-key", "secret").catch((e) => e);
     expect(error).toBeInstanceOf(OutcomeUnknownError);
     expect(error.node).toBe("a");
     expect(JSON.stringify([error.message, error, error.cause])).not.toContain("secret");
-    expect([names(a), names(b)]).toEqual([["set"], []]);
+    expect([names(a), names(b)]).toEqual([["append"], []]);
     // The route was learned all the same.
-    expect((await one.primary()).node).toBe("b");
+    expect((await one.route()).primary?.id).toBe("b");
   });
 
-  it.each(losses)("%s: repeated when idempotent", async (_, loss) => {
+  it.each(losses)("C17 %s: repeated when twice is as good as once", async (_, loss) => {
     await publish(route(52, "a"));
     a.bend = () => loss;
-    const one = client({ authority: authority(() => route(53, "b")), timeoutMs: 300 });
-    expect(await one.run((redis) => redis.set("k", "v"), { idempotent: true })).toBe("OK");
+    const one = client({
+      authority: authority(() => route(53, "b")),
+      timeoutMs: loss === "hang" ? 1000 : 3000,
+    });
+    expect(await one.set("k", "v")).toBe("OK");
     expect([names(a), names(b)]).toEqual([["set"], ["set"]]);
   });
 
-  it("also when idempotent, after the last try", async () => {
+  it("C17 told otherwise: everything, nothing, or this call", async () => {
     await publish(route(54, "a"));
     a.bend = () => "drop";
-    const lost = client().run((redis) => redis.get("k"), { idempotent: true });
-    await expect(lost).rejects.toThrow(OutcomeUnknownError);
+    const truth = authority(() => route(55, "b"));
+    const none = client({ authority: truth, idempotent: false });
+    await expect(none.get("k")).rejects.toThrow(OutcomeUnknownError);
+    expect(await none.with({ idempotent: true }).incr("n")).toBe(1);
+    const all = client({ authority: truth, idempotent: true });
+    expect(await all.incr("n")).toBe(2);
+    const some = client({ authority: truth });
+    expect(some.with({ idempotent: true })).toBe(some.with({ idempotent: true }));
+    expect(await some.with({ idempotent: true }).incr("n")).toBe(3);
+    await expect(client().incr("n")).rejects.toThrow(OutcomeUnknownError);
+  });
+
+  it("C17 a transaction with one command that is not safe is sent once", async () => {
+    await publish(route(56, "a"));
+    a.bend = () => "drop";
+    const one = client({ authority: authority(() => route(57, "b")) });
+    await expect(one.multi().set("k", "v").incr("n").exec()).rejects.toThrow(OutcomeUnknownError);
+    expect(b.commands).toEqual([]);
+  });
+
+  it("also when it is safe, after the last try", async () => {
+    await publish(route(58, "a"));
+    a.bend = () => "drop";
+    await expect(client().get("k")).rejects.toThrow(OutcomeUnknownError);
     expect(a.commands.length).toBe(4);
+  });
+
+  it("F17 what waits inside Redis has its own time on top of timeoutMs", async () => {
+    await publish(route(59, "a"));
+    let release = (_: Reply) => {};
+    const held = new Promise<Reply>((resolve) => {
+      release = resolve;
+    });
+    a.bend = ([name]) => (name === "BLPOP" ? held : name === "append" ? "hang" : undefined);
+    const one = client({ timeoutMs: 300 });
+    const popped = one.exec(["BLPOP", "list", 60]);
+    // By then timeoutMs is over for both.
+    await expect(one.append("k", "v")).rejects.toThrow(OutcomeUnknownError);
+    release({ result: ["list", "v"] });
+    expect(await popped).toEqual(["list", "v"]);
   });
 });
 
@@ -343,35 +489,77 @@ describe("answers pass through", () => {
     await publish(route(60, "a"));
     a.bend = () => ({ error: "WRONGTYPE Operation against a key" });
     const truth = authority(() => route(61, "b"));
-    const asked = client({ authority: truth }).run((redis) => redis.incr("n"));
-    await expect(asked).rejects.toThrow(/^WRONGTYPE/);
+    await expect(client({ authority: truth }).incr("n")).rejects.toThrow(/^WRONGTYPE/);
     expect([a.commands.length, truth.asked.length]).toEqual([1, 0]);
-  });
-
-  it("the app's own errors, whatever they say", async () => {
-    await publish(route(62, "a"));
-    let calls = 0;
-    const mine = new TypeError("READONLY fetch failed");
-    const asked = client().run(async () => {
-      calls += 1;
-      throw mine;
-    });
-    await expect(asked).rejects.toBe(mine);
-    expect(calls).toBe(1);
   });
 
   it("a transaction that the same primary refuses is not tried again", async () => {
     await publish(route(63, "a"));
     a.bend = () => ({ error: "EXECABORT Transaction discarded because of previous errors." });
-    await expect(client().run((redis) => redis.incr("n"))).rejects.toThrow(/^EXECABORT/);
+    await expect(client().incr("n")).rejects.toThrow(/^EXECABORT/);
     expect(a.commands.length).toBe(1);
   });
 
-  it("the sync token goes from one run to the next, so a client reads its own writes", async () => {
+  it("the sync token of the last answer goes with the next request, and ends with the epoch", async () => {
     await publish(route(64, "a"));
     const one = client();
-    await one.run((redis) => redis.set("k", "v"));
-    await one.run((redis) => redis.get("k"));
-    expect(a.syncTokens).toEqual(["", "1"]);
+    await one.set("k", "v");
+    await one.get("k");
+    await publish(route(65, "b"));
+    await one.get("k");
+    expect([a.syncTokens, b.syncTokens]).toEqual([["", "1"], [""]]);
+  });
+
+  it("the token of a call goes before the client's", async () => {
+    await publish(route(66, "a"));
+    const one = client({ token: { a: "token-of-a" } });
+    await one.ping();
+    await one.with({ token: "another" }).ping();
+    expect(a.authorizations).toEqual(["Bearer token-of-a", "Bearer another"]);
+  });
+
+  it("automatic pipelines, when they are asked for", async () => {
+    await publish(route(67, "a"));
+    const one = client({ enableAutoPipelining: true });
+    expect(await Promise.all([one.set("k", "v"), one.incr("n"), one.get("k")])).toEqual([
+      "OK",
+      1,
+      "v",
+    ]);
+    expect((await one.with({ idempotent: true }).route()).epoch).toBe(67);
+  });
+});
+
+describe("bad options", () => {
+  it.each<[string, Partial<Record<keyof ClientOptions, unknown>>, RegExp]>([
+    ["readFrom", { readFrom: "slave" }, /readFrom is "slave": allowed is primary, replicas, any/],
+    ["balance", { balance: "random" }, /balance is "random": allowed is round-robin, weight/],
+    ["maxRetries", { maxRetries: -1 }, /maxRetries is -1: allowed is a whole number from 0 to 100/],
+    ["timeoutMs", { timeoutMs: 0 }, /timeoutMs is 0/],
+    ["deadlineMs", { deadlineMs: "3s" }, /deadlineMs is "3s"/],
+    ["namespace", { namespace: "a*" }, /namespace is "a\*": allowed is 1 to 100 characters/],
+    ["namespace", { namespace: "" }, /namespace is ""/],
+    ["token", { token: undefined }, /token is undefined: allowed is a string/],
+    ["token", { token: "" }, /token is empty/],
+    ["authority.url", { authority: { url: "picket", token: "t" } }, /authority.url is "picket"/],
+    ["authority.token", { authority: { url: "https://p", token: 7 } }, /authority.token is number/],
+    ["onSwitch", { onSwitch: "log" }, /onSwitch is "log": allowed is a function/],
+    ["failureRateThreshold", { breaker: { failureRateThreshold: 2 } }, /failureRateThreshold is 2/],
+  ])("%s", (option, options, text) => {
+    const attempt = () => client(options as Partial<ClientOptions>);
+    expect(attempt).toThrow(OptionError);
+    expect(attempt).toThrow(text);
+    expect(option.length).toBeGreaterThan(0);
+  });
+
+  it("no binding, no group, no token for a node", async () => {
+    const none = undefined as unknown as RouteStore;
+    expect(() => connect(none, group, { token: "t" })).toThrow(/kv is undefined.*is ROUTES bound/);
+    expect(() => connect(kv, "", { token: "t" })).toThrow(/group is ""/);
+    expect(() => connect(kv, group, "secret" as never)).toThrow(/options is string/);
+    await publish(route(70, "a"));
+    await expect(client({ token: { b: "t" } }).ping()).rejects.toThrow(
+      /token for node a is undefined/,
+    );
   });
 });

@@ -20,7 +20,7 @@ export type RestServer = {
   readonly syncTokens: (string | undefined)[];
   readonly data: Map<string, string>;
   /** Asked before the map; undefined: the map answers. */
-  bend: (command: Command) => Reply | undefined;
+  bend: (command: Command) => Reply | Promise<Reply> | undefined;
   stop(): Promise<void>;
 };
 
@@ -34,11 +34,13 @@ export async function startRestServer(): Promise<RestServer> {
     authorizations.push(request.headers.authorization);
     syncTokens.push(request.headers["upstash-sync-token"] as string | undefined);
     const body = JSON.parse(await textOf(request));
-    const pipeline = request.url === "/pipeline";
-    const replies = (pipeline ? (body as Command[]) : [body as Command]).map((command) => {
-      commands.push(command);
-      return self.bend(command) ?? execute(data, command);
-    });
+    const pipeline = request.url === "/pipeline" || request.url === "/multi-exec";
+    const replies = await Promise.all(
+      (pipeline ? (body as Command[]) : [body as Command]).map((command) => {
+        commands.push(command);
+        return self.bend(command) ?? execute(data, command);
+      }),
+    );
     if (replies.includes("hang")) return;
     if (replies.includes("drop")) return void request.socket.destroy();
     const single = replies[0] ?? { error: "ERR empty" };
@@ -90,9 +92,12 @@ function execute(data: Map<string, string>, [name, key = "", value = ""]: Comman
 /** Upstash-Encoding: base64, which the SDK always asks for: every string but OK. */
 function encoded(reply: Reply): unknown {
   if (typeof reply === "string" || "error" in reply) return reply;
-  const { result } = reply;
-  if (typeof result !== "string" || result === "OK") return reply;
-  return { result: Buffer.from(result).toString("base64") };
+  return { result: reply.result === "OK" ? "OK" : base64(reply.result) };
+}
+
+function base64(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(base64);
+  return typeof value === "string" ? Buffer.from(value).toString("base64") : value;
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

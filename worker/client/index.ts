@@ -77,8 +77,13 @@ export function connect(kv: RouteStore, group: string, options: ClientOptions): 
   function view(nodes: Nodes, idempotent: boolean | undefined): Client {
     const stream = streams({
       primary: () => primaryOf(nodes),
+      isPrimary: (node) => {
+        const route = reader.known();
+        return route !== null && nodes.at(route).primary === node;
+      },
       learn: reader.ask,
       timeoutMs: settings.timeoutMs,
+      deadlineMs: settings.deadlineMs,
     });
     const redis = new RoutedRedis(
       routed({ group, reader, nodes, settings, namespace, idempotent, stream }),

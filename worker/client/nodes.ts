@@ -61,9 +61,8 @@ export function nodesOf(settings: Settings, token: Token): Nodes {
     const primary = named === null || named.rest === null ? null : node(named.id, named.rest, 1);
     const readers: Node[] = [];
     for (const { id, rest, readWeight } of readFrom === "primary" ? [] : route.replicas) {
-      const weight = balance === "weight" ? readWeight : Math.min(1, readWeight);
-      if (rest !== null && readWeight > 0)
-        readers.push(node(id, rest, Math.ceil(weight * 1000) / 1000));
+      const weight = balance === "weight" ? readWeight : 1;
+      if (rest !== null && readWeight > 0) readers.push(node(id, rest, weight));
     }
     if (readFrom === "any" && readers.length > 0 && primary !== null) readers.push(primary);
     all = primary === null ? readers : [primary, ...readers];
