@@ -58,6 +58,7 @@ const EXISTS = [81057, 81058];
 const MALFORMED_TOKEN = [6003, 6111, 9106];
 const DENIED = [9109, 10000];
 const NO_ZONE = [7000, 7003];
+const INVALID = 1004;
 const THROTTLED = 971;
 /** Cloudflare counts over five minutes, and says how long to wait. */
 const WAIT_MS = 60_000;
@@ -223,6 +224,12 @@ function calledOf(answer: Answer, { config, token, read }: Asked): Called {
     return problem(
       "there is no such zone: set dns.zone_id to the id that the zone's overview shows",
     );
+  }
+  if (known(STALE)) {
+    return problem("the records changed meanwhile: looked at anew with the next try");
+  }
+  if (known([INVALID])) {
+    return problem("Cloudflare refuses the record: check the node's host, the name, dns.ttl_s");
   }
   if (status >= 500) {
     const kind = read ? "failed" : "unknown";
