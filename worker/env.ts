@@ -39,11 +39,18 @@ export type LastInfo = {
   readonly facts: NodeFacts | null;
 };
 
+/** Who knows a route already, and waits for the next one. */
+export type RouteWait = {
+  readonly after: Pick<Route, "epoch" | "rev">;
+  readonly forMs: number;
+};
+
 /** What the door asks of a Group. */
 export type GroupRpc = {
   wake(name: string): Promise<void>;
   view(name: string): Promise<Answer<GroupView>>;
-  route(name: string): Promise<Answer<Route>>;
+  /** With `wait`: a newer one than that; what there is, if none comes in time. */
+  route(name: string, wait?: RouteWait): Promise<Answer<Route>>;
   ckquorum(name: string): Promise<Answer<Quorum>>;
   lastInfo(name: string, node: string): Promise<Answer<LastInfo>>;
   /** Events with a higher number than `after`, oldest first, at most `limit`. */

@@ -13,7 +13,7 @@ import { effectiveConfig } from "./core/membership.ts";
 import { routeOf } from "./core/projection.ts";
 import { routeStands } from "./core/publishing.ts";
 import { ckquorum, type Quorum } from "./core/quorum.ts";
-import type { Route } from "./core/route.ts";
+import { isNewer, type Route } from "./core/route.ts";
 import type { OperatorRequest, Reply } from "./core/state.ts";
 import type { Action, GroupConfig, Outcome } from "./core/types.ts";
 import { type GroupView, viewOf } from "./core/view.ts";
@@ -25,6 +25,7 @@ import {
   type GroupRpc,
   type LastInfo,
   type RawEnv,
+  type RouteWait,
   secretOf,
 } from "./env.ts";
 import { alarmAfter, guardMs, isScheduledOnly } from "./group/alarm.ts";
@@ -36,7 +37,7 @@ import { createMemory, type Memory, type Ready } from "./group/memory.ts";
 import { perform } from "./group/perform.ts";
 import { createSockets, type Sockets } from "./group/sockets.ts";
 import { openStore, type Store } from "./group/store.ts";
-import { createAlarm, createNap } from "./group/wakers.ts";
+import { createAlarm, createChanges, createNap } from "./group/wakers.ts";
 import { lookAtAll } from "./probe/look.ts";
 
 /** A next look nearer than this is waited for in the same invocation, not left to an alarm. */
@@ -52,6 +53,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   readonly #store: Store;
   readonly #inbox = createInbox();
   readonly #nap = createNap();
+  readonly #changes = createChanges();
   readonly #lookout = createLookout(
     (config, epoch, wanted) =>
       lookAtAll(config, (secret) => secretOf(this.env, secret), epoch, wanted),
@@ -138,12 +140,13 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   }
 
   /** Served from memory, once a deploy that changes it was counted as a new rev. */
-  async route(name: string): Promise<Answer<Route>> {
+  async route(name: string, wait?: RouteWait): Promise<Answer<Route>> {
     let ready = await this.#memory.ready(name);
-    if (ready.kind === "ready" && !routeStands(ready.state.saved, ready.config)) {
-      await this.#nextLook();
-      ready = await this.#memory.ready(name);
-    }
+    if (ready.kind !== "ready") return ready;
+    const { saved } = ready.state;
+    if (wait && !isNewer(saved, wait.after)) await this.#changes.next(wait.forMs);
+    else if (!routeStands(saved, ready.config)) await this.#nextLook();
+    ready = await this.#memory.ready(name);
     return ready.kind === "ready" ? told(routeOf(ready.state.saved, ready.config)) : ready;
   }
 
@@ -240,6 +243,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     const json = next === state.saved ? null : JSON.stringify(next);
     const written = this.#store.write(json, decision.events, version);
     this.#memory.decided(decision.state, written);
+    if (isNewer(next, state.saved)) this.#changes.tell();
     this.#because = decision.because;
     this.#guardMs = guardMs(config, atMs - startMs);
     this.#inbox.decided(decision.replies);

@@ -6,7 +6,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { app } from "./api/app.ts";
-import { routeOf, routeOnly } from "./api/route.ts";
+import { type After, routeOf, routeOnly } from "./api/route.ts";
 import type { Route } from "./core/route.ts";
 import { type Answer, deployedConfig, fleetOf, groupOf, inTime, type RawEnv } from "./env.ts";
 
@@ -51,8 +51,9 @@ export class Routes extends WorkerEntrypoint<RawEnv> {
     return await routeOnly.fetch(request, this.env, this.ctx);
   }
 
-  route(group: string): Promise<Answer<Route>> {
-    return routeOf(this.env, group, this.ctx);
+  /** @param after the route that the caller knows: answered with a newer one, after a second with what there is. */
+  route(group: string, after?: After): Promise<Answer<Route>> {
+    return routeOf(this.env, group, this.ctx, after);
   }
 }
 

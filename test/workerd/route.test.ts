@@ -12,7 +12,9 @@ import { groupOf, pair, relayAnswers, settled, toldBy } from "./relay.ts";
 /** What a service binding to Picket offers. */
 const picket = exports as unknown as {
   readonly default: Fetcher;
-  readonly Routes: Fetcher & { route(group: string): Promise<Answer<Route>> };
+  readonly Routes: Fetcher & {
+    route(group: string, after?: Pick<Route, "epoch" | "rev">): Promise<Answer<Route>>;
+  };
 };
 
 const crowd = 1000;
@@ -65,6 +67,45 @@ it("a crowd at the moment of a failover costs the Group a handful of questions",
   const after = await toldBy(picket.Routes.route(name));
   expect(after).toMatchObject({ epoch: 2, primary: { id: "b" }, state: "up" });
 });
+
+it("who knows a route is told the next one as soon as it is decided, and a crowd that waits asks once", async () => {
+  const before = await toldBy(picket.Routes.route(name));
+  const questions = counted();
+  const known = `${url(name)}?after=${before.epoch}.${before.rev}`;
+  const waiting = Array.from({ length: crowd }, (_, at) =>
+    at % 2 === 0
+      ? picket.default.fetch(known, {
+          headers: { authorization: "Bearer read-token-of-the-tests" },
+        })
+      : picket.Routes.fetch(known),
+  );
+  await vi.waitFor(() => expect(questions()).toBe(1));
+  const to = before.primary?.id === "a" ? "b" : "a";
+  await groupOf(name).ask(name, { id: "2", kind: "failover", to });
+  const told = new Set<string>();
+  for (const response of await Promise.all(waiting)) {
+    const route = (await response.json()) as Route;
+    told.add(`${route.epoch}.${route.rev} ${route.state}`);
+  }
+  expect([...told]).toEqual([`${before.epoch}.${before.rev + 1} failing-over`]);
+  expect(questions()).toBe(1);
+});
+
+it("who waits and nothing changes is told what there is", async () => {
+  const before = await toldBy(picket.Routes.route(name));
+  expect(await toldBy(picket.Routes.route(name, before))).toEqual(before);
+});
+
+it.each(["", "7", "7.x", "-1.2", "1.2.3", "1".repeat(20)])(
+  "a route that is none is refused: after=%s",
+  async (after) => {
+    const response = await picket.Routes.fetch(`${url(name)}?after=${after}`);
+    expect(response.status).toBe(400);
+    const { complaints } = (await response.json()) as { complaints: unknown[] };
+    const allowed = "an epoch and a revision, such as 7.3";
+    expect(complaints).toEqual([{ path: "after", given: JSON.stringify(after), allowed }]);
+  },
+);
 
 it("the API and the binding share what was told, by fetch and by RPC", async () => {
   await vi.waitFor(

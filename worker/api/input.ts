@@ -48,6 +48,19 @@ export const count = (min: number, max: number, fallback: number) => {
   );
 };
 
+const version = "an epoch and a revision, such as 7.3";
+/** A route as it is named in a query. */
+export const routeVersion = v.optional(
+  v.pipe(
+    v.string(version),
+    v.regex(/^\d{1,15}\.\d{1,15}$/, version),
+    v.transform((text) => {
+      const [epoch = 0, rev = 0] = text.split(".").map(Number);
+      return { epoch, rev };
+    }),
+  ),
+);
+
 /** What a schema found: the field, the value, what is allowed. */
 export function badInput(context: Context, issues: readonly StandardIssue[]): Response {
   const complaints = issues.map(({ message, path = [], input, expected }) => {

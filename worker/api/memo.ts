@@ -8,6 +8,9 @@
  */
 import { type Answer, inTime } from "../env.ts";
 
+/** Answers are thrown away past so many names. */
+const MOST = 1000;
+
 export type MemoLimits = {
   readonly freshMs: number;
   /** How long one question may take. */
@@ -58,6 +61,8 @@ export function createMemo<T>({ freshMs, withinMs, silence, now = Date.now }: Me
         return given;
       });
     const asked: Question<T> = { askedAtMs: now(), answer, given: null };
+    if (questions.size >= MOST)
+      for (const [each, { given }] of questions) if (given) questions.delete(each);
     questions.set(name, asked);
     hold(answer);
     return asked;

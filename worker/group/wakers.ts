@@ -1,5 +1,6 @@
 /**
- * What wakes a Group: its alarm, and within an invocation a nap that anybody may end.
+ * What wakes a Group: its alarm, and within an invocation a nap that anybody may end; and who waits for what it
+ * decides.
  *
  * Promises: setting an alarm never rejects, for what cannot be set is what cron is for; an alarm that stands
  * is not set again; a nap leaves no timer behind.
@@ -43,5 +44,26 @@ export function createNap() {
         end = done;
       }),
     end: () => end?.(),
+  };
+}
+
+/** Those who wait for another route. */
+export function createChanges() {
+  const waiting = new Set<() => void>();
+  return {
+    /** Ends with the next change, or after `ms`. */
+    next: (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          waiting.delete(done);
+          resolve();
+        };
+        const timer = setTimeout(done, ms);
+        waiting.add(done);
+      }),
+    tell: (): void => {
+      for (const each of waiting) each();
+    },
   };
 }
