@@ -131,9 +131,11 @@ describe("from a relay's stream", () => {
     const at = await host((_, response) => {
       streams += 1;
       response.writeHead(200, { "content-type": "text/event-stream" });
-      // In pieces, with a carriage return, and ended by the second one.
-      response.write(": \n\nevent: route\r\nda");
-      response.write(`ta: ${JSON.stringify(route(streams, streams === 1 ? "a" : "b"))}\r\n\r\n`);
+      // Longer than any piece that comes at once, and with carriage returns.
+      const { primary } = route(streams, streams === 1 ? "a" : "b");
+      const replicas = Array.from({ length: 2000 }, () => ({ ...primary, readWeight: 1 }) as never);
+      const value = route(streams, primary?.id ?? null, 0, { replicas });
+      response.write(`: \n\nevent: route\r\ndata: ${JSON.stringify(value)}\r\n\r\n`);
       if (streams === 1) setImmediate(() => response.end());
     });
     const one = following({ kind: "relay", url: at.url, token: TOKEN });

@@ -314,7 +314,8 @@ describe("the route names another primary", () => {
 
   it("not away from a heavier one, not to a lighter, unknown or unhealthy one", () => {
     const one = group({ a: 2, b: 1, c: 2 }, {}, "c");
-    for (const id of ["b", "c", "x"]) one.prefer(id);
+    one.add("d", 2, null);
+    for (const id of ["b", "c", "d", "x"]) one.prefer(id);
     expect([one.usable, one.switches]).toEqual(["a", []]);
   });
 });

@@ -1,5 +1,6 @@
 /** The parts of connectGeo one by one: its checks, the lag-aware one, databases from a route, wrong options. */
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -11,7 +12,7 @@ import {
   lagAware,
   WrongModeError,
 } from "../../worker/client/geo/index.ts";
-import type { HealthCheckPolicy } from "../../worker/client/geo/options.ts";
+import { defaults, type HealthCheckPolicy } from "../../worker/client/geo/options.ts";
 import { outcomeIn, outcomeOf } from "../../worker/client/geo/outcome.ts";
 import { NoRouteError, type Route } from "../../worker/client/index.ts";
 import { DATA } from "../relay/support.ts";
@@ -295,4 +296,13 @@ it.each<[string, object]>([
   const make = () => connectGeo({ databases, ...wrong } as never);
   expect(make).toThrow(expect.objectContaining({ name: "OptionError", option }));
   expect(make).not.toThrow(/secret-token/);
+});
+
+it("docs/client-geo.md names every option with its default", () => {
+  const docs = readFileSync(new URL("../../docs/client-geo.md", import.meta.url), "utf8");
+  const rows = docs.split("\n").filter((line) => line.startsWith("| `"));
+  for (const [name, value] of Object.entries(defaults)) {
+    const row = rows.find((line) => line.split("|")[1]?.includes(`\`${name}\``)) ?? `no ${name}`;
+    expect(row).toContain(typeof value === "string" ? `"${value}"` : String(value));
+  }
 });
