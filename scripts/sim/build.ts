@@ -12,16 +12,16 @@ import { newClient, startClient } from "./world/clients.ts";
 import { cron, wake } from "./world/group.ts";
 import { newBranch } from "./world/history.ts";
 import { startLeases } from "./world/lease.ts";
+import { newPublishers } from "./world/publishers.ts";
 import { startPushes } from "./world/push.ts";
 import { newNode } from "./world/redis.ts";
 import { newRelay } from "./world/relay.ts";
 import { heartbeats, linked, seekPrimary } from "./world/replication.ts";
-import { type Publisher, type RedisNode, SEALED, type Spot, type World } from "./world/types.ts";
+import { type RedisNode, SEALED, type Spot, type World } from "./world/types.ts";
+import { newReceivers } from "./world/webhooks.ts";
 
 /** What every node holds before anybody writes. */
 const PRELOADED = 1000;
-
-const publisher = (): Publisher => ({ route: null, fails: false, silent: false, delayMs: 10 });
 
 export function buildWorld(seed: number, checks: Checks, withStory: boolean): World {
   const random = randomFrom(seed);
@@ -54,8 +54,9 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     instanceCount: 0,
     clock: { readMs: 1_790_000_000_000 + random.int(0, 1_000_000), atMs: 0, rate: 1 },
     clockWentForward: false,
-    kv: publisher(),
-    dns: publisher(),
+    publishers: newPublishers(),
+    receivers: newReceivers(config.webhooks.map(({ name }) => name)),
+    tellings: 0,
     fleet: "granted",
     sealsLost: false,
     outcomesLost: false,

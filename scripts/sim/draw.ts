@@ -4,7 +4,8 @@
  * Rules: waiting times are drawn short, so that ten minutes hold several outages and their healing; what has to
  * fit together in a real configuration (worker/core/config.ts) fits here too.
  */
-import type { GroupConfig, NodeConfig } from "../../worker/core/types.ts";
+import { eventNames } from "../../worker/core/events.ts";
+import type { GroupConfig, NodeConfig, WebhookConfig } from "../../worker/core/types.ts";
 import type { Random } from "./random.ts";
 
 const REGIONS = ["weur", "enam", "apac"];
@@ -88,19 +89,7 @@ export function drawGroup(random: Random): Drawn {
     crossZone: zoned ? random.pick(["allow", "avoid"] as const) : "allow",
     observeOnly: false,
     quiet: random.chance(0.5),
-    dns: random.chance(0.3)
-      ? {
-          provider: "cloudflare",
-          zoneId: "0".repeat(32),
-          tokenSecret: "DNS",
-          ttlS: 60,
-          apiUrl: "https://api.example.com",
-        }
-      : null,
-    replicaHostname: null,
-    drift: "repair",
-    driftIntervalMs: 120_000,
-    webhooks: [],
+    ...tellingOf(random.fork("telling")),
   };
   return {
     config,
@@ -114,6 +103,34 @@ export function drawGroup(random: Random): Drawn {
       : random.pick(["several primaries", "no primary", "astray"] as const),
     roughStart: random.chance(0.15),
   };
+}
+
+/** Who is told of the route, and of what happens. */
+function tellingOf(random: Random) {
+  const dns = random.chance(0.45);
+  const webhooks = ["pager", "chat"].slice(0, random.pick([0, 1, 1, 2]));
+  return {
+    dns: dns
+      ? {
+          provider: "cloudflare" as const,
+          zoneId: "0".repeat(32),
+          tokenSecret: "DNS",
+          ttlS: 60,
+          apiUrl: "https://api.example.com",
+        }
+      : null,
+    replicaHostname: dns && random.chance(0.6) ? "read.cache.example.com" : null,
+    drift: random.pick(["repair", "repair", "report"] as const),
+    driftIntervalMs: random.pick([5000, 15_000, 30_000, 60_000]),
+    webhooks: webhooks.map((name) => webhookOf(random, name)),
+  };
+}
+
+/** Told of all, of most, or of little; never of webhooks. */
+function webhookOf(random: Random, name: string): WebhookConfig {
+  const part = random.pick([1, 0.7, 0.2]);
+  const events = eventNames.filter((each) => !each.startsWith("-webhook") && random.chance(part));
+  return { name, url: `https://${name}.example.com/hook`, signingSecret: "SIGN", events };
 }
 
 /** Two to five votes: relays first, and regions with a path of their own. */

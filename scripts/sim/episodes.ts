@@ -4,6 +4,7 @@
  * Promises: first safety, then healing within a time that follows from the configuration, then nothing more.
  */
 import { diverged, healWithinMs, missing } from "./check/healed.ts";
+import { toldWithinMs } from "./check/told.ts";
 import { type Fault, primaryOf } from "./faults/fault.ts";
 import { faultsByKind } from "./faults/list.ts";
 import { attend, mend } from "./mend.ts";
@@ -65,7 +66,7 @@ function disturb(world: World, random: Random): void {
 /** True when the group is whole again; false when it is not, or the time of the seed is over. */
 export function heals(world: World, untilMs: number): boolean {
   const startMs = world.queue.nowMs;
-  const limitMs = startMs + healWithinMs(world.config);
+  const limitMs = startMs + healWithinMs(world.config) + toldWithinMs(world);
   const stableMs = 2 * world.config.checkIntervalMs + 2000;
   let nextVisitMs = startMs + 1000;
   let wholeMs: number | null = null;
@@ -99,7 +100,8 @@ export function heals(world: World, untilMs: number): boolean {
 function staysQuiet(world: World): boolean {
   const { checkIntervalMs } = world.config;
   goOn(world, 1500);
-  const before = { events: world.events.length, decisions: world.decisions, verbs: world.verbs };
+  const { decisions, verbs, tellings } = world;
+  const before = { events: world.events.length, decisions, verbs, tellings };
   const ms = 5000 + 2 * checkIntervalMs;
   goOn(world, ms);
   if (!clean(world)) return false;
@@ -111,7 +113,9 @@ function staysQuiet(world: World): boolean {
   if (world.verbs > before.verbs) wrong("a relay is told something");
   if (event !== undefined) wrong(`${event.name} ${event.node ?? ""}: ${event.text}`);
   const looks = world.decisions - before.decisions;
-  const most = ms / checkIntervalMs + 3 + world.relays.size;
+  // One that was told something says what became of it.
+  const told = 2 * (world.tellings - before.tellings);
+  const most = ms / checkIntervalMs + 3 + world.relays.size + told;
   if (looks > most) wrong(`${looks} looks in ${ms} ms, every ${checkIntervalMs} ms is enough`);
   return clean(world);
 }

@@ -12,6 +12,7 @@ import { thawRelay } from "./faults/relays.ts";
 import { drift } from "./world/clock.ts";
 import { currentInstance, newInstance, wake } from "./world/group.ts";
 import { faultOn, forgetSound } from "./world/network.ts";
+import { changeByHand, sound } from "./world/publishers.ts";
 import { drain, isSealed, runIdOf, start, thaw } from "./world/redis.ts";
 import { startRelay } from "./world/relay.ts";
 import { isPrimary, resumeStreams, seekPrimary } from "./world/replication.ts";
@@ -53,8 +54,7 @@ export function mend(world: World): void {
     thawRelay(world, relay);
     startRelay(world, relay, false);
   }
-  for (const publisher of [world.kv, world.dns])
-    Object.assign(publisher, { fails: false, silent: false, delayMs: 10 });
+  mendTold(world);
   Object.assign(world, {
     fleet: "granted",
     sealsLost: false,
@@ -74,6 +74,17 @@ export function mend(world: World): void {
   resumeStreams(world);
   // Somebody opens the status page, which takes a look.
   wake(world, currentInstance(world) ?? newInstance(world));
+}
+
+/** Publishers and webhooks are sound, and where nobody else sets right what stands there, whoever changed it does. */
+function mendTold(world: World): void {
+  for (const publisher of world.publishers.values()) {
+    Object.assign(publisher, sound);
+    for (const change of publisher.changes.keys()) publisher.changes.set(change, 0);
+    if (publisher.byHand && world.firstConfig.drift === "report")
+      changeByHand(world, publisher, publisher.own);
+  }
+  for (const receiver of world.receivers.values()) receiver.way = "takes";
 }
 
 /** What an operator does who comes back now and then, while the group heals. */

@@ -9,19 +9,25 @@ import { decide } from "../../../worker/core/decide.ts";
 import { effectiveConfig } from "../../../worker/core/membership.ts";
 import type { Route } from "../../../worker/core/route.ts";
 import type { Decision, Input, OperatorRequest, Saved, State } from "../../../worker/core/state.ts";
-import type { Action, RelayAction } from "../../../worker/core/types.ts";
+import type { Action, NotifyAction, RelayAction } from "../../../worker/core/types.ts";
 import { bootOf, clockOf } from "../world/relay.ts";
 import type { Instance, RedisNode, Relay, World } from "../world/types.ts";
 import { checkActions, checkExecuted, checkSent, checkTaken } from "./actions.ts";
+import { checkApart } from "./apart.ts";
 import { checkAttempts, type Judged } from "./attempts.ts";
 import { type Ledger, lifeOf, newLedger, violate } from "./ledger.ts";
+import { checkNotices, checkTook } from "./notices.ts";
 import { note } from "./recount.ts";
 import { checkPublish, checkSaved, fellBack } from "./routes.ts";
+import { savingOf } from "./saving.ts";
 import { noteRoles, noteShown } from "./shown.ts";
 import { checkState } from "./states.ts";
+import { checkTelling } from "./telling.ts";
 import { checkAcknowledged, checkNumbers, checkOpened, checkWipe } from "./writes.ts";
 
 const TILT_MS = 30_000;
+
+const isBusy = ({ phase }: Saved) => phase.kind !== "watching";
 
 export type Checks = ReturnType<typeof createChecks>;
 
@@ -87,6 +93,8 @@ export function createChecks(closely: boolean) {
     checkAttempts(ledger, judged);
     checkActions(ledger, judged);
     checkState(ledger, judged);
+    if (closely || isBusy(before) || isBusy(decision.state.saved))
+      checkApart(ledger, { state: group.state, input, decision }, deployed, nowMs);
     watcher?.(judged);
     noteShown(life, judged);
     life.lastDecisionMs = ledger.nowMs;
@@ -119,9 +127,13 @@ export function createChecks(closely: boolean) {
       if (closely) deepFreeze([state, input]);
     },
     decided,
-    saved: (decision: Decision, before: Saved | null) => {
-      const leaseMs = ledger.leaseGivenMs ?? here().config.leaseMs;
-      checkSaved(ledger, before, decision, leaseMs);
+    saved: (state: State, decision: Decision, input: Input, nowMs: number) => {
+      const { config, storage, publishers } = here();
+      const leaseMs = ledger.leaseGivenMs ?? config.leaseMs;
+      checkSaved(ledger, storage.saved, decision, leaseMs);
+      const saving = savingOf(storage.saved, state, decision, input, config, nowMs);
+      checkNotices(ledger, saving);
+      checkTelling(ledger, saving, (to) => publishers.get(to) ?? null);
       for (const event of decision.events) checkNumbers(ledger, here(), event);
     },
     sent: (action: Action) => {
@@ -129,6 +141,10 @@ export function createChecks(closely: boolean) {
       checkSent(ledger, storage.saved, action);
       if ("lease" in action) ledger.leaseGivenMs = action.lease.ms;
       if (action.kind === "publish") checkPublish(ledger, action);
+    },
+    took: (action: NotifyAction) => {
+      at();
+      checkTook(ledger, action);
     },
     fellBack: (to: string, before: Route, after: Route) => {
       at();

@@ -1,8 +1,6 @@
 /**
  * What a group has to be once nothing is wrong any more, and for how long it may take to become so.
  */
-import { routeOf } from "../../../worker/core/projection.ts";
-import type { Route } from "../../../worker/core/route.ts";
 import type { GroupConfig } from "../../../worker/core/types.ts";
 import { groupNow } from "../world/clock.ts";
 import { currentInstance } from "../world/group.ts";
@@ -11,6 +9,7 @@ import { isSealed } from "../world/redis.ts";
 import { epochOf } from "../world/relay.ts";
 import { isPrimary } from "../world/replication.ts";
 import type { RedisNode, World } from "../world/types.ts";
+import { missingAtTold } from "./told.ts";
 
 /** What is still missing; null: the group is whole. */
 export function missing(world: World): string | null {
@@ -36,17 +35,8 @@ export function missing(world: World): string | null {
     if (!saved.readable.includes(id)) return `${id} takes no reads`;
   }
   if (saved.routeState !== "up") return `the route is ${saved.routeState}`;
-  if (saved.pending.length > 0) return `${saved.pending[0]?.kind} is pending`;
-  for (const [name, { problem }] of Object.entries(saved.published))
-    if (problem !== null) return `${name} is to be written again: ${problem}`;
-  const route = routeOf(saved, world.config);
-  const { kv, dns } = world;
-  if (kv.route?.epoch !== route.epoch || kv.route.rev !== route.rev)
-    return `kv holds ${kv.route?.epoch}.${kv.route?.rev}, not ${route.epoch}.${route.rev}`;
-  const said = (told: Route) => JSON.stringify([told.state, told.primary, told.replicas]);
-  if (said(kv.route) !== said(route)) return "kv holds another route under the same revision";
-  if (world.config.dns !== null && dns.route?.primary?.host !== route.primary?.host)
-    return `dns points to ${dns.route?.primary?.host}`;
+  const untold = missingAtTold(world, saved);
+  if (untold !== null) return untold;
   for (const { id } of world.config.relays) {
     const relay = world.relays.get(id);
     if (relay !== undefined && epochOf(world, relay) === null)

@@ -5,6 +5,8 @@
  */
 import type { FailoverCause, PhaseKind, Saved } from "../../../worker/core/state.ts";
 import type { GroupConfig, NodeFacts, Observation } from "../../../worker/core/types.ts";
+import type { Notices } from "./notices.ts";
+import type { Telling } from "./telling.ts";
 
 export type Violation = { readonly rule: string; readonly text: string; readonly atMs: number };
 
@@ -120,6 +122,10 @@ export type Ledger = {
   /** Writes that Redis acknowledged, by node. */
   readonly acknowledged: Map<number, string[]>;
   doubly: number;
+  /** What webhooks are told. */
+  readonly notices: Notices;
+  /** What is known of each publisher. */
+  readonly telling: Telling;
 };
 
 export function newLedger(): Ledger {
@@ -165,6 +171,8 @@ export function newLedger(): Ledger {
     knewBetter: new Map(),
     acknowledged: new Map(),
     doubly: 0,
+    notices: { ids: new Map(), told: new Map(), taken: new Set() },
+    telling: new Map(),
   };
 }
 

@@ -75,6 +75,10 @@ export const deployFaults: readonly Fault[] = [
   changing("deploy-renamed-primary", (config, random, world) =>
     renamed(config, primaryId(config, random, world)),
   ),
+  changing("deploy-without-a-webhook", (config) => ({
+    ...config,
+    webhooks: config.webhooks.slice(1),
+  })),
   changing("deploy-priorities", (config, random) => ({
     ...config,
     nodes: config.nodes.map((node) => ({ ...node, priority: random.pick([null, 10, 20, 200]) })),

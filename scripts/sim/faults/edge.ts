@@ -1,12 +1,11 @@
 /**
- * Faults of the edge: deaths of the Group at every point, storage, alarms, cron, clocks, publishers, Fleet, regions.
+ * Faults of the edge: deaths of the Group at every point, storage, alarms, cron, clocks, Fleet, regions.
  */
 import { after } from "../queue.ts";
 import { drift, jump } from "../world/clock.ts";
 import { currentInstance, die, newInstance, wake } from "../world/group.ts";
-import type { DeathPoint, Publisher, World } from "../world/types.ts";
-import { tell } from "../world/types.ts";
-import { anyNode, type Fault, idOf, nothing } from "./fault.ts";
+import type { DeathPoint, World } from "../world/types.ts";
+import { anyNode, type Fault, idOf, nothing, switched } from "./fault.ts";
 
 const dying = (point: DeathPoint, supersede: boolean): Fault => ({
   name: `${supersede ? "superseded" : "evicted"}-${point}`,
@@ -20,27 +19,6 @@ const dying = (point: DeathPoint, supersede: boolean): Fault => ({
 });
 
 const points: readonly DeathPoint[] = ["looking", "before-save", "after-save", "acting"];
-
-/** Something is another than it should be, and then what it was. */
-const switched = (
-  name: string,
-  set: (world: World) => void,
-  unset: (world: World) => void,
-): Fault => ({
-  name,
-  begin: (world) => {
-    tell(world, () => name);
-    set(world);
-    return () => unset(world);
-  },
-});
-
-const publisher = (which: "kv" | "dns", how: Partial<Publisher>): Fault =>
-  switched(
-    `${which}-${Object.keys(how).join("")}`,
-    (world) => Object.assign(world[which], how),
-    (world) => Object.assign(world[which], { fails: false, silent: false, delayMs: 10 }),
-  );
 
 const jumping = (name: string, from: number, to: number): Fault => ({
   name,
@@ -130,11 +108,6 @@ export const edgeFaults: readonly Fault[] = [
       return () => drift(world, 1);
     },
   },
-  publisher("kv", { fails: true }),
-  publisher("kv", { silent: true }),
-  publisher("kv", { delayMs: 7000 }),
-  publisher("dns", { fails: true }),
-  publisher("dns", { silent: true }),
   ...(["refused", "silent"] as const).map((fleet) =>
     switched(
       `fleet-${fleet}`,

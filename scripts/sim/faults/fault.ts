@@ -2,7 +2,7 @@
  * What can go wrong, as one shape: it begins, and gives back what ends it.
  */
 import type { Random } from "../random.ts";
-import type { RedisNode, Relay, World } from "../world/types.ts";
+import { type RedisNode, type Relay, tell, type World } from "../world/types.ts";
 
 export type Fault = {
   readonly name: string;
@@ -11,6 +11,20 @@ export type Fault = {
 };
 
 export const nothing = (): void => {};
+
+/** Something is another than it should be, and then what it was. */
+export const switched = (
+  name: string,
+  set: (world: World) => void,
+  unset: (world: World) => void,
+): Fault => ({
+  name,
+  begin: (world) => {
+    tell(world, () => name);
+    set(world);
+    return () => unset(world);
+  },
+});
 
 /** A node: mostly the primary, for there it matters. */
 export function anyNode(world: World, random: Random): RedisNode {

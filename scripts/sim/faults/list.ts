@@ -8,6 +8,7 @@ import { networkFaults } from "./network.ts";
 import { nodeFaults } from "./nodes.ts";
 import { peopleFaults } from "./people.ts";
 import { relayFaults } from "./relays.ts";
+import { tellingFaults } from "./telling.ts";
 
 /** By kind: an episode draws a kind first, so that long lists are not drawn more often. */
 export const faultsByKind: readonly (readonly Fault[])[] = [
@@ -18,6 +19,7 @@ export const faultsByKind: readonly (readonly Fault[])[] = [
   edgeFaults,
   peopleFaults,
   deployFaults,
+  tellingFaults,
 ];
 
 export const allFaults: readonly Fault[] = [...new Set(faultsByKind.flat())];

@@ -41,9 +41,9 @@ export const actingMutants: readonly Mutant[] = [
   {
     name: "acts before it saves",
     file: "scripts/sim/world/group.ts",
-    find: "  if (!save(world, group, decision)) return;\n",
+    find: "  if (!save(world, group, decision, input, nowMs)) return;\n",
     replace:
-      "  for (const action of decision.actions) send(world, group, action);\n  if (!save(world, group, decision)) return;\n",
+      "  for (const action of decision.actions) send(world, group, action);\n  if (!save(world, group, decision, input, nowMs)) return;\n",
   },
   {
     name: "an action is not written down",

@@ -8,6 +8,7 @@ import { failoverMutants } from "./failover.ts";
 import { leaseMutants } from "./leases.ts";
 import type { Mutant } from "./mutant.ts";
 import { pushMutants } from "./pushes.ts";
+import { tellingMutants } from "./telling.ts";
 
 export const mutants: readonly Mutant[] = [
   ...evidenceMutants,
@@ -16,4 +17,5 @@ export const mutants: readonly Mutant[] = [
   ...leaseMutants,
   ...pushMutants,
   ...asleepMutants,
+  ...tellingMutants,
 ];

@@ -6,10 +6,12 @@ import { leaseScenes } from "./leases.ts";
 import { lostScenes } from "./lost.ts";
 import type { Scene } from "./scene.ts";
 import { switchScenes } from "./switches.ts";
+import { toldScenes } from "./told.ts";
 
 export const scenes: readonly Scene[] = [
   ...lostScenes,
   ...heldScenes,
   ...switchScenes,
   ...leaseScenes,
+  ...toldScenes,
 ];

@@ -8,7 +8,7 @@
 import { decide } from "../../../worker/core/decide.ts";
 import { effectiveConfig } from "../../../worker/core/membership.ts";
 import { freshSight, initialState, readSaved } from "../../../worker/core/saved.ts";
-import type { Decision, OperatorRequest, State } from "../../../worker/core/state.ts";
+import type { Decision, Input, OperatorRequest, State } from "../../../worker/core/state.ts";
 import type { Action, Observation, Outcome } from "../../../worker/core/types.ts";
 import { after, at } from "../queue.ts";
 import { perform } from "./acting.ts";
@@ -46,15 +46,6 @@ export function newInstance(world: World): Instance {
     sleepTurn: 0,
     because: "",
   };
-  // Nobody will hear how these ended; to publish again does no harm, and a permit must not be waited for.
-  for (const { id, kind } of state.saved.pending)
-    if (kind === "publish" || kind === "permit")
-      instance.outcomes.push({
-        action: id,
-        kind: "unknown",
-        detail: "the Group was restarted meanwhile",
-        atMs: groupNow(world),
-      });
   world.instances.push(instance);
   if (world.instances.length > 4) world.instances.shift();
   return instance;
@@ -164,7 +155,7 @@ export function decided(world: World, group: Instance, observations: readonly Ob
   const decision = decide(group.state, input, world.config, nowMs);
   world.checks.decided(group, input, decision, nowMs);
   if (strikes(world, group, "before-save")) return;
-  if (!save(world, group, decision)) return;
+  if (!save(world, group, decision, input, nowMs)) return;
   group.asked = requests.filter(({ id }) => !decision.replies.some((reply) => reply.id === id));
   group.keepers = [];
   group.outcomes = [];
@@ -185,7 +176,13 @@ export function decided(world: World, group: Instance, observations: readonly Ob
 }
 
 /** False when nothing was written: the round failed, or somebody else wrote meanwhile. */
-function save(world: World, group: Instance, decision: Decision): boolean {
+function save(
+  world: World,
+  group: Instance,
+  decision: Decision,
+  input: Input,
+  nowMs: number,
+): boolean {
   const { storage } = world;
   const changed = decision.state.saved !== group.state.saved || decision.events.length > 0;
   if (changed && group.version !== storage.version) {
@@ -202,7 +199,7 @@ function save(world: World, group: Instance, decision: Decision): boolean {
     return false;
   }
   if (changed) {
-    world.checks.saved(decision, storage.saved);
+    world.checks.saved(group.state, decision, input, nowMs);
     storage.version += 1;
     storage.saved = decision.state.saved;
     storage.events += decision.events.length;

@@ -23,6 +23,8 @@ import type { Queue } from "../queue.ts";
 import type { Random } from "../random.ts";
 import type { Place } from "./history.ts";
 import type { LeaseState } from "./lease.ts";
+import type { Publisher } from "./publishers.ts";
+import type { Receiver } from "./webhooks.ts";
 
 /** min-replicas-to-write of a sealed node. */
 export const SEALED = 1_000_000;
@@ -207,13 +209,6 @@ export type Write = {
   readonly acks: { readonly node: string; readonly atMs: number; readonly kept: boolean }[];
 };
 
-export type Publisher = {
-  route: Route | null;
-  fails: boolean;
-  silent: boolean;
-  delayMs: number;
-};
-
 export type World = {
   readonly seed: number;
   readonly queue: Queue;
@@ -236,8 +231,10 @@ export type World = {
   /** The Group's clock: virtual time plus this, at this rate. */
   clock: { readonly readMs: number; readonly atMs: number; readonly rate: number };
   clockWentForward: boolean;
-  readonly kv: Publisher;
-  readonly dns: Publisher;
+  readonly publishers: ReadonlyMap<string, Publisher>;
+  readonly receivers: ReadonlyMap<string, Receiver>;
+  /** What left the Group for publishers and webhooks. */
+  tellings: number;
   fleet: "granted" | "refused" | "silent";
   /** Orders to seal get lost. */
   sealsLost: boolean;

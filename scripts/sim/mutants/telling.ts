@@ -1,0 +1,143 @@
+/**
+ * Defects in telling: webhooks, slow looks at what publishers hold, receipts.
+ */
+import { core, type Mutant } from "./mutant.ts";
+
+export const tellingMutants: readonly Mutant[] = [
+  // notices
+  {
+    name: "a webhook that does not answer counts as told",
+    file: core("notices"),
+    find: 'if (outcome.kind === "done") {',
+    replace: 'if (outcome.kind === "done" || outcome.kind === "unknown") {',
+  },
+  {
+    name: "webhooks are told while a primary is being replaced",
+    file: core("notices"),
+    find: "  if (BUSY.includes(draft.saved.phase.kind)) return;\n",
+    replace: "",
+  },
+  {
+    name: "each try at a webhook has an id of its own",
+    file: core("notices"),
+    find: "notice: notice.id,",
+    replace: 'notice: [notice.id, notice.tries].join("."),',
+  },
+  {
+    name: "one event has another id for each webhook",
+    file: core("notices"),
+    find: "notices.push({ id, to: name,",
+    replace: 'notices.push({ id: [id, name].join("."), to: name,',
+  },
+  {
+    name: "a webhook that asks for a little time is tried again after that alone",
+    file: core("notices"),
+    find: "Math.max(draft.nowMs + backoffMs(notice, tries), outcome.retryAtMs ?? 0)",
+    replace: "outcome.retryAtMs ?? draft.nowMs + backoffMs(notice, tries)",
+  },
+  {
+    name: "a webhook that asks for much time is tried again before",
+    file: core("notices"),
+    find: "Math.max(draft.nowMs + backoffMs(notice, tries), outcome.retryAtMs ?? 0)",
+    replace: "draft.nowMs + backoffMs(notice, tries)",
+  },
+  {
+    name: "several tries at one webhook at once",
+    file: core("notices"),
+    find: "    if (under.some(({ about }) => about === notice.to)) continue;\n",
+    replace: "    if (under.some(({ key }) => key === notice.id)) continue;\n",
+  },
+  // the queue over evictions
+  {
+    name: "the queue of notices is lost with the Group",
+    file: core("saved"),
+    find: "    notices: [],\n    ...raw,\n",
+    replace: "    ...raw,\n    notices: [],\n",
+  },
+  {
+    name: "a try that the Group did not live to hear of is never ended",
+    file: core("decide"),
+    find: 'if (kind === "notify" || beat) {\n      save(draft, { pending: draft.saved.pending.filter((each) => each.id !== id) });\n',
+    replace: 'if (kind === "notify" || beat) {\n',
+    also: [
+      {
+        file: core("decide"),
+        find: "  for (const { id, kind, deadlineMs } of draft.saved.pending)\n    if (deadlineMs + graceOf(kind, config) <= nowMs) {",
+        replace:
+          '  for (const { id, kind, deadlineMs } of draft.saved.pending)\n    if (kind !== "notify" && deadlineMs + graceOf(kind, config) <= nowMs) {',
+      },
+    ],
+  },
+  // slow looks
+  {
+    name: "KV is looked at before it has settled",
+    file: core("publishing"),
+    find: "settlesMs: KV_SETTLES_MS,",
+    replace: "settlesMs: KV_GAP_MS,",
+  },
+  {
+    name: "publishers are looked at while a primary is being replaced",
+    file: core("publishing"),
+    find: 'return saved.phase.kind === "watching" && saved.routeState === "up" && nowMs >= dueAtMs;',
+    replace: "return nowMs >= dueAtMs;",
+  },
+  {
+    name: "what is only to be told is set right",
+    file: core("publishing"),
+    find: "publish(draft, rule, route, key, draft.config.drift);",
+    replace: 'publish(draft, rule, route, key, "repair");',
+  },
+  {
+    name: "a look that finds nothing is not noted",
+    file: core("publishing"),
+    find: "const looked = { ...before, checkedAtMs: nowMs, drift: null, failures, problem: null };",
+    replace: "const looked = { ...before, drift: null, failures, problem: null };",
+  },
+  {
+    name: "what was put back by hand is told as wrong for ever",
+    file: core("publishing"),
+    find: "const looked = { ...before, checkedAtMs: nowMs, drift: null, failures, problem: null };",
+    replace: "const looked = { ...before, checkedAtMs: nowMs, failures, problem: null };",
+  },
+  {
+    name: "a record is what it was before a write that nobody confirmed",
+    file: core("publishing"),
+    find: "const stands = beat ? before.key : null;",
+    replace: "const stands = before.key;",
+    scene: "a replica is away for a moment, and the provider is slow",
+  },
+  // receipts
+  {
+    name: "what is taken is done",
+    file: core("publishing"),
+    find: 'const done = outcome.kind === "done";',
+    replace: 'const done = outcome.kind === "done" || outcome.receipt !== undefined;',
+  },
+  {
+    name: "the receipt of one route is asked for with another",
+    file: core("publishing"),
+    find: "receipt: receipt?.key === key ? receipt.text : null,",
+    replace: "receipt: receipt?.text ?? null,",
+  },
+  {
+    name: "what is taken is asked for at once",
+    file: core("publishing"),
+    find: "const laterMs = Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);",
+    replace: "const laterMs = taken ? nowMs : Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);",
+  },
+  // nothing waits for either
+  {
+    name: "the others are repointed when KV has the route",
+    file: core("promotion"),
+    find: "  const { attempt } = phase;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;",
+    replace:
+      '  const { attempt } = phase;\n  if (draft.saved.pending.some(({ kind }) => kind === "publish")) return;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;',
+  },
+  {
+    name: "nobody is promoted while a webhook is being told",
+    file: core("failover"),
+    find: 'const asked = isPending(draft, "permit", "fleet");',
+    replace:
+      'const asked = saved.pending.some(({ kind }) => kind === "permit" || kind === "notify");',
+  },
+];
