@@ -300,9 +300,9 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
     ],
     [
       "a webhook at a private address",
-      { GROUPS: [group({ webhooks: [webhook({ url: "https://10.0.0.7/hook" })] })] },
+      { GROUPS: [group({ webhooks: [webhook({ url: "https://10.0.0.7/hook/hunter2" })] })] },
       "GROUPS[0].webhooks[0].url",
-      "https://10.0.0.7/hook",
+      "https://10.0.0.7",
       "public",
     ],
     [
@@ -311,6 +311,13 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
       "GROUPS[0].webhooks[0].url",
       "http://hooks.example.com",
       "https",
+    ],
+    [
+      "a webhook's url that is none, which is not shown",
+      { GROUPS: [group({ webhooks: [webhook({ url: "hooks.example.com/hunter2" })] })] },
+      "GROUPS[0].webhooks[0].url",
+      "(not shown)",
+      "an http or https address",
     ],
     [
       "an event that there is none of",

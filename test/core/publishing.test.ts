@@ -169,4 +169,17 @@ describe("what is taken, and not done yet", () => {
     expect(after[0]?.receipt).toBeNull();
     expect(after[1]?.receipt).toBe(`change-${after[0]?.key}`);
   });
+
+  test("does not hold up the next route by its pace", () => {
+    const world = createWorld({ dns });
+    world.run(5000);
+    world.slow.add("dns");
+    world.retryAfter.set("dns", 60_000);
+    world.configure({ hostname: "other.example.com" });
+    world.until("taken", () => world.state.saved.published.dns?.receipt != null);
+    world.kill("a");
+    world.until("b", () => world.state.saved.primary === "b");
+    world.run(100);
+    expect(published(world, "dns").at(-1)?.epoch).toBe(2);
+  });
 });

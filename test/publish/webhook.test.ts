@@ -99,10 +99,10 @@ describe("a webhook", () => {
     ["too long", bytes(65)],
     ["another kind of key", `whsk_${bytes(32)}`],
     ["with a line end", `${bytes(32)}\n`],
-  ])("a secret that is %s is refused, and not told", async (_, secret) => {
+  ])("a secret that is %s is never used, and not told", async (_, secret) => {
     const before = receiver.deliveries().length;
     const { kind, detail } = await send({ secret });
-    expect(kind).toBe("refused");
+    expect(kind).toBe("failed");
     expect(detail).toMatch(/signing secret/);
     if (secret !== "") {
       expect(detail).toContain("allowed is base64 of 24 to 64 bytes");
@@ -116,10 +116,10 @@ describe("a webhook", () => {
   });
 
   it.each(["no url", "ftp://example.com/x", "http://user:hidden@127.0.0.1/x"])(
-    "the url %s is refused, and not told",
+    "the url %s is never called, and not told",
     async (url) => {
       const { kind, detail } = await send({ url });
-      expect(kind).toBe("refused");
+      expect(kind).toBe("failed");
       expect(detail).not.toMatch(/hidden|example/);
     },
   );

@@ -276,11 +276,12 @@ export function createWorld(
   /** What a publisher says beside yes or no. */
   function said(action: Action): Pick<Outcome, "drift" | "receipt" | "retryAtMs"> {
     const waitMs = "to" in action ? retryAfter.get(String(action.to)) : undefined;
-    if (waitMs !== undefined) return { retryAtMs: nowMs + waitMs };
-    if (action.kind !== "publish") return {};
+    const later = waitMs === undefined ? {} : { retryAtMs: nowMs + waitMs };
+    if (action.kind !== "publish") return later;
     const found = action.beat === null ? undefined : byHand.get(action.to);
     if (action.beat === "repair") byHand.delete(action.to);
     return {
+      ...later,
       ...(found === undefined ? {} : { drift: found }),
       ...(isTaken(action) ? { receipt: `change-${action.key}` } : {}),
     };

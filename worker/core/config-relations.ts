@@ -85,7 +85,8 @@ export function relations(
     if (!mayBeTold(webhook.url, webhook.allow_private))
       complain(
         `webhooks[${index}].url`,
-        webhook.url,
+        // Its path may be a secret.
+        webhook.url.replace(/^(\w+:\/\/[^/?#]+).*$/s, "$1"),
         "an https address that is public, or allow_private = true for development",
       );
   });

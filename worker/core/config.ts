@@ -191,7 +191,9 @@ function complaintOf(variable: string, issue: v.BaseIssue<unknown>): Complaint {
   const key = String(issue.path?.at(-1)?.key ?? "");
   if (issue.type === "strict_object" && issue.expected === "never")
     return { path, given: "an unknown key", allowed: "a key that docs/settings.md lists" };
-  const hidden = key.endsWith("_secret") && issue.input !== undefined;
+  // A webhook's url may be a secret by itself.
+  const secret = key.endsWith("_secret") || /\.webhooks\[\d+\]\.url$/.test(path);
+  const hidden = secret && issue.input !== undefined;
   const given = hidden ? "(not shown)" : show(issue.input);
   const missing = issue.input === undefined;
   return { path, given: missing ? "nothing" : given, allowed: allowedBy(issue) };

@@ -106,7 +106,9 @@ export function publishDue(draft: Draft): void {
       continue;
     }
     const brief = route.state === "failing-over" && rule.gapMs > 0;
-    const dueAtMs = Math.max(done.nextAtMs, brief ? draft.saved.routeAtMs + rule.gapMs : 0);
+    // The pace of what was taken before holds up nobody.
+    const paced = done.receipt === null || done.receipt.key === key ? done.nextAtMs : 0;
+    const dueAtMs = Math.max(paced, brief ? draft.saved.routeAtMs + rule.gapMs : 0);
     if (draft.nowMs < dueAtMs) wakeBy(draft, dueAtMs);
     else publish(draft, rule, route, key, null);
   }

@@ -34,8 +34,8 @@ const SECRET_BYTES = { min: 24, max: 64 };
 const GONE = 410;
 
 /**
- * `done`: a 2xx. `refused`: no further try can succeed: 410, a secret or a url that is not one. Everything else
- * is worth another try: `unreachable` surely did not arrive, `unknown` may have.
+ * `done`: a 2xx. `refused`: 410, the receiver is gone for good. Everything else is worth another try: `unreachable`
+ * surely did not arrive, `unknown` may have, `failed` was answered with no, or not sent for a setting that is wrong.
  */
 export async function sendWebhook(
   message: WebhookMessage,
@@ -43,7 +43,8 @@ export async function sendWebhook(
 ): Promise<PublishResult> {
   const { url, secret, timeoutMs } = options;
   const problem = secretProblem(secret) ?? urlProblem(url);
-  if (problem !== null) return { kind: "refused", detail: problem };
+  // Kept, and tried again: a setting can be mended.
+  if (problem !== null) return { kind: "failed", detail: problem };
   if (!(timeoutMs > 0)) return { kind: "unreachable", detail: "no time left" };
   return within<PublishResult>(
     timeoutMs,
