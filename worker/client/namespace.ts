@@ -5,13 +5,15 @@
  * Promises: what it returns is a copy; channels, members, fields and values stay as they are.
  * Must never: let a command through of which the keys are not known, or that reaches all keys.
  */
-import { type Known, knownOf, upper, type Words } from "./commands.ts";
+import { knownOf, upper, type Words } from "./commands.ts";
 import { UnsupportedCommandError } from "./failure.ts";
 import { keysOf } from "./keys.ts";
 
 export type Namespace = {
   /** @throws UnsupportedCommandError */
   applied(words: Words): Words;
+  /** Whether there is anything to take off in what it answers. */
+  answersKeys(words: Words): boolean;
   /** `words`: the command, with or without prefixes. */
   stripped(words: Words, result: unknown): unknown;
 };
@@ -21,6 +23,7 @@ const popped = new Set([
   ...["BLPOP", "BRPOP", "BZPOPMIN", "BZPOPMAX"],
   ...["LMPOP", "BLMPOP", "ZMPOP", "BZMPOP"],
 ]);
+const answering = new Set([...popped, ...["KEYS", "SCAN", "RANDOMKEY", "XREAD", "XREADGROUP"]]);
 /** Keyless, and yet not of all keys. */
 const keyless = new Set(["RANDOMKEY", "LOLWUT", "FUNCTION|LOAD"]);
 
@@ -33,7 +36,7 @@ export function namespaceOf(name: string): Namespace {
   function applied(words: Words): Words {
     const known = knownOf(words);
     if (known === undefined) throw refusal(words, "its keys are not known");
-    const copy = [...words];
+    const copy = words.slice();
     const at = (position: number) => {
       if (position < copy.length) copy[position] = into(copy[position]);
     };
@@ -56,19 +59,19 @@ export function namespaceOf(name: string): Namespace {
     if (keys === null) throw refusal(words, "its keys cannot be told from its words");
     if (known.specs.length === 0 && known.flags !== "-" && !keyless.has(known.name))
       throw refusal(words, "it reaches all keys");
-    keys.forEach(at);
+    for (const key of keys) at(key);
     return copy;
   }
 
   function stripped(words: Words, result: unknown): unknown {
     const known = knownOf(words);
-    if (known === undefined) return result;
+    if (known === undefined || !answering.has(known.name)) return result;
     if (known.name === "RANDOMKEY") return out(result) === result ? null : out(result);
     if (!Array.isArray(result)) return result;
     if (known.name === "KEYS") return result.map(out);
     if (known.name === "SCAN") return [result[0], scanned(words, result[1])];
-    if (isStreams(known)) return result.map((each) => [out(each[0]), ...each.slice(1)]);
-    return popped.has(known.name) ? [out(result[0]), ...result.slice(1)] : result;
+    if (popped.has(known.name)) return [out(result[0]), ...result.slice(1)];
+    return result.map((stream) => [out(stream[0]), ...stream.slice(1)]);
   }
 
   /** With Upstash's WITHTYPE, every other word is a type. */
@@ -78,10 +81,8 @@ export function namespaceOf(name: string): Namespace {
     return keys.map((key, index) => (typed && index % 2 === 1 ? key : out(key)));
   }
 
-  return { applied, stripped };
+  return { applied, stripped, answersKeys: (words) => answering.has(knownOf(words)?.name ?? "") };
 }
-
-const isStreams = ({ name }: Known) => name === "XREAD" || name === "XREADGROUP";
 
 /** The position after a keyword, where options stand in pairs; null: it is not there. */
 function afterOf(words: Words, from: number, keyword: string): number | null {

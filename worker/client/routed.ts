@@ -72,8 +72,8 @@ export function routed(options: RoutedOptions): Requester {
     const begunAtMs = Date.now();
     const endsAtMs = begunAtMs + deadlineMs + waitMs;
     if (namespace === null) return { sent: asked, commands, waitMs, begunAtMs, endsAtMs };
-    const named = commands.map((words) => namespace.applied(words));
-    const sent = { ...asked, body: many ? named : named[0] };
+    const named = commands.map(namespace.applied);
+    const sent = { path, headers: asked.headers, body: many ? named : named[0] } as NodeRequest;
     return { sent, commands: named, waitMs, begunAtMs, endsAtMs };
   }
 
@@ -97,20 +97,17 @@ export function routed(options: RoutedOptions): Requester {
   // Not async itself: a frame less for each command.
   function request(asked: UpstashRequest): Promise<Answer> {
     if (asked.isStreaming === true) return stream(asked);
-    if (namespace !== null) return inNamespace(asked, namespace);
-    return perform(callOf(asked));
-  }
-
-  function perform(call: Call): Promise<Answer> {
-    const elsewhere = mayReadElsewhere && call.commands.length > 0;
-    return elsewhere && call.commands.every(readsAnywhere)
-      ? readSomewhere(call)
-      : fromPrimary(call);
-  }
-
-  async function inNamespace(asked: UpstashRequest, space: Namespace): Promise<Answer> {
-    const call = callOf(asked);
-    return stripped(space, call.commands, await perform(call));
+    let call: Call;
+    try {
+      call = callOf(asked);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { commands } = call;
+    const elsewhere = mayReadElsewhere && commands.length > 0 && commands.every(readsAnywhere);
+    const answer = elsewhere ? readSomewhere(call) : fromPrimary(call);
+    if (namespace === null || !commands.some(namespace.answersKeys)) return answer;
+    return answer.then((prefixed) => stripped(namespace, commands, prefixed));
   }
 
   const readSomewhere = async (call: Call) => (await fromReaders(call)) ?? fromPrimary(call);
@@ -265,10 +262,9 @@ const inTime = <T>(work: () => Promise<T>, endsAtMs: number): Promise<T | undefi
 const fine: Outcome = { failure: { kind: "answer" }, executed: [] };
 
 function stripped(namespace: Namespace, commands: readonly Words[], answer: Answer): Answer {
-  if (!Array.isArray(answer))
-    return { ...answer, result: namespace.stripped(commands[0] ?? [], answer.result) };
-  return answer.map((each, index) => ({
-    ...each,
-    result: namespace.stripped(commands[index] ?? [], each.result),
-  }));
+  const each = (place: { readonly result?: unknown }, index: number) => {
+    const result = namespace.stripped(commands[index] ?? [], place.result);
+    return result === place.result ? place : { ...place, result };
+  };
+  return Array.isArray(answer) ? answer.map(each) : each(answer, 0);
 }
