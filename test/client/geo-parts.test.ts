@@ -299,7 +299,7 @@ it.each<[string, object]>([
 });
 
 it("docs/client-geo.md names every option with its default", () => {
-  const docs = readFileSync(new URL("../../docs/client-geo.md", import.meta.url), "utf8");
+  const docs = readFileSync(new URL("../../docs/client-geo.md", import.meta.url).pathname, "utf8");
   const rows = docs.split("\n").filter((line) => line.startsWith("| `"));
   for (const [name, value] of Object.entries(defaults)) {
     const row = rows.find((line) => line.split("|")[1]?.includes(`\`${name}\``)) ?? `no ${name}`;

@@ -192,6 +192,10 @@ describe("the breaker", () => {
     expect(client.active).toBe("a");
     await caught(client.lpush("k", 1));
     expect([client.active, switches]).toEqual(["b", ["a > b automatic"]]);
+    // Found well again it is used, and counted anew.
+    await client.setActive("a");
+    for (let times = 0; times < 2; times += 1) await caught(client.lpush("k", 1));
+    expect(client.active).toBe("b");
   });
 
   it("C10 by default Redis's own errors do not count", async () => {

@@ -116,7 +116,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
     const unhealthy = all.filter(({ healthy }) => healthy !== true).map(({ id }) => id);
     const policy = settings.initialHealthCheckPolicy;
     const healthy = all.length - unhealthy.length;
-    if (healthy === 0 || !isEnough(policy, healthy, all.length))
+    if (!isEnough(policy, healthy, all.length))
       throw new InitialHealthCheckFailedError(policy, unhealthy, all.length);
     fleet.begin();
     if (ticks && stopTicking === null && !isClosed) stopTicking = every(intervalMs, round);
