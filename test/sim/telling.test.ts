@@ -273,6 +273,14 @@ describe("the rules about publishers", () => {
     expect(rules()).toEqual([]);
   });
 
+  test("what was taken is not asked for before its time, and holds up no other route", () => {
+    ended({ kind: "unknown", receipt: "r", retryAtMs: nowMs + 5000 });
+    step({ actions: [order({ key: "1.2" })] });
+    expect(rules()).toEqual([]);
+    step({ actions: [order({ receipt: "r" })] });
+    expect(rules()).toEqual(["publish-soon"]);
+  });
+
   test("a slow look is for quiet times, at what was written, as the configuration says", () => {
     ended({});
     pass(120_000);

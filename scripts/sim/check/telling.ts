@@ -16,7 +16,8 @@ type Known = {
   key: string | null;
   written: Moment | null;
   looked: Moment | null;
-  asked: Moment | null;
+  /** Until when it is to be left alone; with what it took (`key`) only, or with all. */
+  asked: (Moment & { readonly key: string | null }) | null;
   /** What it took, by its receipts. */
   readonly receipts: Map<string, string>;
 };
@@ -71,7 +72,9 @@ function checkEnded(ledger: Ledger, saving: Saving): void {
     const { about, key, beat = false } = pending;
     const known = knownOf(ledger, about);
     const now: Moment = { atMs: nowMs, virtualMs: ledger.nowMs };
-    known.asked = askedUntil(ledger, nowMs, outcome) ?? known.asked;
+    const asked = askedUntil(ledger, nowMs, outcome);
+    const taken = outcome?.receipt !== undefined;
+    if (asked !== null) known.asked = { ...asked, key: taken ? key : null };
     if (outcome?.receipt !== undefined) known.receipts.set(outcome.receipt, key ?? "");
     if (outcome?.kind === "done") {
       if (beat) known.looked = now;
@@ -85,7 +88,8 @@ function checkOrder(ledger: Ledger, { after, nowMs, config }: Saving, action: Pu
   const { to, key, beat, receipt } = action;
   const known = knownOf(ledger, to);
   const wrong = (rule: string, text: string) => violate(ledger, rule, `${to} ${text}`);
-  if (known.asked !== null && isWithin(ledger, nowMs, known.asked, 0))
+  const isAsked = known.asked?.key === null || known.asked?.key === key;
+  if (known.asked !== null && isAsked && isWithin(ledger, nowMs, known.asked, 0))
     wrong("publish-soon", `is called before the time that it asked for`);
   if (receipt !== null && known.receipts.get(receipt) !== key)
     wrong(
