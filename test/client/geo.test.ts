@@ -88,6 +88,19 @@ describe("which one", () => {
     await server("a").start();
     await until("the first again", () => client.active === "a");
     expect(switches).toEqual(["a > b automatic", "b > a failback"]);
+    // Closed, it looks no more; another one goes on meanwhile.
+    client.close();
+    const other = geo(databases, {
+      backgroundHealthChecks: true,
+      healthCheckIntervalMs: 30,
+    }).client;
+    const checksOf = ({ status }: typeof client) =>
+      status().databases.reduce((sum, { checks }) => sum + checks, 0);
+    const before = checksOf(client);
+    await other.ready();
+    await until("the other one looks", () => checksOf(other) >= 10);
+    // One of each may have been under way.
+    expect(checksOf(client)).toBeLessThanOrEqual(before + 2);
   });
 
   it("C4 without an interval the commands look by the way", async () => {
@@ -176,6 +189,7 @@ describe("the breaker", () => {
     minNumFailures: 2,
     failureRateThreshold: 0.4,
     failuresDetectionWindowMs: 60_000,
+    gracePeriodMs: 60_000,
   };
 
   it("C8 C10 opens at errors that count, though PING is answered", async () => {
