@@ -27,7 +27,9 @@ import { checkAcknowledged, checkNumbers, checkOpened, checkWipe } from "./write
 
 const TILT_MS = 30_000;
 
-const isBusy = ({ phase }: Saved) => phase.kind !== "watching";
+/** A primary is being replaced, or may soon be. */
+const isFailing = ({ saved, sight }: State) =>
+  saved.phase.kind !== "watching" || sight.told.some((mark) => mark.startsWith("sdown:"));
 
 export type Checks = ReturnType<typeof createChecks>;
 
@@ -93,7 +95,7 @@ export function createChecks(closely: boolean) {
     checkAttempts(ledger, judged);
     checkActions(ledger, judged);
     checkState(ledger, judged);
-    if (closely || isBusy(before) || isBusy(decision.state.saved))
+    if (closely || isFailing(group.state) || isFailing(decision.state))
       checkApart(ledger, { state: group.state, input, decision }, deployed, nowMs);
     watcher?.(judged);
     noteShown(life, judged);

@@ -3,6 +3,8 @@
  */
 import { core, type Mutant } from "./mutant.ts";
 
+const SLOW = "a replica is away for a moment, and the provider is slow";
+
 export const tellingMutants: readonly Mutant[] = [
   // notices
   {
@@ -104,7 +106,7 @@ export const tellingMutants: readonly Mutant[] = [
     file: core("publishing"),
     find: "const stands = beat ? before.key : null;",
     replace: "const stands = before.key;",
-    scene: "a replica is away for a moment, and the provider is slow",
+    scene: SLOW,
   },
   // receipts
   {
@@ -112,18 +114,21 @@ export const tellingMutants: readonly Mutant[] = [
     file: core("publishing"),
     find: 'const done = outcome.kind === "done";',
     replace: 'const done = outcome.kind === "done" || outcome.receipt !== undefined;',
+    scene: SLOW,
   },
   {
     name: "the receipt of one route is asked for with another",
     file: core("publishing"),
     find: "receipt: receipt?.key === key ? receipt.text : null,",
     replace: "receipt: receipt?.text ?? null,",
+    scene: SLOW,
   },
   {
     name: "what is taken is asked for at once",
     file: core("publishing"),
     find: "const laterMs = Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);",
     replace: "const laterMs = taken ? nowMs : Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);",
+    scene: SLOW,
   },
   // nothing waits for either
   {
@@ -132,6 +137,13 @@ export const tellingMutants: readonly Mutant[] = [
     find: "  const { attempt } = phase;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;",
     replace:
       '  const { attempt } = phase;\n  if (draft.saved.pending.some(({ kind }) => kind === "publish")) return;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;',
+  },
+  {
+    name: "no failover begins while a webhook is being told",
+    file: core("hold"),
+    find: "  if (saved.paused !== null)\n",
+    replace:
+      '  if (saved.pending.some(({ kind }) => kind === "notify"))\n    return hold("telling", "a webhook is being told");\n  if (saved.paused !== null)\n',
   },
   {
     name: "nobody is promoted while a webhook is being told",
