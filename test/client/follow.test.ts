@@ -230,7 +230,7 @@ describe("what is no route changes nothing", () => {
     expect(one.kinds()).toContain("unreachable");
   });
 
-  it("R5 never back: an older route, from whatever source", async () => {
+  it("never back: an older route, from whatever source", async () => {
     const old = await host(json(route(1, "a")));
     const board = await relayBoard();
     board.put(route(2, "b"));

@@ -258,7 +258,7 @@ describe("a command under way", () => {
 
   it("C17 again, or never, when the app says so", async () => {
     const { databases, server, say } = await sites({ a: 2, b: 1 });
-    const bold = geo(databases, { idempotent: true }).client;
+    const bold = geo(databases).client.with({ idempotent: true });
     const shy = geo(databases, { idempotent: false }).client;
     await Promise.all([bold.ping(), shy.ping()]);
     await server("a").kill("SIGSTOP");

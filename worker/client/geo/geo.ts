@@ -154,7 +154,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
     return result;
   }
 
-  async function request(asked: UpstashRequest): Promise<Answer> {
+  async function request(asked: UpstashRequest, idempotent?: boolean): Promise<Answer> {
     await begun();
     if (asked.isStreaming === true) return streams.open(asked);
     const commands = commandsOf(asked);
@@ -173,7 +173,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
       if (looking !== null) behind(looking);
       const delayMs = backoffMs(tries, settings.retryDelayMs, settings.maxRetryDelayMs);
       const again = tries < maxRetries && nowMs() + delayMs < endsAtMs;
-      const repeat = outcome.kind === "refused" || maySendTwice(commands, options.idempotent);
+      const repeat = outcome.kind === "refused" || maySendTwice(commands, idempotent);
       if (outcome.kind === "unknown" && !(again && repeat))
         throw new OutcomeUnknownError(node.database.id, outcome.reason);
       if (!again) {
@@ -254,9 +254,12 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
     throw new OptionError("id", JSON.stringify(id), allowed[kind]);
   };
 
-  const requester: Requester = { request };
-  const redis = new RoutedRedis(requester, options);
-  return { redis, controls };
+  /** The whole surface of the SDK; `idempotent`: whether all of it may be sent twice. */
+  function surface(idempotent: boolean | undefined): RoutedRedis {
+    const requester: Requester = { request: (asked) => request(asked, idempotent) };
+    return new RoutedRedis(requester, options);
+  }
+  return { surface, controls };
 }
 
 /** Runs `work` again and again; the returned function ends it. Does not keep a process alive. */

@@ -20,7 +20,11 @@ export { type LagAwareOptions, lagAware } from "./lag-aware.ts";
 export type { Database, GeoOptions, HealthCheck, Look } from "./options.ts";
 export type { DatabaseStatus, GeoStatus } from "./status.ts";
 
-export type GeoRedis = Redis & GeoControls;
+export type GeoRedis = Redis &
+  GeoControls & {
+    /** The same client, of which everything (or nothing) may be sent again: `redis.with({ idempotent: true })`. */
+    with(call: { readonly idempotent?: boolean | undefined }): GeoRedis;
+  };
 
 export type GeoDatabases = GeoOptions & { readonly databases: readonly Database[] };
 
@@ -46,13 +50,23 @@ export type GeoRoute = GeoOptions & {
 export function connectGeo(options: GeoDatabases | GeoRoute): GeoRedis {
   const isRouted = "kv" in options;
   if (!isRouted) checkDatabases(options.databases);
-  const { redis, controls } = isRouted
+  const { surface, controls } = isRouted
     ? geoOver([], membersOf(options), options)
     : geoOver(options.databases, null, options);
-  return Object.defineProperties(
-    redis,
-    Object.getOwnPropertyDescriptors(controls),
-  ) as unknown as GeoRedis;
+  /** A surface is large, so those that differ in a word only are kept. */
+  const views = new Map<boolean | undefined, GeoRedis>();
+  function view(idempotent: boolean | undefined): GeoRedis {
+    const known = views.get(idempotent);
+    if (known !== undefined) return known;
+    const more = { with: (call: { readonly idempotent?: boolean }) => view(call.idempotent) };
+    const redis = Object.defineProperties(surface(idempotent), {
+      ...Object.getOwnPropertyDescriptors(controls),
+      ...Object.getOwnPropertyDescriptors(more),
+    }) as unknown as GeoRedis;
+    views.set(idempotent, redis);
+    return redis;
+  }
+  return view(options.idempotent);
 }
 
 function membersOf(options: GeoRoute): Members {
