@@ -1,4 +1,5 @@
 /** Which database is used when: what was seen and when, and what follows. No network, no clock. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as core from "../../worker/client/geo/core.ts";
 
@@ -318,4 +319,61 @@ describe("the route names another primary", () => {
     for (const id of ["b", "c", "d", "x"]) one.prefer(id);
     expect([one.usable, one.switches]).toEqual(["a", []]);
   });
+});
+
+it("whatever is seen and asked for in whatever order: one healthy member is used, and going back keeps its rules", () => {
+  const id = fc.constantFrom("a", "b", "c");
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("wait" as const), ms: fc.nat(100_000) }),
+    fc.record({ kind: fc.constant("saw" as const), id, healthy: fc.boolean(), agoMs: fc.nat(20) }),
+    fc.record({ kind: fc.constant("select" as const), id, pinMs: fc.constantFrom(0, 0, 30_000) }),
+    fc.record({ kind: fc.constant("weigh" as const), id, weight: fc.nat(3) }),
+    fc.record({ kind: fc.constant("remove" as const), id }),
+    fc.record({ kind: fc.constant("add" as const), id, weight: fc.nat(3) }),
+    fc.record({ kind: fc.constant("prefer" as const), id }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      let nowMs = 0;
+      let state = core.newState(
+        ["a", "b", "c"].map((each) => core.newMember(each, 1)),
+        0,
+      );
+      const keep = (next: core.Step | core.Answer) => {
+        if ("kind" in next && next.kind !== "done") return;
+        const { state: after, change } = next as core.Step;
+        if (change !== null) {
+          expect(change.from).not.toBe(change.to);
+          expect([state.active, after.active]).toEqual([change.from, change.to]);
+          if (change.reason === "failback") {
+            expect(nowMs - state.switchedAtMs).toBeGreaterThanOrEqual(rules.autoFallbackIntervalMs);
+            const [from, to] = [change.from, change.to].map((each) => core.memberOf(state, each));
+            expect(to?.weight).toBeGreaterThan(from?.weight ?? Number.NaN);
+            expect(nowMs - (to?.failedAtMs ?? Number.NEGATIVE_INFINITY)).toBeGreaterThanOrEqual(
+              rules.gracePeriodMs,
+            );
+          }
+        }
+        state = after;
+      };
+      for (const each of steps) {
+        if (each.kind === "wait") nowMs += each.ms;
+        if (each.kind === "saw")
+          state = core.saw(state, each.id, each.healthy, nowMs - each.agoMs, nowMs);
+        if (each.kind === "select") keep(core.select(state, each.id, each.pinMs, nowMs));
+        if (each.kind === "weigh") keep(core.weigh(state, each.id, each.weight, nowMs));
+        if (each.kind === "remove") keep(core.remove(state, each.id, rules, nowMs));
+        if (each.kind === "add") keep(core.add(state, core.newMember(each.id, each.weight), nowMs));
+        if (each.kind === "prefer") keep(core.prefer(state, each.id, rules, nowMs));
+        keep(core.settle(state, rules, nowMs));
+        const used = core.memberOf(state, core.usable(state));
+        expect(used?.healthy ?? true).toBe(true);
+        const someone = state.members.some(({ healthy }) => healthy === true);
+        if (someone && state.pinnedUntilMs === null) expect(used).toBeDefined();
+        expect(state.members.length).toBeGreaterThan(0);
+        expect(new Set(state.members.map((member) => member.id)).size).toBe(state.members.length);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });

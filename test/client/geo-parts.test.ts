@@ -14,6 +14,7 @@ import {
 } from "../../worker/client/geo/index.ts";
 import { defaults, type HealthCheckPolicy } from "../../worker/client/geo/options.ts";
 import { outcomeIn, outcomeOf } from "../../worker/client/geo/outcome.ts";
+import { subscriptions } from "../../worker/client/geo/subscriptions.ts";
 import { NoRouteError, type Route } from "../../worker/client/index.ts";
 import { DATA } from "../relay/support.ts";
 import { until } from "../support/wait.ts";
@@ -248,11 +249,32 @@ describe("databases from the route", () => {
   });
 });
 
+describe("a subscription that cannot begin", () => {
+  const asked = { path: ["subscribe", "news"], isStreaming: true };
+
+  it("ends within its time", async () => {
+    const nowhere = subscriptions(() => null, { timeoutMs: 10_000, deadlineMs: 50 });
+    await expect(nowhere.open(asked)).rejects.toThrow("within 50 ms");
+  });
+
+  it("ends at once when it is refused, and without a word when the app left", async () => {
+    const { databases } = await sites({ a: 1 });
+    const [{ url }] = databases as [Database];
+    const times = { timeoutMs: 10_000, deadlineMs: 20_000 };
+    const wrong = subscriptions(() => ({ url, token: "wrong" }), times);
+    await expect(wrong.open(asked)).rejects.toThrow("HTTP 401");
+    const left = subscriptions(() => null, times);
+    expect(await left.open({ ...asked, signal: AbortSignal.abort() })).toEqual({ result: 1 });
+  });
+});
+
 describe("what became of it", () => {
   const upstash = (message: string) => Object.assign(new Error(message), { name: "UpstashError" });
   it.each([
     ["WRONGTYPE Operation against a key", "answer", false],
     ["READONLY You can't write", "refused", false],
+    ["EXECABORT Transaction discarded because of previous errors.", "answer", false],
+    ["EXECABORT Transaction discarded (READONLY You can't)", "refused", false],
     ["LOADING Redis is loading", "refused", false],
     ["NODE_REFUSED nobody listens", "refused", true],
     ["NODE_TIMEOUT no answer", "unknown", true],

@@ -73,7 +73,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
   const { backgroundHealthChecks: ticks = !isWorkers(), isFailure } = options;
   let { waitUntil } = options;
   const fleet = fleetOf(first, options, settings, () => streams.move());
-  const streams = subscriptions(() => fleet.active()?.database ?? null, timeoutMs);
+  const streams = subscriptions(() => fleet.active()?.database ?? null, { timeoutMs, deadlineMs });
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   let preferred: string | null = null;
   let stopTicking: (() => void) | null = null;
@@ -156,7 +156,10 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
 
   async function request(asked: UpstashRequest, idempotent?: boolean): Promise<Answer> {
     await begun();
-    if (asked.isStreaming === true) return streams.open(asked);
+    if (asked.isStreaming === true) {
+      await chosen();
+      return streams.open(asked);
+    }
     const commands = commandsOf(asked);
     const waitMs = waitMsIn(asked, commands);
     const endsAtMs = nowMs() + deadlineMs + waitMs;

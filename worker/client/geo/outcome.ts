@@ -16,12 +16,13 @@ export type Outcome = Failure & {
 /** Nothing was executed, and another database may know this token. */
 const strangers = /^(Unauthorized|NOAUTH|WRONGPASS)\b/;
 /** Redis's own words: the database is there, whatever it says. */
-const own = new Set(["READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN", "EXECABORT"]);
+const own = new Set(["READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN"]);
 
-const judged = (failure: Failure): Outcome => ({
-  ...failure,
-  blames: failure.kind !== "answer" && !own.has(failure.reason),
-});
+/** A transaction that Redis would not queue is the app's own mistake, wherever it is sent. */
+const judged = (failure: Failure): Outcome =>
+  failure.kind === "answer" || failure.reason === "EXECABORT"
+    ? { kind: "answer", blames: false }
+    : { ...failure, blames: !own.has(failure.reason) };
 
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof Error && error.name === "UpstashError" && strangers.test(error.message))

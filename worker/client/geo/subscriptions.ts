@@ -23,8 +23,18 @@ const FOR_EVER_MS = 2 ** 31 - 1;
 const LEAST_BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 5000;
 
+type Times = {
+  /** Longest wait for the beginning of one stream. */
+  readonly timeoutMs: number;
+  /** Longest wait for the first one of a subscription. */
+  readonly deadlineMs: number;
+};
+
 /** @param target where the stream is to be had by now; null: nowhere. */
-export function subscriptions(target: () => Target | null, timeoutMs: number): Subscriptions {
+export function subscriptions(
+  target: () => Target | null,
+  { timeoutMs, deadlineMs }: Times,
+): Subscriptions {
   const open = new Set<AbortController>();
   let places = new AbortController();
   let isClosed = false;
@@ -75,10 +85,13 @@ export function subscriptions(target: () => Target | null, timeoutMs: number): S
         const begun = (failed?: Error) => {
           if (isBegun) return;
           isBegun = true;
+          clearTimeout(timer);
           if (failed === undefined) return resolve({ result: 1 });
           reject(failed);
           stop();
         };
+        const late = () => begun(new Error(`Picket: no subscription within ${deadlineMs} ms`));
+        const timer = setTimeout(late, deadlineMs);
         void run(asked, ours, begun).finally(() => {
           open.delete(ours);
           asked.signal?.removeEventListener("abort", stop);
