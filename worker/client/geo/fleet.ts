@@ -28,6 +28,9 @@ export type Fleet = ReturnType<typeof fleetOf>;
 /** What a look that was begun may take longer than its time: the machine was busy. */
 const SLACK_MS = 250;
 
+/** What follows from the clock alone, such as going back, may be so late; what was seen is decided on at once. */
+const GLANCE_MS = 10;
+
 export const nowMs = () => performance.now();
 
 /** @param moved told after each switch. */
@@ -74,6 +77,11 @@ export function fleetOf(
   let isBegun = false;
   const settle = () => {
     if (isBegun) keep(core.settle(state, settings, nowMs()));
+  };
+
+  /** What was last decided: a command costs no more than a glance at it. */
+  let latest: { state: core.GeoState | null; atMs: number; node: Node | null } = {
+    ...{ state: null, atMs: 0, node: null },
   };
 
   async function check(node: Node): Promise<boolean> {
@@ -144,8 +152,11 @@ export function fleetOf(
     },
     /** The one that commands go to, by now. */
     active(): Node | null {
+      const atMs = nowMs();
+      if (latest.state === state && atMs - latest.atMs < GLANCE_MS) return latest.node;
       settle();
-      return nodes.get(core.usable(state) ?? "") ?? null;
+      latest = { state, atMs, node: nodes.get(core.usable(state) ?? "") ?? null };
+      return latest.node;
     },
     /** What became of a command, as far as it concerns the database. */
     record(node: Node, failed: boolean): void {
@@ -196,6 +207,7 @@ export function fleetOf(
       const isSame = old?.database.url === url && old.database.token === token;
       const node = isSame ? old : nodeOf(database);
       nodes.set(id, node);
+      if (!isSame) latest.state = null;
       if (old !== undefined && !isSame && state.active === id) moved();
       if (!isSame || core.memberOf(state, id)?.healthy === null) await look(node);
     },

@@ -18,10 +18,12 @@ const strangers = /^(Unauthorized|NOAUTH|WRONGPASS)\b/;
 /** Redis's own words: the database is there, whatever it says. */
 const own = new Set(["READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN"]);
 
+const answered: Outcome = { kind: "answer", blames: false };
+
 /** A transaction that Redis would not queue is the app's own mistake, wherever it is sent. */
 const judged = (failure: Failure): Outcome =>
   failure.kind === "answer" || failure.reason === "EXECABORT"
-    ? { kind: "answer", blames: false }
+    ? answered
     : { ...failure, blames: !own.has(failure.reason) };
 
 export function outcomeOf(error: unknown): Outcome {
@@ -34,10 +36,11 @@ type Place = { readonly error?: string | undefined };
 
 /** Of an answer that came: in a pipeline each command has its own, and one that was executed makes it unknown. */
 export function outcomeIn(answer: Place | readonly Place[]): Outcome {
+  if (!Array.isArray(answer) && (answer as Place).error === undefined) return answered;
   const all = [answer].flat().map(({ error }: Place) => judged(failureOfText(error)));
   const worst =
     all.find(({ kind }) => kind === "unknown") ?? all.find(({ kind }) => kind !== "answer");
-  if (worst === undefined || worst.kind === "answer") return { kind: "answer", blames: false };
+  if (worst === undefined || worst.kind === "answer") return answered;
   return all.every(({ kind }) => kind === "refused") ? worst : { ...worst, kind: "unknown" };
 }
 
