@@ -53,7 +53,7 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     instances: [],
     instanceCount: 0,
     clock: { readMs: 1_790_000_000_000 + random.int(0, 1_000_000), atMs: 0, rate: 1 },
-    clockWentForward: false,
+    aheadMs: 0,
     publishers: newPublishers(),
     receivers: newReceivers(config.webhooks.map(({ name }) => name)),
     tellings: 0,

@@ -41,6 +41,7 @@ export function createChecks(closely: boolean) {
   let watcher: ((judged: Judged) => void) | null = null;
   const at = () => {
     ledger.nowMs = world?.queue.nowMs ?? 0;
+    ledger.aheadMs = world?.aheadMs ?? 0;
   };
   const here = (): World => {
     at();
@@ -88,7 +89,7 @@ export function createChecks(closely: boolean) {
       nowMs,
       tilt,
       paused: paused !== null && (paused.untilMs === null || paused.untilMs > nowMs),
-      clockJumped: world?.clockWentForward === true,
+      clockJumped: ledger.aheadMs > 0,
       life,
     };
     noteRoles(ledger, judged);

@@ -56,6 +56,8 @@ export type Moment = { readonly atMs: number; readonly virtualMs: number };
 export type Ledger = {
   readonly violations: Violation[];
   nowMs: number;
+  /** By how much the Group's clock jumped ahead, all jumps together. */
+  aheadMs: number;
   readonly lives: Map<number, Life>;
   /** Last sight of each node as a primary, and its last facts. */
   readonly seenPrimary: Map<string, number>;
@@ -132,6 +134,7 @@ export function newLedger(): Ledger {
   return {
     violations: [],
     nowMs: 0,
+    aheadMs: 0,
     lives: new Map(),
     seenPrimary: new Map(),
     lastUp: new Map(),

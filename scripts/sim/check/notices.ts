@@ -6,8 +6,8 @@
 import type { GroupEvent } from "../../../worker/core/events.ts";
 import type { Notice } from "../../../worker/core/state.ts";
 import type { NotifyAction } from "../../../worker/core/types.ts";
-import { type Ledger, type Moment, violate } from "./ledger.ts";
-import { askedUntil, endedIn, isWithin, type Saving } from "./saving.ts";
+import { type Ledger, violate } from "./ledger.ts";
+import { type Asked, askedIn, endedIn, isWithin, latest, type Saving } from "./saving.ts";
 
 const TRIES = 10;
 const BACKOFF_MS = 30_000;
@@ -20,10 +20,10 @@ type Told = {
   /** Tries that failed, or may have: those that a death of the Group ended are none. */
   failed: number;
   /** When the last of those began. */
-  last: Moment | null;
+  lastMs: number | null;
   /** When the one under way began. */
-  current: Moment | null;
-  asked: Moment | null;
+  currentMs: number | null;
+  asked: Asked | null;
 };
 
 export type Notices = {
@@ -56,7 +56,7 @@ export function checkNotices(ledger: Ledger, saving: Saving): void {
 }
 
 function toldOf({ notices }: Ledger, key: string): Told {
-  const told = notices.told.get(key) ?? { failed: 0, last: null, current: null, asked: null };
+  const told = notices.told.get(key) ?? { failed: 0, lastMs: null, currentMs: null, asked: null };
   notices.told.set(key, told);
   return told;
 }
@@ -67,10 +67,10 @@ function checkEnded(ledger: Ledger, saving: Saving): void {
     const told = toldOf(ledger, keyOf(pending.about, pending.key ?? ""));
     if (outcome !== null || !saving.first) {
       if (outcome?.kind !== "done") told.failed += 1;
-      told.last = told.current;
+      told.lastMs = told.currentMs;
     }
-    told.current = null;
-    told.asked = askedUntil(ledger, saving.nowMs, outcome) ?? told.asked;
+    told.currentMs = null;
+    told.asked = askedIn(ledger, saving.nowMs, outcome) ?? told.asked;
   }
 }
 
@@ -142,7 +142,7 @@ function checkKept(ledger: Ledger, { after }: Saving): void {
   }
 }
 
-function checkTry(ledger: Ledger, { after, nowMs }: Saving, action: NotifyAction): void {
+function checkTry(ledger: Ledger, { after }: Saving, action: NotifyAction): void {
   const { to, notice: id, event } = action;
   const wrong = (rule: string, text: string) =>
     violate(ledger, rule, `${to} is told ${event.name} (${id}) ${text}`);
@@ -155,12 +155,16 @@ function checkTry(ledger: Ledger, { after, nowMs }: Saving, action: NotifyAction
     wrong("notice-id", "which waits for nobody");
   const told = toldOf(ledger, keyOf(to, id));
   const gapMs = told.failed === 0 ? 0 : LEAST * BACKOFF_MS * 2 ** (told.failed - 1);
-  if (told.last !== null && isWithin(ledger, nowMs, told.last, gapMs))
+  if (isWithin(ledger, told.lastMs, gapMs))
     wrong(
       "notice-soon",
-      `${ledger.nowMs - told.last.virtualMs} ms after try ${told.failed}, ${gapMs} ms is the least`,
+      `${latest(ledger) - (told.lastMs ?? 0)} ms after try ${told.failed}, ${gapMs} ms is the least`,
     );
-  if (told.asked !== null && isWithin(ledger, nowMs, told.asked, 0))
-    wrong("notice-soon", `${told.asked.virtualMs - ledger.nowMs} ms sooner than it was asked to`);
-  told.current = { atMs: nowMs, virtualMs: ledger.nowMs };
+  const { asked } = told;
+  if (asked !== null && isWithin(ledger, asked.sinceMs, asked.forMs))
+    wrong(
+      "notice-soon",
+      `${latest(ledger) - asked.sinceMs} ms after it was asked to wait ${asked.forMs} ms`,
+    );
+  told.currentMs = latest(ledger);
 }

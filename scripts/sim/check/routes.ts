@@ -91,13 +91,24 @@ function seen(ledger: Ledger, before: Saved | null, saved: Saved): void {
   else if (ledger.everHadPrimary) violate(ledger, "route-lost", "the primary in force is nobody");
   if (saved.primary === null || before?.primary === saved.primary) return;
   const seenMs = ledger.seenPrimary.get(saved.primary);
-  const orderedMs = ledger.ordered.get(saved.epoch) ?? 0;
-  if (seenMs === undefined || seenMs < orderedMs)
+  if (seenMs === undefined || seenMs < seenSince(ledger, before, saved))
     violate(
       ledger,
       "unseen-primary",
       `${saved.primary} is in force at epoch ${saved.epoch}, and was not seen as primary since it was told to be`,
     );
+}
+
+/** What a relay tells of its own accord is so long on its way, where nothing is wrong with that. */
+const ON_ITS_WAY_MS = 20;
+
+/** From when on a look shows that the order was obeyed. */
+function seenSince(ledger: Ledger, before: Saved | null, saved: Saved): number {
+  const orderedMs = ledger.ordered.get(saved.epoch) ?? 0;
+  // Whoever is handed over to was a replica when that began: an answer on its way says what is so since.
+  if (before?.phase.kind === "switching") return Math.min(orderedMs, ledger.beganMs);
+  const heardMs = ledger.heardPrimary.get(saved.primary ?? "") ?? 0;
+  return heardMs >= orderedMs ? orderedMs - ON_ITS_WAY_MS : orderedMs;
 }
 
 function count(

@@ -5,7 +5,7 @@
  */
 import type { Decision, Input, Pending, Saved, State } from "../../../worker/core/state.ts";
 import type { GroupConfig, Outcome } from "../../../worker/core/types.ts";
-import type { Ledger, Moment } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 
 export type Saving = {
   readonly before: Saved;
@@ -55,16 +55,24 @@ export const endedIn = (
       outcome: input.outcomes.find(({ action }) => action === pending.id) ?? null,
     }));
 
-/** Less than `ms` after that moment, by both clocks: the Group's may have jumped. */
-export const isWithin = (ledger: Ledger, nowMs: number, { atMs, virtualMs }: Moment, ms: number) =>
-  nowMs < atMs + ms && ledger.nowMs < virtualMs + ms;
+/**
+ * Now, by a clock that no clock of the Group's has outrun: virtual time, and by how much that ever jumped ahead. What
+ * it counted when its clock went back is less, never more.
+ */
+export const latest = ({ nowMs, aheadMs }: Ledger): number => nowMs + aheadMs;
 
-/** Until when somebody asked to be left alone. */
-export const askedUntil = (
-  ledger: Ledger,
-  nowMs: number,
-  outcome: Outcome | null,
-): Moment | null => {
+/** A clock that runs fast is no jump. */
+const RUNS_FAST = 0.98;
+
+/** Surely less than `ms` after that moment. */
+export const isWithin = (ledger: Ledger, sinceMs: number | null, ms: number): boolean =>
+  sinceMs !== null && latest(ledger) < sinceMs + RUNS_FAST * ms;
+
+/** Who asks to be left alone: since when, and for how long. */
+export type Asked = { readonly sinceMs: number; readonly forMs: number };
+
+export function askedIn(ledger: Ledger, nowMs: number, outcome: Outcome | null): Asked | null {
   if (outcome?.retryAtMs === undefined) return null;
-  return { atMs: outcome.retryAtMs, virtualMs: ledger.nowMs + outcome.retryAtMs - nowMs };
-};
+  const { retryAtMs, atMs } = outcome;
+  return { sinceMs: latest(ledger), forMs: Math.min(retryAtMs - atMs, retryAtMs - nowMs) };
+}

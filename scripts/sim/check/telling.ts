@@ -3,8 +3,8 @@
  * that it finds nothing but what somebody else did.
  */
 import type { PublishAction } from "../../../worker/core/types.ts";
-import { type Ledger, type Moment, violate } from "./ledger.ts";
-import { askedUntil, endedIn, isWithin, type Saving } from "./saving.ts";
+import { type Ledger, violate } from "./ledger.ts";
+import { type Asked, askedIn, endedIn, isWithin, latest, type Saving } from "./saving.ts";
 
 /** Readers of KV may see what was there before for as long. */
 const KV_SETTLES_MS = 120_000;
@@ -14,10 +14,10 @@ const TOLD_WITHIN_MS = 10_000;
 type Known = {
   /** What it was last said to have written, and when; null: nobody knows what stands there. */
   key: string | null;
-  written: Moment | null;
-  looked: Moment | null;
-  /** Until when it is to be left alone; with what it took (`key`) only, or with all. */
-  asked: (Moment & { readonly key: string | null }) | null;
+  writtenMs: number | null;
+  lookedMs: number | null;
+  /** It is to be left alone for so long: with what it took (`key`) only, or with all. */
+  asked: (Asked & { readonly key: string | null }) | null;
   /** What it took, by its receipts. */
   readonly receipts: Map<string, string>;
 };
@@ -30,8 +30,8 @@ export type Stands = { readonly byHand: boolean; readonly rightAgainMs: number |
 function knownOf({ telling }: Ledger, to: string): Known {
   const known = telling.get(to) ?? {
     key: null,
-    written: null,
-    looked: null,
+    writtenMs: null,
+    lookedMs: null,
     asked: null,
     receipts: new Map(),
   };
@@ -71,25 +71,25 @@ function checkEnded(ledger: Ledger, saving: Saving): void {
   for (const { pending, outcome } of endedIn(saving, "publish")) {
     const { about, key, beat = false } = pending;
     const known = knownOf(ledger, about);
-    const now: Moment = { atMs: nowMs, virtualMs: ledger.nowMs };
-    const asked = askedUntil(ledger, nowMs, outcome);
+    const asked = askedIn(ledger, nowMs, outcome);
     const taken = outcome?.receipt !== undefined;
     if (asked !== null) known.asked = { ...asked, key: taken ? key : null };
     if (outcome?.receipt !== undefined) known.receipts.set(outcome.receipt, key ?? "");
     if (outcome?.kind === "done") {
-      if (beat) known.looked = now;
+      if (beat) known.lookedMs = latest(ledger);
       else known.key = key;
-      if (!beat || (outcome.drift !== undefined && config.drift === "repair")) known.written = now;
+      const wrote = !beat || (outcome.drift !== undefined && config.drift === "repair");
+      if (wrote) known.writtenMs = latest(ledger);
     } else if (!beat || first) known.key = beat ? known.key : null;
   }
 }
 
-function checkOrder(ledger: Ledger, { after, nowMs, config }: Saving, action: PublishAction): void {
+function checkOrder(ledger: Ledger, { after, config }: Saving, action: PublishAction): void {
   const { to, key, beat, receipt } = action;
   const known = knownOf(ledger, to);
   const wrong = (rule: string, text: string) => violate(ledger, rule, `${to} ${text}`);
   const isAsked = known.asked?.key === null || known.asked?.key === key;
-  if (known.asked !== null && isAsked && isWithin(ledger, nowMs, known.asked, 0))
+  if (known.asked !== null && isAsked && isWithin(ledger, known.asked.sinceMs, known.asked.forMs))
     wrong("publish-soon", `is called before the time that it asked for`);
   if (receipt !== null && known.receipts.get(receipt) !== key)
     wrong(
@@ -104,14 +104,16 @@ function checkOrder(ledger: Ledger, { after, nowMs, config }: Saving, action: Pu
   if (known.key !== key) wrong("drift", `is looked at for ${key}, and ${known.key} was written`);
   if (after.phase.kind !== "watching" || after.routeState !== "up")
     wrong("look-busy", `is looked at while the group is ${after.phase.kind}, ${after.routeState}`);
-  const { written, looked } = known;
-  if (to === "kv" && written !== null && isWithin(ledger, nowMs, written, KV_SETTLES_MS))
-    wrong("look-soon", `is looked at ${ledger.nowMs - written.virtualMs} ms after it was written`);
-  for (const last of [written, looked])
-    if (last !== null && isWithin(ledger, nowMs, last, config.driftIntervalMs))
+  const { writtenMs, lookedMs } = known;
+  const agoMs = (sinceMs: number | null) => latest(ledger) - (sinceMs ?? 0);
+  if (to === "kv" && isWithin(ledger, writtenMs, KV_SETTLES_MS))
+    wrong("look-soon", `is looked at ${agoMs(writtenMs)} ms after it was written`);
+  const { driftIntervalMs } = config;
+  for (const lastMs of [writtenMs, lookedMs])
+    if (isWithin(ledger, lastMs, driftIntervalMs))
       wrong(
         "look-soon",
-        `is looked at after ${ledger.nowMs - last.virtualMs} ms, drift_interval_ms is ${config.driftIntervalMs}`,
+        `is looked at after ${agoMs(lastMs)} ms, drift_interval_ms is ${driftIntervalMs}`,
       );
 }
 

@@ -9,7 +9,7 @@ export const groupNow = (world: World): number =>
 
 export function jump(world: World, ms: number): void {
   tell(world, () => `the Group's clock jumps by ${ms} ms`);
-  if (ms > 0) world.clockWentForward = true;
+  world.aheadMs += Math.max(0, ms);
   world.clock = { ...world.clock, readMs: groupNow(world) + ms, atMs: world.queue.nowMs };
 }
 

@@ -230,7 +230,8 @@ export type World = {
   instanceCount: number;
   /** The Group's clock: virtual time plus this, at this rate. */
   clock: { readonly readMs: number; readonly atMs: number; readonly rate: number };
-  clockWentForward: boolean;
+  /** By how much it jumped ahead, all jumps together. */
+  aheadMs: number;
   readonly publishers: ReadonlyMap<string, Publisher>;
   readonly receivers: ReadonlyMap<string, Receiver>;
   /** What left the Group for publishers and webhooks. */
