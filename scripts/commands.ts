@@ -16,7 +16,7 @@ const width = 100;
 
 type At = { readonly host: string; readonly port: number };
 
-/** `r 1: GET STRLEN`: the lines of the table, as the server at `at` says. */
+/** `r 1: get strlen`: the lines of the table, as the server at `at` says. A line without a rule goes on. */
 export async function linesOf(at: At): Promise<readonly string[]> {
   const session = openSession({ ...at, username: null, password: null }, 1000);
   const answer = await session.run([["COMMAND"]], { deadlineMs: 20_000 });
@@ -25,12 +25,30 @@ export async function linesOf(at: At): Promise<readonly string[]> {
   const [entries] = answer.replies;
   const known = (Array.isArray(entries) ? entries : []).flatMap(knownFrom);
   const rules = new Map<string, string[]>();
-  for (const each of merged(known.filter(({ admin }) => !admin))) {
+  for (const each of merged(known.filter(isForApps))) {
     const rule = ruleOf(each);
     rules.set(rule, [...(rules.get(rule) ?? []), each.name]);
   }
-  return [...rules.keys()].sort().flatMap((rule) => wrapped(rule, rules.get(rule)?.sort() ?? []));
+  return [...rules.keys()]
+    .sort()
+    .flatMap((rule) => wrapped(rule, rules.get(rule)?.sort() ?? []))
+    .map((line) => line.toLowerCase());
 }
+
+/**
+ * Not for apps: the state of a connection, transactions (they have an address of their own), the server. What
+ * the table does not have goes to the primary, and is refused under a namespace.
+ */
+const left = new Set(
+  (
+    "ACL ASKING AUTH CLUSTER CONFIG DISCARD EXEC HELLO LATENCY MIGRATE MODULE MULTI PSUBSCRIBE PUNSUBSCRIBE QUIT " +
+    "READONLY READWRITE RESET RESTORE-ASKING SELECT SLOWLOG SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE SWAPDB UNSUBSCRIBE " +
+    "UNWATCH WATCH MEMORY|DOCTOR MEMORY|MALLOC-STATS MEMORY|PURGE MEMORY|STATS FUNCTION|DUMP FUNCTION|KILL " +
+    "FUNCTION|RESTORE FUNCTION|FLUSH"
+  ).split(" "),
+);
+const isForApps = ({ name, admin }: Known) =>
+  !admin && !left.has(name) && !left.has(name.split("|")[0] ?? "") && !name.endsWith("|HELP");
 
 /** Channels of SPUBLISH and its kin are no keys, though clusters treat them alike. */
 const ruleOf = ({ name, text }: Known): string =>
@@ -53,7 +71,7 @@ function wrapped(rule: string, names: readonly string[]): readonly string[] {
     const line = lines.at(-1);
     if (line !== undefined && line.length + 1 + name.length <= width)
       lines[lines.length - 1] = `${line} ${name}`;
-    else lines.push(`${rule}: ${name}`);
+    else lines.push(line === undefined ? `${rule}: ${name}` : name);
   }
   return lines;
 }

@@ -1,5 +1,5 @@
 /**
- * docs/route.schema.json from the schema in worker/core/route.ts: `npm run schema` writes it, `--check` compares.
+ * docs/route.schema.json from the schema in worker/core/route-schema.ts: `npm run schema` writes it, `--check` compares.
  *
  * Promises: it says what the code checks, and nothing more; readers of routes in other languages check with it.
  * Must never: write anything else.
@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toJsonSchema } from "@valibot/to-json-schema";
-import { RouteSchema } from "../worker/core/route.ts";
+import { RouteSchema } from "../worker/core/route-schema.ts";
 
 const file = join(import.meta.dirname, "../docs/route.schema.json");
 
@@ -24,6 +24,8 @@ const after = JSON.stringify(document, null, 2);
 if (!process.argv.includes("--check")) writeFileSync(file, `${after}\n`);
 // What it says counts, not how its lines are broken.
 else if (JSON.stringify(JSON.parse(readFileSync(file, "utf8")), null, 2) !== after) {
-  console.error("docs/route.schema.json is not what worker/core/route.ts says: npm run schema");
+  console.error(
+    "docs/route.schema.json is not what worker/core/route-schema.ts says: npm run schema",
+  );
   process.exit(1);
 }

@@ -281,7 +281,7 @@ describe("the route", () => {
       expect(error.problems).toContainEqual({
         source: "authority",
         kind,
-        detail: `status ${status}`,
+        detail: String(status),
       });
     }
   });
@@ -554,7 +554,7 @@ describe("bad options", () => {
 
   it("no binding, no group, no token for a node", async () => {
     const none = undefined as unknown as RouteStore;
-    expect(() => connect(none, group, { token: "t" })).toThrow(/kv is undefined.*is ROUTES bound/);
+    expect(() => connect(none, group, { token: "t" })).toThrow(/kv is undefined.*is it bound/);
     expect(() => connect(kv, "", { token: "t" })).toThrow(/group is ""/);
     expect(() => connect(kv, group, "secret" as never)).toThrow(/options is string/);
     await publish(route(70, "a"));

@@ -3,49 +3,43 @@
  * it with a real server. How to read it: commands.ts.
  */
 export const redisCommands = `
--: ACL ASKING AUTH CLIENT CLUSTER COMMAND CONFIG DISCARD ECHO EXEC FUNCTION FUNCTION|DUMP
--: FUNCTION|HELP FUNCTION|KILL FUNCTION|LIST FUNCTION|STATS HELLO INFO LASTSAVE LATENCY MEMORY
--: MEMORY|DOCTOR MEMORY|HELP MEMORY|MALLOC-STATS MEMORY|PURGE MEMORY|STATS MODULE MULTI OBJECT
--: OBJECT|HELP PING PSUBSCRIBE PUBLISH PUBSUB PUNSUBSCRIBE QUIT READONLY READWRITE RESET ROLE SCRIPT
--: SELECT SLOWLOG SPUBLISH SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE TIME UNSUBSCRIBE UNWATCH WAIT XGROUP
--: XGROUP|HELP XINFO XINFO|HELP
-- 1..-1: WATCH
-- 2#0+1/1: EVAL EVALSHA FCALL
-r: DBSIZE KEYS LOLWUT RANDOMKEY SCAN
-r 1: BITCOUNT BITFIELD_RO BITPOS DUMP EXPIRETIME GEODIST GEOHASH GEOPOS GEORADIUSBYMEMBER_RO
-r 1: GEORADIUS_RO GEOSEARCH GET GETBIT GETRANGE HEXISTS HGET HGETALL HKEYS HLEN HMGET HRANDFIELD
-r 1: HSCAN HSTRLEN HVALS LINDEX LLEN LPOS LRANGE PEXPIRETIME PTTL SCARD SISMEMBER SMEMBERS
-r 1: SMISMEMBER SRANDMEMBER SSCAN STRLEN SUBSTR TTL TYPE XLEN XPENDING XRANGE XREVRANGE ZCARD ZCOUNT
-r 1: ZLEXCOUNT ZMSCORE ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREVRANGE ZREVRANGEBYLEX
-r 1: ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE
-r 1 ?: SORT_RO
-r 1#0+1/1: SINTERCARD ZDIFF ZINTER ZINTERCARD ZUNION
-r 1..-1: EXISTS MGET PFCOUNT SDIFF SINTER SUNION TOUCH
-r 1..1: LCS
-r 2: MEMORY|USAGE OBJECT|ENCODING OBJECT|FREQ OBJECT|IDLETIME OBJECT|REFCOUNT XINFO|CONSUMERS
-r 2: XINFO|GROUPS XINFO|STREAM
-r 2#0+1/1: EVALSHA_RO EVAL_RO FCALL_RO
-rb STREAMS@1..-1%2: XREAD
-w: FLUSHALL FLUSHDB FUNCTION|DELETE FUNCTION|FLUSH FUNCTION|LOAD FUNCTION|RESTORE SWAPDB
-w 1: APPEND BITFIELD DECR DECRBY EXPIRE EXPIREAT GEOADD GETDEL GETEX GETSET HDEL HINCRBY
-w 1: HINCRBYFLOAT HMSET HSET HSETNX INCR INCRBY INCRBYFLOAT LINSERT LPOP LPUSH LPUSHX LREM LSET
-w 1: LTRIM MOVE PERSIST PEXPIRE PEXPIREAT PFADD PSETEX RESTORE RESTORE-ASKING RPOP RPUSH RPUSHX SADD
-w 1: SET SETBIT SETEX SETNX SETRANGE SPOP SREM XACK XADD XAUTOCLAIM XCLAIM XDEL XSETID XTRIM ZADD
-w 1: ZINCRBY ZPOPMAX ZPOPMIN ZREM ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE
-w 1 2: COPY GEOSEARCHSTORE LMOVE RENAME RENAMENX RPOPLPUSH SMOVE ZRANGESTORE
-w 1 2#0+1/1: ZDIFFSTORE ZINTERSTORE ZUNIONSTORE
-w 1 2..-1: PFMERGE SDIFFSTORE SINTERSTORE SUNIONSTORE
-w 1 ? ?: SORT
-w 1 STORE@5 STOREDIST@5: GEORADIUSBYMEMBER
-w 1 STORE@6 STOREDIST@6: GEORADIUS
-w 1#0+1/1: LMPOP ZMPOP
-w 1..-1: DEL UNLINK
-w 1..-1/2: MSET MSETNX
-w 2: XGROUP|CREATE XGROUP|CREATECONSUMER XGROUP|DELCONSUMER XGROUP|DESTROY XGROUP|SETID
-w 2 3..-1: BITOP
-w 3 KEYS@-2..-1: MIGRATE
-wb 1 2: BLMOVE BRPOPLPUSH
-wb 1..-2: BLPOP BRPOP BZPOPMAX BZPOPMIN
-wb 2#0+1/1: BLMPOP BZMPOP
-wb STREAMS@4..-1%2: XREADGROUP
+-: client command echo function function|list function|stats info lastsave memory object ping
+publish pubsub role script spublish time wait xgroup xinfo
+- 2#0+1/1: eval evalsha fcall
+r: dbsize keys lolwut randomkey scan
+r 1: bitcount bitfield_ro bitpos dump expiretime geodist geohash geopos georadiusbymember_ro
+georadius_ro geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan
+hstrlen hvals lindex llen lpos lrange pexpiretime pttl scard sismember smembers smismember
+srandmember sscan strlen substr ttl type xlen xpending xrange xrevrange zcard zcount zlexcount
+zmscore zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore
+zrevrank zscan zscore
+r 1 ?: sort_ro
+r 1#0+1/1: sintercard zdiff zinter zintercard zunion
+r 1..-1: exists mget pfcount sdiff sinter sunion touch
+r 1..1: lcs
+r 2: memory|usage object|encoding object|freq object|idletime object|refcount xinfo|consumers
+xinfo|groups xinfo|stream
+r 2#0+1/1: evalsha_ro eval_ro fcall_ro
+rb streams@1..-1%2: xread
+w: flushall flushdb function|delete function|load
+w 1: append bitfield decr decrby expire expireat geoadd getdel getex getset hdel hincrby
+hincrbyfloat hmset hset hsetnx incr incrby incrbyfloat linsert lpop lpush lpushx lrem lset ltrim
+move persist pexpire pexpireat pfadd psetex restore rpop rpush rpushx sadd set setbit setex setnx
+setrange spop srem xack xadd xautoclaim xclaim xdel xsetid xtrim zadd zincrby zpopmax zpopmin zrem
+zremrangebylex zremrangebyrank zremrangebyscore
+w 1 2: copy geosearchstore lmove rename renamenx rpoplpush smove zrangestore
+w 1 2#0+1/1: zdiffstore zinterstore zunionstore
+w 1 2..-1: pfmerge sdiffstore sinterstore sunionstore
+w 1 ? ?: sort
+w 1 store@5 storedist@5: georadiusbymember
+w 1 store@6 storedist@6: georadius
+w 1#0+1/1: lmpop zmpop
+w 1..-1: del unlink
+w 1..-1/2: mset msetnx
+w 2: xgroup|create xgroup|createconsumer xgroup|delconsumer xgroup|destroy xgroup|setid
+w 2 3..-1: bitop
+wb 1 2: blmove brpoplpush
+wb 1..-2: blpop brpop bzpopmax bzpopmin
+wb 2#0+1/1: blmpop bzmpop
+wb streams@4..-1%2: xreadgroup
 `;

@@ -10,7 +10,7 @@ import { redisCommands } from "./commands-table.ts";
 export type Words = readonly unknown[];
 
 export type Known = {
-  /** In capitals; of a subcommand with its container: `XINFO|STREAM`. */
+  /** In small letters; of a subcommand with its container: `xinfo|stream`. */
   readonly name: string;
   /** Letters: w writes, r reads, b may wait. */
   readonly flags: string;
@@ -25,33 +25,34 @@ export type Known = {
 
 /** By hand: commands of the SDK that Redis 7.0 does not have (Redis 7.4 and later, its JSON, Upstash's arrays). */
 export const laterCommands = `
--: WAITAOF
-r 1: HEXPIRETIME HPEXPIRETIME HTTL HPTTL
-w 1: HEXPIRE HEXPIREAT HPEXPIRE HPEXPIREAT HPERSIST HGETDEL HGETEX HSETEX XACKDEL XDELEX
-r 1: JSON.GET JSON.ARRINDEX JSON.ARRLEN JSON.OBJKEYS JSON.OBJLEN JSON.RESP JSON.STRLEN JSON.TYPE
-r 1..-2: JSON.MGET
-w 1: JSON.ARRAPPEND JSON.ARRINSERT JSON.ARRPOP JSON.ARRTRIM JSON.CLEAR JSON.DEL JSON.FORGET JSON.MERGE
-w 1: JSON.NUMINCRBY JSON.NUMMULTBY JSON.SET JSON.STRAPPEND JSON.TOGGLE
-w 1..-1/3: JSON.MSET
-r 1: ARCOUNT ARGET ARGETRANGE ARGREP ARINFO ARLASTITEMS ARLEN ARMGET ARNEXT AROP ARSCAN
-w 1: ARDEL ARDELRANGE ARINSERT ARMSET ARRING ARSEEK ARSET
+-: waitaof
+r 1: hexpiretime hpexpiretime httl hpttl json.get json.arrindex json.arrlen json.objkeys json.objlen
+json.resp json.strlen json.type arcount arget argetrange argrep arinfo arlastitems arlen armget
+arnext arop arscan
+w 1: hexpire hexpireat hpexpire hpexpireat hpersist hgetdel hgetex hsetex xackdel xdelex
+json.arrappend json.arrinsert json.arrpop json.arrtrim json.clear json.del json.forget json.merge
+json.numincrby json.nummultby json.set json.strappend json.toggle ardel ardelrange arinsert armset
+arring arseek arset
+r 1..-2: json.mget
+w 1..-1/3: json.mset
 `;
 
 /** A cursor is the node's own: the next one would begin anew, or skip. */
-const cursors = new Set(["SCAN", "HSCAN", "SSCAN", "ZSCAN"]);
+const cursors = /^[hsz]?scan$/;
 
-/** By name as it is mostly sent: in capitals, and in small letters. */
+/** By name as it is mostly sent: in small letters, or in capitals. */
 const table = new Map<string, Known>();
-for (const line of (redisCommands + laterCommands).split("\n")) {
-  const [rule, names] = line.split(": ");
-  if (rule === undefined || names === undefined) continue;
-  const [flags = "", ...specs] = rule.split(" ");
-  for (const name of names.split(" ")) add(name, flags, specs);
+let rule: readonly string[] = [];
+for (const line of (redisCommands + laterCommands).trim().split(/\n+/)) {
+  const [names = "", begun] = line.split(": ").toReversed();
+  // A line without a rule goes on with the one before.
+  rule = begun?.split(" ") ?? rule;
+  for (const name of names.split(" ")) add(name, ...rule);
 }
 
-function add(name: string, flags: string, specs: readonly string[]): void {
-  const anywhere = flags.includes("r") && !cursors.has(name);
-  const waits = flags.includes("b") || name.startsWith("WAIT");
+function add(name: string, flags = "", ...specs: readonly string[]): void {
+  const anywhere = flags.includes("r") && !cursors.test(name);
+  const waits = flags.includes("b") || name.startsWith("wait");
   const known = { name, flags, specs, anywhere, waits, subs: null };
   const [container = "", sub] = name.split("|");
   if (sub === undefined) return set(name, known);
@@ -64,17 +65,17 @@ function add(name: string, flags: string, specs: readonly string[]): void {
 
 function set(name: string, known: Known): void {
   table.set(name, known);
-  table.set(name.toLowerCase(), known);
+  table.set(name.toUpperCase(), known);
 }
 
 export function knownOf(words: Words): Known | undefined {
   const [name] = words;
   if (typeof name !== "string") return undefined;
-  const known = table.get(name) ?? table.get(name.toUpperCase());
-  return known?.subs == null ? known : known.subs.get(upper(words[1]));
+  const known = table.get(name) ?? table.get(name.toLowerCase());
+  return known?.subs == null ? known : known.subs.get(lower(words[1]));
 }
 
-export const upper = (word: unknown): string => String(word).toUpperCase();
+export const lower = (word: unknown): string => String(word).toLowerCase();
 
 /** True when any replica may answer it. One that waits is never sent there: nobody would end it with a switch. */
 export function readsAnywhere(words: Words): boolean {
@@ -84,34 +85,34 @@ export function readsAnywhere(words: Words): boolean {
 
 // ------------------------------------------------------------------- waiting
 
-const lastWord = ["BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX"];
-/** Where the timeout stands, and its unit in ms. */
+/** Where the timeout stands, and its unit in ms, where that is not the last word, in seconds. */
 const timeouts = new Map<string, readonly [at: number, unitMs: number]>([
-  ...lastWord.map((name) => [name, [-1, 1000]] as const),
-  ...["BLMPOP", "BZMPOP"].map((name) => [name, [1, 1000]] as const),
-  ["WAIT", [2, 1]],
-  ["WAITAOF", [3, 1]],
+  ["blmpop", [1, 1000]],
+  ["bzmpop", [1, 1000]],
+  ["wait", [2, 1]],
+  ["waitaof", [3, 1]],
 ]);
 
 /** How long it may wait inside Redis; 0: not at all, Infinity: for ever. */
 export function waitMsOf(words: Words): number {
   const known = knownOf(words);
   if (known?.waits !== true) return 0;
-  const [at, unitMs] = timeouts.get(known.name) ?? [blockAt(words), 1];
+  const usual = known.name.startsWith("xread") ? [blockAt(words), 1] : [-1, 1000];
+  const [at = 0, unitMs = 1] = timeouts.get(known.name) ?? usual;
   // XREAD without BLOCK.
   if (at === 0) return 0;
   const ms = Number(words.at(at)) * unitMs;
-  if (Number.isNaN(ms) || ms < 0) return 0;
-  return ms === 0 ? Number.POSITIVE_INFINITY : ms;
+  if (ms === 0) return Number.POSITIVE_INFINITY;
+  return ms > 0 ? ms : 0;
 }
 
 function blockAt(words: Words): number {
   for (let at = 1; at < words.length; at += 1) {
-    const word = upper(words[at]);
-    if (word === "STREAMS") return 0;
-    if (word === "BLOCK") return at + 1;
+    const word = lower(words[at]);
+    if (word === "streams") return 0;
+    if (word === "block") return at + 1;
     // Two names follow that may be any word.
-    if (word === "GROUP") at += 2;
+    if (word === "group") at += 2;
   }
   return 0;
 }
@@ -119,10 +120,10 @@ function blockAt(words: Words): number {
 // -------------------------------------------------------------- sending twice
 
 /** Answer what they are asked, and change nothing. */
-const harmless = new Set(["PING", "ECHO", "TIME", "INFO"]);
+const harmless = /^(ping|echo|time|info)$/;
 /** Put a whole value in place of whatever there was, and answer OK. */
-const overwriting = new Set(["MSET", "SETEX", "PSETEX"]);
-const expiries = new Set(["EX", "PX", "EXAT", "PXAT"]);
+const overwriting = /^(mset|p?setex)$/;
+const expiries = /^(ex|px)(at)?$/;
 
 /**
  * True when sending all of it again leaves the same data, and gets the same answers. Reads before a write are
@@ -133,19 +134,19 @@ export function isRepeatable(commands: readonly Words[]): boolean {
   for (const words of commands) {
     const known = knownOf(words);
     if (known === undefined) return false;
-    if (known.flags.includes("r") || harmless.has(known.name)) read = true;
+    if (known.flags.includes("r") || harmless.test(known.name)) read = true;
     else if (read || !overwrites(known.name, words)) return false;
   }
   return true;
 }
 
 function overwrites(name: string, words: Words): boolean {
-  if (overwriting.has(name)) return true;
-  if (name !== "SET") return false;
+  if (overwriting.test(name)) return true;
+  if (name !== "set") return false;
   for (let at = 3; at < words.length; at += 1) {
-    const word = upper(words[at]);
-    if (expiries.has(word)) at += 1;
-    else if (word !== "KEEPTTL") return false;
+    const word = lower(words[at]);
+    if (expiries.test(word)) at += 1;
+    else if (word !== "keepttl") return false;
   }
   return true;
 }

@@ -24,10 +24,8 @@ export class NoRouteError extends Error {
   readonly group: string;
   readonly problems: readonly RouteProblem[];
   constructor(group: string, problems: readonly RouteProblem[] = []) {
-    const why = problems.map(({ source, kind, detail }) => `${source}: ${kind}, ${detail}`);
-    super(
-      `Picket: no route to a primary of group ${group}${why.length > 0 ? ` (${why.join("; ")})` : ""}`,
-    );
+    const why = problems.map(({ source, kind, detail }) => `; ${source}: ${kind} ${detail}`);
+    super(`Picket: no route to a primary of group ${group}${why.join("")}`);
     this.name = "NoRouteError";
     this.group = group;
     this.problems = problems;
@@ -64,13 +62,10 @@ export type Failure =
  * so also a sealed node; EXECABORT: a transaction of which a command was refused), and the relay's,
  * which never reached Redis.
  */
-const refusals = new Set([
-  ...["READONLY", "NOREPLICAS", "LOADING", "MASTERDOWN", "EXECABORT"],
-  ...["NODE_REFUSED", "NODE_DNS", "NODE_AUTH", "NODE_TLS"],
-]);
+const refusals = /^(READONLY|NOREPLICAS|LOADING|MASTERDOWN|EXECABORT|NODE_(REFUSED|DNS|AUTH|TLS))$/;
 
 /** What the network says when no connection came about, so that nothing was sent. */
-const unsent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"]);
+const unsent = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/;
 
 const answer: Failure = { kind: "answer" };
 
@@ -80,7 +75,7 @@ export function failureOf(error: unknown): Failure {
   if (error.name === "UpstashError")
     return failureOfText(error.message.split(", command was: ")[0]);
   const { code, syscall } = (error.cause ?? {}) as { code?: unknown; syscall?: unknown };
-  if (typeof code === "string" && (unsent.has(code) || syscall === "connect"))
+  if (typeof code === "string" && (unsent.test(code) || syscall === "connect"))
     return { kind: "refused", reason: code };
   return { kind: "unknown", reason: error.name };
 }
@@ -92,9 +87,9 @@ export function failureOfText(text: string | undefined): Failure {
   if (word === "EXECABORT") {
     // The relay says which refusal was the cause: one that passes, or the app's own mistake.
     const cause = /\(([A-Z]+) /.exec(text)?.[1];
-    return { kind: "refused", reason: refusals.has(cause ?? "") ? (cause ?? word) : word };
+    return { kind: "refused", reason: cause !== undefined && refusals.test(cause) ? cause : word };
   }
-  if (refusals.has(word)) return { kind: "refused", reason: word };
+  if (refusals.test(word)) return { kind: "refused", reason: word };
   if (!/^(NODE|RELAY)_/.test(word)) return answer;
   return { kind: text.endsWith("; it was not executed") ? "refused" : "unknown", reason: word };
 }

@@ -64,12 +64,17 @@ export type Client = Redis & {
  */
 export function connect(kv: RouteStore, group: string, options: ClientOptions): Client {
   const settings = settled(kv, group, options);
-  const reader = readRoutes(kv, group, { ...options, memoMs: settings.memoMs });
+  const reader = readRoutes(kv, group, settings);
   const namespace = settings.namespace === undefined ? null : namespaceOf(settings.namespace);
 
+  function knownTo(nodes: Nodes): Node | null {
+    const route = reader.known();
+    return route === null ? null : nodes.at(route).primary;
+  }
+
   async function primaryOf(nodes: Nodes): Promise<Node> {
-    const route = await reader.current();
-    const node = route === null ? null : nodes.at(route).primary;
+    await reader.current();
+    const node = knownTo(nodes);
     if (node === null) throw new NoRouteError(group, reader.problems());
     return node;
   }
@@ -77,13 +82,9 @@ export function connect(kv: RouteStore, group: string, options: ClientOptions): 
   function view(nodes: Nodes, idempotent: boolean | undefined): Client {
     const stream = streams({
       primary: () => primaryOf(nodes),
-      isPrimary: (node) => {
-        const route = reader.known();
-        return route !== null && nodes.at(route).primary === node;
-      },
+      known: () => knownTo(nodes),
       learn: reader.ask,
-      timeoutMs: settings.timeoutMs,
-      deadlineMs: settings.deadlineMs,
+      ...settings,
     });
     const redis = new RoutedRedis(
       routed({ group, reader, nodes, settings, namespace, idempotent, stream }),

@@ -2,11 +2,11 @@
  * Where the keys of a command are, by Redis's own key specifications.
  *
  * A specification is one word: `1`, the second word; `1..-1/2`, from it to the last, every other;
- * `2#0+1/1`, at word 2 stands how many there are, and they begin one further; `STREAMS@1..-1%2`, after the keyword,
+ * `2#0+1/1`, at word 2 stands how many there are, and they begin one further; `streams@1..-1%2`, after the keyword,
  * the first half of what is left; `?`, Redis itself cannot tell.
  * Promises: pure. Must never: guess; who must know the keys refuses what is null.
  */
-import { type Known, upper, type Words } from "./commands.ts";
+import { type Known, lower, type Words } from "./commands.ts";
 
 const grammar =
   /^(?:(\w+)@)?(-?\d+)(?:#(\d+)\+(\d+)\/(\d+)|(?:\.\.(-?\d+))?(?:\/(\d+))?(?:%(\d+))?)$/;
@@ -59,7 +59,7 @@ function read(spec: string): Finder {
   };
   if (keyword === undefined) return (words) => range(from, words);
   return (words) => {
-    const found = words.flatMap((word, at) => (at >= from && upper(word) === keyword ? [at] : []));
+    const found = words.flatMap((word, at) => (at >= from && lower(word) === keyword ? [at] : []));
     // Redis takes the last of several STORE: each is one of its keys. Of STREAMS, the first begins the keys.
     return (to === 0 ? found : found.slice(0, 1)).flatMap((at) => range(at + 1, words));
   };

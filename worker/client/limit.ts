@@ -6,6 +6,7 @@
  * has its own: on Workers a timer may not touch what belongs to another request.
  * Must never: abort early.
  */
+import { lateness } from "./wait.ts";
 
 export type Limit = {
   readonly end: AbortController;
@@ -22,8 +23,7 @@ const longestMs = 2 ** 31 - 1;
 const { navigator } = globalThis as { navigator?: { userAgent?: string } };
 const onNode = navigator?.userAgent?.startsWith("Node.js/") === true;
 
-const tooLate = (end: AbortController) =>
-  end.abort(new DOMException("no answer in time", "TimeoutError"));
+const tooLate = (end: AbortController) => end.abort(lateness());
 
 export type Limits = {
   /** Infinity, and whatever fits no timer: no end. */

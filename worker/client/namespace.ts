@@ -5,7 +5,7 @@
  * Promises: what it returns is a copy; channels, members, fields and values stay as they are.
  * Must never: let a command through of which the keys are not known, or that reaches all keys.
  */
-import { knownOf, upper, type Words } from "./commands.ts";
+import { knownOf, lower, type Words } from "./commands.ts";
 import { UnsupportedCommandError } from "./failure.ts";
 import { keysOf } from "./keys.ts";
 
@@ -18,14 +18,11 @@ export type Namespace = {
   stripped(words: Words, result: unknown): unknown;
 };
 
-/** Their answer begins with the key that it came from. */
-const popped = new Set([
-  ...["BLPOP", "BRPOP", "BZPOPMIN", "BZPOPMAX"],
-  ...["LMPOP", "BLMPOP", "ZMPOP", "BZMPOP"],
-]);
-const answering = new Set([...popped, ...["KEYS", "SCAN", "RANDOMKEY", "XREAD", "XREADGROUP"]]);
+/** Their answer begins with the key that it came from: BLPOP, LMPOP, BZPOPMIN and their kin. */
+const popped = /^(b.*pop(m..)?|.mpop)$/;
+const answering = /^(keys|scan|randomkey|xread(group)?|b.*pop(m..)?|.mpop)$/;
 /** Keyless, and yet not of all keys. */
-const keyless = new Set(["RANDOMKEY", "LOLWUT", "FUNCTION|LOAD"]);
+const keyless = /^(randomkey|lolwut|function.load)$/;
 
 export function namespaceOf(name: string): Namespace {
   const prefix = `${name}:`;
@@ -41,23 +38,23 @@ export function namespaceOf(name: string): Namespace {
       if (position < copy.length) copy[position] = into(copy[position]);
     };
     switch (known.name) {
-      case "KEYS":
+      case "keys":
         at(1);
         return copy;
-      case "SCAN": {
-        const match = afterOf(words, 2, "MATCH");
+      case "scan": {
+        const match = afterOf(words, 2, "match");
         if (match === null) copy.push("match", `${prefix}*`);
         else at(match);
         return copy;
       }
-      case "SORT":
-      case "SORT_RO":
+      case "sort":
+      case "sort_ro":
         sortKeys(words).forEach(at);
         return copy;
     }
     const keys = keysOf(known, words);
     if (keys === null) throw refusal(words, "its keys cannot be told from its words");
-    if (known.specs.length === 0 && known.flags !== "-" && !keyless.has(known.name))
+    if (known.specs.length === 0 && known.flags !== "-" && !keyless.test(known.name))
       throw refusal(words, "it reaches all keys");
     for (const key of keys) at(key);
     return copy;
@@ -65,31 +62,35 @@ export function namespaceOf(name: string): Namespace {
 
   function stripped(words: Words, result: unknown): unknown {
     const known = knownOf(words);
-    if (known === undefined || !answering.has(known.name)) return result;
-    if (known.name === "RANDOMKEY") return out(result) === result ? null : out(result);
-    if (!Array.isArray(result)) return result;
-    if (known.name === "KEYS") return result.map(out);
-    if (known.name === "SCAN") return [result[0], scanned(words, result[1])];
-    if (popped.has(known.name)) return [out(result[0]), ...result.slice(1)];
-    return result.map((stream) => [out(stream[0]), ...stream.slice(1)]);
+    const first = ([key, ...rest]: readonly unknown[]) => [out(key), ...rest];
+    if (known?.name === "randomkey") return out(result) === result ? null : out(result);
+    if (known === undefined || !Array.isArray(result)) return result;
+    if (popped.test(known.name)) return first(result);
+    if (known.name === "keys") return result.map(out);
+    if (known.name === "scan") return [result[0], scanned(words, result[1])];
+    return known.name.startsWith("xread") ? result.map(first) : result;
   }
 
   /** With Upstash's WITHTYPE, every other word is a type. */
   function scanned(words: Words, keys: unknown): unknown {
     if (!Array.isArray(keys)) return keys;
-    const typed = words.slice(2).some((word) => upper(word) === "WITHTYPE");
+    const typed = words.slice(2).some((word) => lower(word) === "withtype");
     return keys.map((key, index) => (typed && index % 2 === 1 ? key : out(key)));
   }
 
-  return { applied, stripped, answersKeys: (words) => answering.has(knownOf(words)?.name ?? "") };
+  function answersKeys(words: Words): boolean {
+    return answering.test(knownOf(words)?.name ?? "");
+  }
+
+  return { applied, stripped, answersKeys };
 }
 
 /** The position after a keyword, where options stand in pairs; null: it is not there. */
 function afterOf(words: Words, from: number, keyword: string): number | null {
   for (let at = from; at < words.length; at += 1) {
-    const word = upper(words[at]);
+    const word = lower(words[at]);
     if (word === keyword) return at + 1;
-    if (word !== "WITHTYPE") at += 1;
+    if (word !== "withtype") at += 1;
   }
   return null;
 }
@@ -98,9 +99,9 @@ function afterOf(words: Words, from: number, keyword: string): number | null {
 function sortKeys(words: Words): readonly number[] {
   const keys = [1];
   for (let at = 2; at < words.length; at += 1) {
-    const word = upper(words[at]);
-    if (word === "LIMIT") at += 2;
-    else if (word === "BY" || word === "STORE" || word === "GET") {
+    const word = lower(words[at]);
+    if (word === "limit") at += 2;
+    else if (word === "by" || word === "store" || word === "get") {
       at += 1;
       if (words[at] !== "#") keys.push(at);
     }

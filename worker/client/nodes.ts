@@ -35,7 +35,7 @@ export type Nodes = {
 };
 
 export function nodesOf(settings: Settings, token: Token): Nodes {
-  const { readFrom, balance, timeoutMs, responseEncoding } = settings;
+  const { readFrom, balance } = settings;
   const secretOf = tokenOf(token, "token");
   let targets: Targets | null = null;
   let all: readonly Node[] = [];
@@ -49,7 +49,7 @@ export function nodesOf(settings: Settings, token: Token): Nodes {
       url,
       token: secret,
       weight,
-      requester: nodeRequester({ url, token: secret, timeoutMs, responseEncoding }),
+      requester: nodeRequester({ ...settings, url, token: secret }),
       breaker: breaker(settings.breaker),
       // Many isolates that read little must not all begin with the same node.
       share: Math.random() * weight,

@@ -51,10 +51,10 @@ export type Settings = ReturnType<typeof settled>;
 
 export function settled(kv: RouteStore, group: string, options: ClientOptions) {
   if (typeof kv?.get !== "function")
-    throw new OptionError("kv", told(kv), "a KV namespace: is ROUTES bound in wrangler.toml?");
+    throw new OptionError("kv", told(kv), "a KV namespace: is it bound?");
   if (typeof group !== "string" || group === "")
     throw new OptionError("group", told(group), "the name of a group");
-  if (typeof options !== "object" || options === null)
+  if (typeof options !== "object")
     throw new OptionError("options", typeof options, "an object with a token");
   const { token, authority, namespace } = options;
   tokenOf(token, "token");
@@ -62,46 +62,32 @@ export function settled(kv: RouteStore, group: string, options: ClientOptions) {
   // The others have a meaning in patterns.
   if (namespace !== undefined && !/^[^*?[\]\\]{1,100}$/.test(String(namespace)))
     throw new OptionError("namespace", told(namespace), "1 to 100 characters, none of * ? [ ] \\");
-  for (const name of ["onSwitch"] as const)
-    if (options[name] !== undefined && typeof options[name] !== "function")
-      throw new OptionError(name, told(options[name]), "a function");
+  const { onSwitch, breaker = {} } = options;
+  if (onSwitch !== undefined && typeof onSwitch !== "function")
+    throw new OptionError("onSwitch", told(onSwitch), "a function");
   return {
+    ...options,
     readFrom: oneOf(options, "readFrom", ["primary", "replicas", "any"]),
     balance: oneOf(options, "balance", ["round-robin", "weight"]),
     memoMs: number(options, "memoMs", 1000, 0, 60_000),
-    timeoutMs: number(options, "timeoutMs", 3000, 1, 600_000),
-    deadlineMs: number(options, "deadlineMs", 10_000, 1, 600_000),
+    timeoutMs: number(options, "timeoutMs", 3000, 1),
+    deadlineMs: number(options, "deadlineMs", 10_000, 1),
     maxRetries: number(options, "maxRetries", 3, 0, 100),
     retryDelayMs: number(options, "retryDelayMs", 200, 0, 60_000),
     breaker: {
-      minNumFailures: number(options.breaker ?? {}, "minNumFailures", 3, 0, 1_000_000),
-      failureRateThreshold: number(options.breaker ?? {}, "failureRateThreshold", 0.1, 0, 1),
-      failuresDetectionWindowMs: number(
-        options.breaker ?? {},
-        "failuresDetectionWindowMs",
-        10_000,
-        1,
-        600_000,
-      ),
-      gracePeriodMs: number(options.breaker ?? {}, "gracePeriodMs", 5000, 0, 600_000),
+      minNumFailures: number(breaker, "minNumFailures", 3, 0, 1_000_000),
+      failureRateThreshold: number(breaker, "failureRateThreshold", 0.1, 0, 1),
+      failuresDetectionWindowMs: number(breaker, "failuresDetectionWindowMs", 10_000, 1),
+      gracePeriodMs: number(breaker, "gracePeriodMs", 5000, 0),
     },
-    idempotent: options.idempotent,
-    responseEncoding: options.responseEncoding ?? "base64",
-    namespace,
-    logger: options.logger,
-    token,
   };
 }
 
 function checkAuthority(authority: Authority): void {
   if ("fetch" in authority && typeof authority.fetch === "function") return;
   const { url, token } = authority as { url?: unknown; token?: unknown };
-  if (typeof url !== "string" || !/^https?:\/\/[^\s/]+/.test(url))
-    throw new OptionError(
-      "authority.url",
-      told(url),
-      "https://…, or a service binding as authority",
-    );
+  if (!/^https?:\/\/[^\s/]+/.test(String(url)))
+    throw new OptionError("authority.url", told(url), "https://…, or a binding as authority");
   if (typeof token !== "string" || token === "")
     throw new OptionError("authority.token", typeof token, "a read token");
 }
@@ -113,13 +99,10 @@ export function tokenOf(token: Token, option: string): (node: string) => string 
     throw new OptionError(
       option,
       token === "" ? "empty" : typeof token,
-      "a string, an object with one for each node id, or a function of it",
+      "a string, one by node id, or a function",
     );
   return (node) => {
-    const found =
-      typeof token === "function"
-        ? token(node)
-        : Object.entries(token).find(([id]) => id === node)?.[1];
+    const found: unknown = typeof token === "function" ? token(node) : token[node];
     if (typeof found === "string" && found !== "") return found;
     throw new OptionError(
       `${option} for node ${node}`,
@@ -145,7 +128,7 @@ function number<K extends string>(
   name: K,
   fallback: number,
   min: number,
-  max: number,
+  max = 600_000,
 ): number {
   const value: number = options[name] ?? fallback;
   const whole = max > 1;

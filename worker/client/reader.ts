@@ -19,7 +19,7 @@ export type Authority =
   /** `url`: without path, `https://picket.example.com`; `token`: a read token. */
   { readonly url: string; readonly token: string } | { fetch(request: Request): Promise<Response> };
 
-/** Why a source gave no route. */
+/** Why a source gave no route. `detail`: a status, or an error's name. */
 export type RouteProblem = {
   readonly source: "kv" | "authority";
   readonly kind:
@@ -33,6 +33,7 @@ export type RouteProblem = {
     | "silent";
   readonly detail: string;
 };
+type Told = Omit<RouteProblem, "source"> | { readonly kind: "told"; readonly value: unknown };
 
 /** How a new route was learned: as a rule, or because a command failed. */
 export type SwitchReason = "route" | "failure";
@@ -76,14 +77,13 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   let askedAtMs = Number.NEGATIVE_INFINITY;
   const problems = new Map<RouteProblem["source"], RouteProblem>();
 
-  function learn(value: unknown, reason: SwitchReason): void {
-    const route = routeIn(value, group);
+  function learn(route: Route, reason: SwitchReason): void {
     if (!isNewer(route, best)) return;
     const old = best;
     best = route;
-    const { id, epoch, rev } = { ...route, id: route.primary?.id };
-    if (!old?.primary || !route.primary || old.primary.id === id) return;
-    logger?.info?.("the primary is another node", { group, node: id, epoch, rev, reason });
+    const node = route.primary?.id;
+    if (!old?.primary || node === undefined || old.primary.id === node) return;
+    logger?.info?.("the primary is another node", { group, node, epoch: route.epoch, reason });
     try {
       onSwitch?.(old, route, reason);
     } catch (error) {
@@ -95,24 +95,26 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   async function read(
     source: RouteProblem["source"],
     reason: SwitchReason,
-    work: () => Promise<unknown>,
+    work: () => Promise<Told>,
   ): Promise<boolean> {
-    let problem: RouteProblem;
-    try {
-      learn(await within(readTimeoutMs, work), reason);
-      problems.delete(source);
-      return true;
-    } catch (error) {
-      problem = { source, ...problemOf(error) };
+    const told = await within(readTimeoutMs, work).catch(problemOf);
+    const found = told.kind === "told" ? routeIn(told.value, group) : told;
+    if (!("detail" in found)) {
+      learn(found, reason);
+      return problems.delete(source) || true;
     }
-    const told = problems.get(source)?.kind === problem.kind;
+    const problem = { source, ...found };
+    if (problems.get(source)?.kind !== found.kind)
+      logger?.warn?.("no route to be had from there", { group, ...problem });
     problems.set(source, problem);
-    if (!told) logger?.warn?.("no route to be had from there", { group, ...problem });
     return false;
   }
 
   const readKv = (reason: SwitchReason) => () =>
-    read("kv", reason, () => kv.get(routeKey(group), { type: "json", cacheTtl: cacheTtlS }));
+    read("kv", reason, async () => ({
+      kind: "told",
+      value: await kv.get(routeKey(group), { type: "json", cacheTtl: cacheTtlS }),
+    }));
   const readAuthority = (reason: SwitchReason) => async () => {
     if (authority === undefined) return false;
     await pause(Math.random() * jitterMs);
@@ -151,41 +153,27 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   };
 }
 
-/** Why something is no route: thrown and caught in this file. */
-class Unusable extends Error {
-  readonly kind: RouteProblem["kind"];
-  constructor(kind: RouteProblem["kind"], detail: string) {
-    super(detail);
-    this.kind = kind;
-  }
-}
-
-function routeIn(value: unknown, group: string): Route {
-  if (value === null || value === undefined)
-    throw new Unusable("missing", `nothing at ${routeKey(group)}`);
+function routeIn(value: unknown, group: string): Route | Omit<RouteProblem, "source"> {
+  const detail = "";
   const route = parseRoute(value);
-  if (route?.group === group) return route;
-  if (route !== null) throw new Unusable("other-group", "a route of another group");
-  const { v } = value as { v?: unknown };
-  throw typeof v === "number" && v > 1
-    ? new Unusable("newer-version", `version ${v}: update the client`)
-    : new Unusable("malformed", "not a route of version 1");
+  if (route !== null) return route.group === group ? route : { kind: "other-group", detail };
+  const { v } = (value ?? {}) as { v?: unknown };
+  const kind = value === null ? "missing" : Number(v) > 1 ? "newer-version" : "malformed";
+  return { kind, detail };
 }
 
-function problemOf(error: unknown): Pick<RouteProblem, "kind" | "detail"> {
-  if (error instanceof Unusable) return { kind: error.kind, detail: error.message };
-  const name = nameOf(error);
-  // Truncated JSON.
-  if (name === "SyntaxError") return { kind: "malformed", detail: "not JSON" };
-  if (name === "TimeoutError")
-    return { kind: "silent", detail: `no answer in ${readTimeoutMs} ms` };
-  return { kind: "failed", detail: name };
+function problemOf(error: unknown): Omit<RouteProblem, "source"> {
+  const detail = nameOf(error);
+  // Truncated JSON is a SyntaxError.
+  const kind =
+    detail === "SyntaxError" ? "malformed" : detail === "TimeoutError" ? "silent" : "failed";
+  return { kind, detail };
 }
 
 /** Messages are not told: they may hold an address with a token. */
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");
 
-async function request(authority: Authority, group: string): Promise<unknown> {
+async function request(authority: Authority, group: string): Promise<Told> {
   const path = `/v1/groups/${encodeURIComponent(group)}/route`;
   const init = { signal: AbortSignal.timeout(readTimeoutMs) };
   const response =
@@ -197,13 +185,10 @@ async function request(authority: Authority, group: string): Promise<unknown> {
           redirect: "manual",
           headers: { authorization: `Bearer ${authority.token}` },
         });
-  if (response.ok) return response.json();
+  if (response.ok) return { kind: "told", value: await response.json() };
   await response.body?.cancel();
   const { status } = response;
-  const kinds: Record<number, RouteProblem["kind"]> = {
-    401: "denied",
-    403: "denied",
-    404: "unknown-group",
-  };
-  throw new Unusable(kinds[status] ?? "failed", `status ${status}`);
+  const kind =
+    status === 404 ? "unknown-group" : status === 401 || status === 403 ? "denied" : "failed";
+  return { kind, detail: String(status) };
 }

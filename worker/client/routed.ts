@@ -78,7 +78,7 @@ export function routed(options: RoutedOptions): Requester {
   }
 
   function send({ requester }: Node, call: Call, nowMs: number): Sent<Answer> {
-    requester.upstashSyncToken = nodes.syncToken;
+    requester.http.upstashSyncToken = nodes.syncToken;
     const leftMs = call.endsAtMs - nowMs;
     if (leftMs >= timeoutMs && call.waitMs === 0) return requester.begin(call.sent);
     const limitMs = Math.max(1, Math.min(timeoutMs + call.waitMs, leftMs));
@@ -87,7 +87,8 @@ export function routed(options: RoutedOptions): Requester {
 
   async function targets(endsAtMs: number): Promise<Targets & { readonly primary: Node }> {
     for (const learn of [reader.current, reader.ask]) {
-      const route = reader.fresh(Date.now()) ?? (await inTime(learn, endsAtMs)) ?? reader.known();
+      await inTime(learn, endsAtMs);
+      const route = reader.known();
       const found = route === null ? null : nodes.at(route);
       if (found !== null && found.primary !== null) return found as Targets & { primary: Node };
     }
@@ -143,9 +144,8 @@ export function routed(options: RoutedOptions): Requester {
   }
 
   function passOver(node: Node, reason: string): void {
-    const opened = node.breaker.record(false, Date.now());
-    logger?.debug?.("a read goes elsewhere", { group, node: node.id, reason });
-    if (opened) logger?.warn?.("a replica is spared for a while", { group, node: node.id, reason });
+    if (node.breaker.record(false, Date.now()))
+      logger?.warn?.("a replica is spared for a while", { group, node: node.id, reason });
   }
 
   async function fromPrimary(call: Call, tries = 0): Promise<Answer> {
@@ -157,7 +157,7 @@ export function routed(options: RoutedOptions): Requester {
     const sent = send(node, call, nowMs);
     try {
       const answer = await sent.answer;
-      nodes.syncToken = node.requester.upstashSyncToken ?? "";
+      nodes.syncToken = node.requester.http.upstashSyncToken ?? "";
       outcome = outcomeOf(answer, call.commands);
       if (outcome.failure.kind === "answer") return answer;
     } catch (error) {

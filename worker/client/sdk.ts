@@ -20,12 +20,12 @@ export type NodeOptions = {
   readonly responseEncoding?: false | "base64";
 };
 
-/** `timeoutMs` for this one, in place of the node's; Infinity: no bound. */
-export type NodeRequest = UpstashRequest & { readonly timeoutMs?: number };
+/** No stream: see stream.ts. `timeoutMs` for this one, in place of the node's; Infinity: no bound. */
+export type NodeRequest = Omit<UpstashRequest, "signal"> & { readonly timeoutMs?: number };
 
 export type NodeRequester = {
-  /** Sent with the next request; replaced by the one of each answer. */
-  upstashSyncToken?: string;
+  /** The SDK's own: `upstashSyncToken` goes with the next request, and is replaced by the one of each answer. */
+  readonly http: Requester;
   /** Rejects with what the SDK throws; with a `TimeoutError` when there was no answer in time. */
   request<T>(asked: NodeRequest): Promise<{ result?: T; error?: string }>;
   /** The same in two steps, for who counts nanoseconds: whoever begins a request ends it, whatever came of it. */
@@ -56,32 +56,22 @@ export function nodeRequester(options: NodeOptions): NodeRequester {
     signal: () => signal,
   }).inner;
 
+  function begin<T>(asked: NodeRequest): Sent<T> {
+    const limit = limits.begin(asked.timeoutMs ?? usualMs);
+    signal = limit.end.signal;
+    return { answer: http.request<T>(asked), limit };
+  }
+  const end = ({ limit }: Sent<unknown>) => limits.end(limit);
   return {
-    get upstashSyncToken() {
-      return http.upstashSyncToken ?? "";
-    },
-    set upstashSyncToken(value) {
-      http.upstashSyncToken = value;
-    },
-    begin<T>(asked: NodeRequest): Sent<T> {
-      const limit = limits.begin(asked.timeoutMs ?? usualMs);
-      signal = limit.end.signal;
-      const theirs = asked.signal;
-      if (theirs === undefined) return { answer: http.request<T>(asked), limit };
-      const stop = () => limit.end.abort(theirs.reason);
-      if (theirs.aborted) stop();
-      // Stays for as long as a stream runs.
-      theirs.addEventListener("abort", stop, { once: true });
-      const { signal: _, ...rest } = asked;
-      return { answer: http.request<T>(rest), limit };
-    },
-    end: ({ limit }) => limits.end(limit),
+    http,
+    begin,
+    end,
     async request<T>(asked: NodeRequest) {
-      const sent = this.begin<T>(asked);
+      const sent = begin<T>(asked);
       try {
         return await sent.answer;
       } finally {
-        limits.end(sent.limit);
+        end(sent);
       }
     },
   };

@@ -13,8 +13,8 @@ import type { UpstashRequest } from "./sdk.ts";
 export type StreamOptions = {
   /** @throws NoRouteError */
   readonly primary: () => Promise<Node>;
-  /** Whether it is, as far as known, without asking anyone. */
-  readonly isPrimary: (node: Node) => boolean;
+  /** As far as known, without asking anyone. */
+  readonly known: () => Node | null;
   /** Learns the route anew, after a failure. */
   readonly learn: () => Promise<unknown>;
   readonly timeoutMs: number;
@@ -26,74 +26,60 @@ const lookMs = 5000;
 /** A quiet channel is as good as any: the looks end a stream that hangs. */
 const silenceMs = 2 ** 31 - 1;
 
-export function streams(options: StreamOptions) {
-  const { primary, isPrimary, learn, timeoutMs, deadlineMs } = options;
-
+export function streams({ primary, known, learn, timeoutMs, deadlineMs }: StreamOptions) {
   /** One stream at one node, until it ends or the node is no longer the primary. */
   async function hear(asked: UpstashRequest, signal: AbortSignal, onOpen: () => void) {
     const node = await primary();
     const left = new AbortController();
-    const look = () => {
-      if (!isPrimary(node)) left.abort();
-    };
-    const timer = setInterval(() => void primary().then(look, () => undefined), lookMs);
-    try {
-      return await readStream({
-        url: [node.url.replace(/\/+$/, ""), ...(asked.path ?? []).map(encodeURIComponent)].join(
-          "/",
-        ),
-        token: node.token,
-        signal: AbortSignal.any([signal, left.signal]),
-        timeoutMs,
-        silenceMs,
-        onOpen,
-        onData(data) {
-          look();
-          if (!left.signal.aborted) asked.onMessage?.(data);
-        },
-      });
-    } finally {
-      clearInterval(timer);
-    }
+    const look = () => known() === node || left.abort();
+    const timer = setInterval(() => void primary().then(look, look), lookMs);
+    const end = await readStream({
+      url: [node.url.replace(/\/+$/, ""), ...(asked.path ?? []).map(encodeURIComponent)].join("/"),
+      token: node.token,
+      signal: AbortSignal.any([signal, left.signal]),
+      timeoutMs,
+      silenceMs,
+      onOpen,
+      onData(data) {
+        look();
+        if (!left.signal.aborted) asked.onMessage?.(data);
+      },
+    });
+    clearInterval(timer);
+    return end;
   }
 
-  async function run(asked: UpstashRequest, signal: AbortSignal, begun: (refused?: Error) => void) {
+  /** Ends with the subscriber; rejects when it does not begin. */
+  async function run(asked: UpstashRequest, begun: () => void): Promise<void> {
+    const { signal = new AbortController().signal } = asked;
     const endsAtMs = Date.now() + deadlineMs;
     let failures = 0;
     let stood = false;
     while (!signal.aborted) {
-      const open = () => {
+      const end = await hear(asked, signal, () => {
         failures = 0;
         stood = true;
         begun();
-      };
-      const end = await hear(asked, signal, open).catch((error: Error) => error);
-      if (signal.aborted) break;
-      const late = Date.now() >= endsAtMs;
-      if (!stood && (late || isRefused(end))) return begun(errorOf(end));
+      }).catch((error: Error) => error);
+      if (!stood && (Date.now() >= endsAtMs || isRefused(end))) throw errorOf(end);
       await learn();
       await pause(backoffMs(failures, 50, lookMs), signal);
       failures += 1;
     }
-    begun();
   }
 
   /** As the SDK asks for a stream; resolves once it stands. */
   return (asked: UpstashRequest): Promise<{ result: number }> =>
     new Promise((resolve, reject) => {
-      const signal = asked.signal ?? new AbortController().signal;
-      void run(asked, signal, (refused) =>
-        refused === undefined ? resolve({ result: 1 }) : reject(refused),
-      );
+      const begun = () => resolve({ result: 1 });
+      run(asked, begun).then(begun, reject);
     });
 }
 
 /** The app's own mistake, such as a token that may not: another try would tell the same. */
-const isRefused = (end: StreamEnd | Error) =>
-  !(end instanceof Error) && end.kind === "refused" && end.status < 500;
+const isRefused = (end: StreamEnd | Error) => "status" in end && end.status < 500;
 
-function errorOf(end: StreamEnd | Error): Error {
-  if (end instanceof Error) return end;
-  const why = end.kind === "refused" ? `status ${end.status}` : end.kind;
-  return new Error(`Picket: the subscription did not begin: ${why}`);
-}
+const errorOf = (end: StreamEnd | Error) =>
+  end instanceof Error
+    ? end
+    : new Error(`Picket: no subscription: ${end.kind} ${"status" in end ? end.status : ""}`);

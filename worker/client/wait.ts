@@ -8,11 +8,13 @@
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
+export const lateness = () => new DOMException("no answer in time", "TimeoutError");
+
 /** The answer; rejects as `work` does, and with a TimeoutError when it comes late. */
 export async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DOMException("no answer in time", "TimeoutError")), ms);
+    timer = setTimeout(() => reject(lateness()), ms);
   });
   try {
     return await Promise.race([work(), late]);
@@ -26,14 +28,10 @@ export function shared(ms: number, work: () => Promise<void>): () => Promise<voi
   let running: { readonly atMs: number; readonly done: Promise<void> } | null = null;
   return async () => {
     const nowMs = Date.now();
-    if (running === null || nowMs - running.atMs > ms || nowMs < running.atMs) {
-      const mine = { atMs: nowMs, done: within(ms, work).catch(() => undefined) };
-      running = mine;
-      await mine.done;
-      if (running === mine) running = null;
-    } else {
-      const { done } = running;
-      await within(ms, () => done).catch(() => undefined);
-    }
+    if (running === null || nowMs - running.atMs > ms || nowMs < running.atMs)
+      running = { atMs: nowMs, done: within(ms, work).catch(() => undefined) };
+    const mine = running;
+    await within(ms, () => mine.done).catch(() => undefined);
+    if (running === mine) running = null;
   };
 }

@@ -6,7 +6,7 @@
  * Must never: import Node, Workers or Redis; both ends load it.
  */
 import * as v from "valibot";
-import { RouteSchema } from "../core/route.ts";
+import { RouteSchema } from "../core/route-schema.ts";
 import type { NodeFacts, ObservationClass } from "../core/types.ts";
 
 /** A message of either side has at most so many characters. */
