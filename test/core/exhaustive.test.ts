@@ -129,10 +129,13 @@ function savedIn(phase: Phase, config: GroupConfig): State["saved"] {
       kv: {
         key: "1.3",
         atMs: 0,
+        tried: null,
         failures: 0,
         nextAtMs: 0,
+        pausedUntilMs: 0,
         problem: null,
         checkedAtMs: 0,
+        lookAtMs: 0,
         drift: null,
         receipt: null,
       },

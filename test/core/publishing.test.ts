@@ -141,6 +141,22 @@ describe("the slow look", () => {
     expect(world.state.saved.published.dns).toMatchObject({ key, problem: null, failures: 0 });
   });
 
+  test("that may not be repeated for long holds up no write", () => {
+    const world = createWorld({ dns, driftIntervalMs: 1000 });
+    world.until("settled", () => beats(world) > 0, 200_000);
+    for (const to of ["kv", "dns"]) world.retryAfter.set(to, 600_000);
+    const before = { kv: beats(world), dns: beats(world, "dns") };
+    world.until(
+      "asked to wait",
+      () => beats(world) > before.kv && beats(world, "dns") > before.dns,
+    );
+    for (const to of ["kv", "dns"]) world.retryAfter.delete(to);
+    world.kill("a");
+    world.until("b", () => world.state.saved.primary === "b");
+    world.run(100);
+    for (const to of ["kv", "dns"]) expect(published(world, to).at(-1)?.epoch).toBe(2);
+  });
+
   test("that died with the Group has not failed", () => {
     const world = createWorld({ dns, driftIntervalMs: 10_000 });
     world.run(5000);
@@ -182,4 +198,65 @@ describe("what is taken, and not done yet", () => {
     world.run(100);
     expect(published(world, "dns").at(-1)?.epoch).toBe(2);
   });
+
+  test("is a failure when it cannot be asked about: told, and asked more and more slowly", () => {
+    const world = createWorld({ dns });
+    world.slow.add("dns");
+    world.until("taken", () => world.state.saved.published.dns?.receipt != null);
+    world.deaf.add("dns");
+    world.run(60_000);
+    expect(world.told("-publish-failed")).toHaveLength(1);
+    expect(published(world, "dns").length).toBeLessThan(10);
+    world.deaf.clear();
+    world.run(40_000);
+    expect(world.state.saved.published.dns).toMatchObject({ receipt: null, problem: null });
+  });
+});
+
+describe("an older route", () => {
+  test("whose write fails holds up no newer one", () => {
+    const world = createWorld({ dns });
+    world.run(5000);
+    world.fail("dns", "failed");
+    world.configure({ hostname: "other.example.com" });
+    world.run(60_000);
+    world.mend("dns");
+    world.kill("a");
+    world.until("b", () => world.state.saved.primary === "b");
+    world.run(100);
+    expect(published(world, "dns").at(-1)?.epoch).toBe(2);
+  });
+
+  test("whose write was under way when the Group died is written again, and has not failed", () => {
+    const world = createWorld({ dns });
+    world.run(5000);
+    for (const to of ["kv", "dns"]) world.fail(to, "unknown");
+    world.kill("a");
+    world.until("b", () => world.state.saved.primary === "b");
+    world.evict();
+    for (const to of ["kv", "dns"]) world.mend(to);
+    world.run(100);
+    expect(world.state.saved.published.dns?.key).toMatch(/^2 /);
+    // It may have been written a moment ago, and KV takes one a second.
+    expect(world.state.saved.published.kv?.key).toBeNull();
+    world.run(1500);
+    expect(world.state.saved.published.kv?.key).toMatch(/^2\./);
+    expect(world.told("-publish-failed")).toEqual([]);
+  });
+});
+
+test("another server of the same zone is another destination; one that is configured no more is forgotten", () => {
+  const world = createWorld({ dns });
+  world.run(5000);
+  const before = published(world, "dns").length;
+  world.configure({ dns: { ...dns, apiUrl: "https://other.example.com" } });
+  world.run(2000);
+  expect(published(world, "dns").length).toBe(before + 1);
+  world.fail("dns", "unknown");
+  world.configure({ dns: { ...dns, ttlS: 120 } });
+  world.until("under way", () => world.state.saved.pending.some(({ about }) => about === "dns"));
+  world.configure({ dns: null });
+  world.run(5000);
+  expect(Object.keys(world.state.saved.published)).toEqual(["kv"]);
+  expect(world.told("-publish-failed")).toEqual([]);
 });

@@ -89,7 +89,10 @@ describe("version 1, the one before", () => {
         published: {
           kv: {
             ...first({ kind: "watching" }).published.kv,
+            tried: null,
+            pausedUntilMs: 0,
             checkedAtMs: 0,
+            lookAtMs: 0,
             drift: null,
             receipt: null,
           },

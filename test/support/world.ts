@@ -97,6 +97,8 @@ export function createWorld(
   const slow = new Set<string>();
   /** Publishers and webhooks that fail, and ask not to be called for so long. */
   const retryAfter = new Map<string, number>();
+  /** Publishers that cannot be asked how far they are. */
+  const deaf = new Set<string>();
   const nodes = new Map<string, Instance>();
   const relays = new Map<string, RelayProcess>();
   const addNode = (id: string, isPrimary: boolean) =>
@@ -260,6 +262,7 @@ export function createWorld(
   function perform(action: Action): OutcomeKind {
     actions.push(action);
     if (isTaken(action)) return "unknown";
+    if (isDeaf(action)) return "failed";
     const about = "to" in action && typeof action.to === "string" ? action.to : action.kind;
     const wanted = retryAfter.has(about) ? "failed" : broken.get(about);
     if (wanted === UNSUPPORTED) return "failed";
@@ -272,6 +275,8 @@ export function createWorld(
   /** A publisher that takes it first, and is done with it when it is asked again. */
   const isTaken = (action: Action) =>
     action.kind === "publish" && slow.has(action.to) && action.receipt === null;
+  const isDeaf = (action: Action) =>
+    action.kind === "publish" && deaf.has(action.to) && action.receipt !== null;
 
   /** What a publisher says beside yes or no. */
   function said(action: Action): Pick<Outcome, "drift" | "receipt" | "retryAtMs"> {
@@ -283,7 +288,7 @@ export function createWorld(
     return {
       ...later,
       ...(found === undefined ? {} : { drift: found }),
-      ...(isTaken(action) ? { receipt: `change-${action.key}` } : {}),
+      ...(isTaken(action) || isDeaf(action) ? { receipt: `change-${action.key}` } : {}),
     };
   }
 
@@ -433,6 +438,7 @@ export function createWorld(
     byHand,
     slow,
     retryAfter,
+    deaf,
     events,
     actions,
     replies,

@@ -27,7 +27,7 @@ import { aheadOf, moveBack } from "./moments.ts";
 import { noteEvents, notified, notifyDue } from "./notices.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { promotionAnswered, stepPromoting, stepPublishing } from "./promotion.ts";
-import { publishDue, published, setRoute } from "./publishing.ts";
+import { publishDue, published, publishLost, setRoute } from "./publishing.ts";
 import { isQuiet } from "./quiet.ts";
 import { noteFollowers, readableNow, sealStrangers } from "./repair.ts";
 import { answer, isLookedFor } from "./requests.ts";
@@ -201,10 +201,12 @@ function noteLeases(draft: Draft, { keepers = [] }: Input): void {
 
 /** After an eviction nobody hears what became of what was under way: each may be done once more. */
 function forgetPending(draft: Draft): void {
-  for (const { id, kind, beat } of draft.saved.pending) {
-    // A try at a webhook is made again at once, and a slow look when it is due: neither has failed.
-    if (kind === "notify" || beat) {
+  for (const pending of draft.saved.pending) {
+    const { id, kind } = pending;
+    // Telling is begun again at once, and has not failed.
+    if (kind === "notify" || kind === "publish") {
       save(draft, { pending: draft.saved.pending.filter((each) => each.id !== id) });
+      if (kind === "publish") publishLost(draft, pending);
       continue;
     }
     const detail = "the Group was restarted meanwhile";

@@ -15,6 +15,7 @@ import type { Pending, Published, Saved } from "./state.ts";
 import type { GroupConfig, Outcome } from "./types.ts";
 
 const KV_GAP_MS = 1000;
+const READERS_GAP_MS = 5000;
 /** A reader may see the one before for as long: to look sooner finds what is not there. */
 const KV_SETTLES_MS = 120_000;
 const BACKOFF_MS = { first: 1000, most: 30_000 };
@@ -43,7 +44,8 @@ export function publishersOf({
     settlesMs: KV_SETTLES_MS,
   };
   if (dns === null) return [kv];
-  const where = dns.provider === "powerdns" ? dns.zone : dns.zoneId;
+  const zone = dns.provider === "powerdns" ? `${dns.serverId} ${dns.zone}` : dns.zoneId;
+  const where = `${dns.provider} ${dns.apiUrl} ${zone}`;
   const records = (
     name: string,
     at: string | null,
@@ -57,10 +59,15 @@ export function publishersOf({
     gapMs: 0,
     settlesMs: 0,
   });
+  const dnsRule = records("dns", hostname, ({ primary }) =>
+    primary === null ? [] : [primary.host],
+  );
+  if (replicaHostname === null) return [kv, dnsRule];
+  // A link that comes and goes must not use up what the provider allows: the primary's name needs it.
   return [
     kv,
-    records("dns", hostname, ({ primary }) => (primary === null ? [] : [primary.host])),
-    ...(replicaHostname === null ? [] : [records("dns-replicas", replicaHostname, readersOf)]),
+    dnsRule,
+    { ...records("dns-replicas", replicaHostname, readersOf), gapMs: READERS_GAP_MS },
   ];
 }
 
@@ -106,9 +113,12 @@ export function publishDue(draft: Draft): void {
       continue;
     }
     const brief = route.state === "failing-over" && rule.gapMs > 0;
-    // The pace of what was taken before holds up nobody.
-    const paced = done.receipt === null || done.receipt.key === key ? done.nextAtMs : 0;
-    const dueAtMs = Math.max(paced, brief ? draft.saved.routeAtMs + rule.gapMs : 0);
+    const dueAtMs = Math.max(
+      done.pausedUntilMs,
+      // What an older route waits for holds up nobody.
+      done.tried === key ? done.nextAtMs : 0,
+      brief ? draft.saved.routeAtMs + rule.gapMs : 0,
+    );
     if (draft.nowMs < dueAtMs) wakeBy(draft, dueAtMs);
     else publish(draft, rule, route, key, null);
   }
@@ -117,7 +127,7 @@ export function publishDue(draft: Draft): void {
 /** Only while all is well: it must never be in the way of a failover. No alarm is set for it: any decision will do. */
 function isLookDue({ saved, config, nowMs }: Draft, rule: PublisherRule, done: Published): boolean {
   const dueAtMs = Math.max(
-    done.nextAtMs,
+    done.lookAtMs,
     done.atMs + rule.settlesMs,
     Math.max(done.atMs, done.checkedAtMs) + config.driftIntervalMs,
   );
@@ -147,43 +157,21 @@ function publish(
 
 /** Takes in what became of a publish, or of a slow look. */
 export function published(draft: Draft, pending: Pending, outcome: Outcome): void {
-  const { nowMs, saved, config } = draft;
+  const { saved, config } = draft;
   const { about, key, beat = false } = pending;
+  const rule = publishersOf(config).find((each) => each.name === about);
+  if (rule === undefined) return forgetPublisher(draft, about);
   const before = saved.published[about] ?? nothingPublished;
-  const gapMs = publishersOf(config).find((each) => each.name === about)?.gapMs ?? 0;
   const done = outcome.kind === "done";
-  const taken = !done && outcome.receipt !== undefined && key !== null;
-  const failures = done || taken ? 0 : before.failures + 1;
-  const backoffMs = Math.min(BACKOFF_MS.first * 2 ** Math.max(0, failures - 1), BACKOFF_MS.most);
-  const laterMs = Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);
-  const { detail: problem } = outcome;
-  const drift = outcome.drift ?? null;
-  // What was not confirmed may stand there all the same: the route before it is not there any more.
-  const stands = beat ? before.key : null;
-  let after: Published;
-  if (done && beat) {
-    const looked = { ...before, checkedAtMs: nowMs, drift: null, failures, problem: null };
-    if (drift === null) after = looked;
-    else if (config.drift === "report") after = { ...looked, drift };
-    // What was set right was written now.
-    else after = { ...looked, atMs: nowMs, nextAtMs: nowMs + gapMs };
-  } else if (done) {
-    after = { ...nothingPublished, key, atMs: nowMs, nextAtMs: nowMs + gapMs };
-  } else if (taken) {
-    const receipt = { key, text: outcome.receipt };
-    after = { ...before, key: stands, failures, nextAtMs: laterMs, problem, receipt };
-  } else {
-    // A receipt that leads nowhere is not asked for again.
-    after = { ...before, key: stands, failures, nextAtMs: laterMs, problem, receipt: null };
-  }
+  const after = beat ? looked(draft, before, outcome, rule) : written(draft, key, outcome, rule);
   save(draft, { published: { ...saved.published, [about]: after } });
   if (done && !beat)
     tell(draft, "+published", saved.primary, `${about}: ${outcome.detail}`, {
       publisher: about,
       key,
     });
-  if (done) tellDrift(draft, about, beat ? drift : null, after);
-  if (taken) return;
+  if (done || beat) tellDrift(draft, about, outcome, beat, after);
+  if (after.receipt !== null && after.failures === 0) return;
   tellEdge(draft, `publish-failed:${about}`, !done, () => ({
     names: ["-publish-failed", null],
     node: null,
@@ -191,10 +179,83 @@ export function published(draft: Draft, pending: Pending, outcome: Outcome): voi
   }));
 }
 
-function tellDrift(draft: Draft, about: string, drift: string | null, after: Published): void {
+/** After a write. */
+function written(
+  draft: Draft,
+  key: string | null,
+  outcome: Outcome,
+  rule: PublisherRule,
+): Published {
+  const { nowMs, saved } = draft;
+  const before = saved.published[rule.name] ?? nothingPublished;
+  const { detail: problem, receipt: text, retryAtMs = 0 } = outcome;
+  if (outcome.kind === "done")
+    return { ...nothingPublished, key, atMs: nowMs, pausedUntilMs: nowMs + rule.gapMs };
+  // Taken, and not done yet: that is no failure. One that could not be asked about is.
+  const taken = outcome.kind === "unknown" && text !== undefined;
+  const failures = taken ? 0 : (before.tried === key ? before.failures : 0) + 1;
+  return {
+    ...before,
+    // What was not confirmed may stand there all the same: the route before it is not there any more.
+    key: null,
+    tried: key,
+    failures,
+    nextAtMs: Math.max(nowMs + backoffMs(failures), retryAtMs),
+    pausedUntilMs: taken ? before.pausedUntilMs : Math.max(before.pausedUntilMs, retryAtMs),
+    problem,
+    // A receipt that leads nowhere is not asked for again.
+    receipt: text === undefined || key === null ? null : { key, text },
+  };
+}
+
+/** After a slow look, whose failure holds up no write. */
+function looked(
+  { nowMs, config }: Draft,
+  before: Published,
+  outcome: Outcome,
+  { gapMs }: PublisherRule,
+): Published {
+  const { kind, detail: problem, drift = null, retryAtMs = 0 } = outcome;
+  if (kind !== "done")
+    return { ...before, lookAtMs: Math.max(nowMs + BACKOFF_MS.most, retryAtMs), problem };
+  const right = { ...before, checkedAtMs: nowMs, drift: null, problem: null };
+  if (drift === null) return right;
+  if (config.drift === "report") return { ...right, drift };
+  // What was set right was written now.
+  return { ...right, atMs: nowMs, pausedUntilMs: Math.max(before.pausedUntilMs, nowMs + gapMs) };
+}
+
+const backoffMs = (failures: number) =>
+  Math.min(BACKOFF_MS.first * 2 ** Math.max(0, failures - 1), BACKOFF_MS.most);
+
+/** What was under way when the Group died may have been done: it is begun again, and has not failed. */
+export function publishLost(draft: Draft, { about, beat }: Pending): void {
+  const before = draft.saved.published[about];
+  const rule = publishersOf(draft.config).find((each) => each.name === about);
+  if (beat || before === undefined || rule === undefined) return;
+  const after = { ...before, key: null, pausedUntilMs: draft.nowMs + rule.gapMs };
+  save(draft, { published: { ...draft.saved.published, [about]: after } });
+}
+
+/** It is configured no more. */
+function forgetPublisher(draft: Draft, name: string): void {
+  const { [name]: _, ...published } = draft.saved.published;
+  save(draft, { published });
+}
+
+function tellDrift(
+  draft: Draft,
+  about: string,
+  { kind, drift }: Outcome,
+  beat: boolean,
+  after: Published,
+): void {
   const data = { publisher: about };
-  if (drift !== null && draft.config.drift === "repair")
-    tell(draft, "+drift", null, `${about} held ${drift}: set right`, data);
+  if (beat && drift !== undefined && draft.config.drift === "repair") {
+    const became = kind === "done" ? "set right" : "not set right yet";
+    tell(draft, "+drift", null, `${about} held ${drift}: ${became}`, data);
+  }
+  if (kind !== "done") return;
   tellEdge(draft, `drift:${about}`, after.drift !== null, () => ({
     names: ["+drift", "-drift"],
     node: null,
@@ -209,10 +270,13 @@ function tellDrift(draft: Draft, about: string, drift: string | null, after: Pub
 const nothingPublished: Published = {
   key: null,
   atMs: 0,
+  tried: null,
   failures: 0,
   nextAtMs: 0,
+  pausedUntilMs: 0,
   problem: null,
   checkedAtMs: 0,
+  lookAtMs: 0,
   drift: null,
   receipt: null,
 };

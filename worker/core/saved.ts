@@ -187,7 +187,14 @@ function filled(raw: Raw): Raw {
 function withLooks(published: unknown): unknown {
   if (typeof published !== "object" || published === null || Array.isArray(published))
     return published;
-  const looks = { checkedAtMs: 0, drift: null, receipt: null };
+  const looks = {
+    tried: null,
+    pausedUntilMs: 0,
+    checkedAtMs: 0,
+    lookAtMs: 0,
+    drift: null,
+    receipt: null,
+  };
   return Object.fromEntries(
     Object.entries(published).map(([name, each]) => [name, { ...looks, ...Object(each) }]),
   );

@@ -118,11 +118,16 @@ export type Pending = {
 export type Published = {
   readonly key: string | null;
   readonly atMs: number;
+  /** What was tried since and is not done: how often in a row, when again; another key waits for none of that. */
+  readonly tried: string | null;
   readonly failures: number;
   readonly nextAtMs: number;
+  /** No write at all before then: its own pace, or what it asked for. */
+  readonly pausedUntilMs: number;
   readonly problem: string | null;
-  /** The last slow look at what it holds, and what stood there instead; null: nothing else did. */
+  /** The last slow look at what it holds, the next one, and what stood there instead; null: nothing else did. */
   readonly checkedAtMs: number;
+  readonly lookAtMs: number;
   readonly drift: string | null;
   /** It took `key` and is not done with it: asked again with this. */
   readonly receipt: { readonly key: string; readonly text: string } | null;
