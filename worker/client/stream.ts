@@ -22,7 +22,7 @@ export type StreamOptions = {
 };
 
 /** How often an open stream looks whether its node is still the primary: a host that is gone says no goodbye. */
-const lookMs = 5000;
+const lookMs = 1000;
 /** A quiet channel is as good as any: the looks end a stream that hangs. */
 const silenceMs = 2 ** 31 - 1;
 
