@@ -381,6 +381,15 @@ describe("surely not executed: tried again at the new primary", () => {
     expect([a.commands.length, b.commands.length]).toEqual([1, 1]);
   });
 
+  it("and no longer than until deadlineMs, then with Redis's own error", async () => {
+    await publish(route(43, "a"));
+    a.bend = () => readonly;
+    const truth = authority(() => ({ ...route(43, "a", 1), state: "failing-over" }));
+    const one = client({ authority: truth, deadlineMs: 700 });
+    await expect(one.incr("n")).rejects.toThrow(/^READONLY/);
+    expect(a.commands.length).toBe(1);
+  });
+
   it("a pipeline that was refused as a whole, or of which only reads were executed", async () => {
     await publish(route(39, "a"));
     a.bend = ([name]) => (name === "get" ? undefined : readonly);
@@ -459,6 +468,16 @@ describe("outcome unknown", () => {
     const one = client({ authority: authority(() => route(57, "b")) });
     await expect(one.multi().set("k", "v").incr("n").exec()).rejects.toThrow(OutcomeUnknownError);
     expect(b.commands).toEqual([]);
+  });
+
+  it("C17 unknown once is unknown, though the last try was refused", async () => {
+    await publish(route(45, "a"));
+    a.bend = () => (a.commands.length === 1 ? "drop" : readonly);
+    const lost = await client()
+      .set("k", "v")
+      .catch((error: unknown) => error);
+    expect(lost).toBeInstanceOf(OutcomeUnknownError);
+    expect(a.commands.length).toBe(4);
   });
 
   it("also when it is safe, after the last try", async () => {

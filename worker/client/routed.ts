@@ -148,7 +148,8 @@ export function routed(options: RoutedOptions): Requester {
       logger?.warn?.("a replica is spared for a while", { group, node: node.id, reason });
   }
 
-  async function fromPrimary(call: Call, tries = 0): Promise<Answer> {
+  /** `doubt`: why an earlier try may have been executed. */
+  async function fromPrimary(call: Call, tries = 0, doubt?: string): Promise<Answer> {
     const nowMs = tries === 0 ? call.begunAtMs : Date.now();
     const route = reader.fresh(nowMs);
     const node =
@@ -166,27 +167,33 @@ export function routed(options: RoutedOptions): Requester {
     } finally {
       node.requester.end(sent);
     }
-    return recover(call, tries, node, outcome);
+    return recover(call, tries, node, outcome, doubt);
   }
 
   /** Another try, or what is to be told instead. */
-  async function recover(call: Call, tries: number, node: Node, outcome: Outcome): Promise<Answer> {
+  async function recover(
+    call: Call,
+    tries: number,
+    node: Node,
+    outcome: Outcome,
+    doubt?: string,
+  ): Promise<Answer> {
     const { failure, executed, answer, error } = outcome;
     if (failure.kind === "answer") return answer;
     const { kind, reason } = failure;
     logger?.debug?.("a try failed", { group, node: node.id, reason, outcome: kind });
+    const unknown = kind === "unknown" ? reason : doubt;
     const moved = await hasMoved(node, call.endsAtMs);
     const delayMs = moved ? 0 : retryDelayMs * 2 ** tries;
-    const early = tries < maxRetries && Date.now() + delayMs < call.endsAtMs;
     // A transaction that the same primary would refuse again is the app's own mistake.
-    const useful = moved || reason !== "EXECABORT";
-    if (!early || !useful || !mayRepeat(call, kind, executed)) {
-      if (kind === "unknown") throw new OutcomeUnknownError(node.id, reason);
-      if (error !== undefined) throw error;
-      return answer;
+    const useful = tries < maxRetries && (moved || reason !== "EXECABORT");
+    if (useful && Date.now() + delayMs < call.endsAtMs && mayRepeat(call, kind, executed)) {
+      if (!moved) await untilMoved(node, delayMs, call.endsAtMs);
+      if (Date.now() < call.endsAtMs) return fromPrimary(call, tries + 1, unknown);
     }
-    if (!moved) await untilMoved(node, delayMs, call.endsAtMs);
-    return fromPrimary(call, tries + 1);
+    if (unknown !== undefined) throw new OutcomeUnknownError(node.id, unknown);
+    if (error !== undefined) throw error;
+    return answer;
   }
 
   function mayRepeat({ commands }: Call, kind: string, executed: readonly Words[]): boolean {
