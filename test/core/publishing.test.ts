@@ -260,3 +260,16 @@ test("another server of the same zone is another destination; one that is config
   expect(Object.keys(world.state.saved.published)).toEqual(["kv"]);
   expect(world.told("-publish-failed")).toEqual([]);
 });
+
+test("after a clock that went back by ten minutes a new route is published at once", () => {
+  const world = createWorld();
+  world.run(5000);
+  world.jump(-600_000);
+  // Passive first.
+  world.run(32_000);
+  const { length } = published(world, "kv");
+  world.ask({ id: "x", kind: "failover", to: "b" });
+  world.until("b", () => world.state.saved.primary === "b");
+  world.run(2000);
+  expect(published(world, "kv").length).toBeGreaterThan(length);
+});

@@ -8,7 +8,7 @@
 import type { Saved } from "./state.ts";
 
 const HAPPENED = /^(at|since|ended|(started|lastAttempt|failovers|revoked|route|accepted)At)Ms$/;
-const MOMENT = /^(at|since|ended|until|deadline|sendUntil|[a-zA-Z]+At)Ms$/;
+const MOMENT = /^(at|since|ended|until|deadline|[a-zA-Z]+(At|Until))Ms$/;
 
 /** By how much the clock went back at least; 0: nothing says so. */
 export function aheadOf(saved: Saved, nowMs: number): number {

@@ -3,9 +3,10 @@
  *
  * Rules: every event that a webhook chose becomes a notice, kept on disk until it was taken (at least once, the
  * same id at every try); a try that fails is repeated as Sentinel repeats its scripts, after 30 s doubled each
- * time, ten tries in all; the pauses vary, so that many groups do not come back at once. Fresh notices go before
- * repeated ones; one try at a time a webhook, two at a time a group, for a Worker has few connections; none begins
- * while a primary is being replaced.
+ * time, ten tries in all, and what else waits for that webhook waits for 30 s, or as long as it asked for; the pauses
+ * vary, so that many groups do not come back at once. Webhooks that work go before those that fail; one try at a
+ * time a webhook, two at a time a group, one while anybody is down, for a Worker has few connections; none begins while
+ * a primary is being replaced.
  * Must never: hold up anything else, or tell webhooks of webhooks.
  */
 import { act, type Draft, save, tell, tellEdge, untell, wakeBy } from "./draft.ts";
@@ -14,9 +15,11 @@ import type { Outcome } from "./types.ts";
 
 const TRIES = 10;
 const BACKOFF_MS = 30_000;
+/** Who says that it is gone is asked once more after so long. */
+const GONE_MS = 3_600_000;
 const NOTIFY_TIMEOUT_MS = 10_000;
 const AT_ONCE = 2;
-/** Kept in all: the oldest goes first. */
+/** Kept for each webhook: the oldest goes first. */
 const MOST = 100;
 
 /** Nothing that can wait goes out meanwhile. */
@@ -25,11 +28,16 @@ const BUSY: readonly PhaseKind[] = ["fencing", "electing", "switching", "promoti
 /** Every event of this decision, to whoever chose it. */
 export function noteEvents(draft: Draft): void {
   const { webhooks } = draft.config;
-  if (webhooks.length === 0 && draft.saved.notices.length === 0) return;
-  const before = draft.saved.notices;
+  const { notices: before, failing } = draft.saved;
+  if (webhooks.length + before.length + Object.keys(failing).length === 0) return;
   const notices = before.filter(({ to }) => webhooks.some(({ name }) => name === to));
+  tellDropped(
+    draft,
+    before.filter((each) => !notices.includes(each)),
+    "it is configured no more",
+  );
   let { nextAction } = draft.saved;
-  for (const event of draft.events) {
+  for (const event of [...draft.events]) {
     const told = webhooks.filter(({ events }) => events.includes(event.name));
     if (told.length === 0) continue;
     const id = `${draft.saved.group}.${event.atMs}.${nextAction}`;
@@ -37,28 +45,34 @@ export function noteEvents(draft: Draft): void {
     for (const { name } of told)
       notices.push({ id, to: name, event, tries: 0, nextAtMs: draft.nowMs, problem: null });
   }
-  const over = notices.splice(0, Math.max(0, notices.length - MOST));
+  for (const { name } of webhooks) {
+    const waiting = notices.filter(({ to }) => to === name);
+    const over = waiting.slice(0, Math.max(0, waiting.length - MOST));
+    for (const each of over) notices.splice(notices.indexOf(each), 1);
+    tellDropped(draft, over, `more than ${MOST} wait`);
+  }
   if (notices.length < before.length || notices.at(-1) !== before.at(-1))
     save(draft, { notices, nextAction });
-  tellEdge(draft, "notices-full", over.length > 0, () => ({
-    names: ["-webhook-gave-up", null],
-    node: null,
-    text: `more than ${MOST} notices wait: the oldest are dropped`,
-    data: { ids: over.map(({ id }) => id) },
-  }));
+  const stays = Object.entries(failing).filter(([to]) => webhooks.some(({ name }) => name === to));
+  if (stays.length < Object.keys(failing).length)
+    save(draft, { failing: Object.fromEntries(stays) });
 }
 
 /** Starts the tries that are due. */
 export function notifyDue(draft: Draft): void {
-  if (BUSY.includes(draft.saved.phase.kind)) return;
-  const waiting = [...draft.saved.notices].sort((a, b) => a.tries - b.tries);
-  for (const notice of waiting) {
+  const { phase, notices, failing } = draft.saved;
+  if (BUSY.includes(phase.kind)) return;
+  // Somebody may be about to be replaced: that needs every connection there is.
+  const atOnce = draft.sight.told.some((mark) => mark.startsWith("sdown:")) ? 1 : AT_ONCE;
+  const rank = ({ to, tries }: Notice) => (failing[to] === undefined ? 0 : 1) + tries;
+  for (const notice of [...notices].sort((a, b) => rank(a) - rank(b))) {
     const under = draft.saved.pending.filter(({ kind }) => kind === "notify");
     // What ends one of them wakes the Group, and the next one begins.
-    if (under.length >= AT_ONCE) return;
+    if (under.length >= atOnce) return;
     if (under.some(({ about }) => about === notice.to)) continue;
-    if (draft.nowMs < notice.nextAtMs) {
-      wakeBy(draft, notice.nextAtMs);
+    const dueAtMs = Math.max(notice.nextAtMs, failing[notice.to]?.pausedUntilMs ?? 0);
+    if (draft.nowMs < dueAtMs) {
+      wakeBy(draft, dueAtMs);
       continue;
     }
     act(draft, notice.to, notice.id, (id) => ({
@@ -73,33 +87,50 @@ export function notifyDue(draft: Draft): void {
   }
 }
 
-/** Takes in what became of a try. `refused`: the webhook is gone for good. */
+/** Takes in what became of a try. `refused`: the webhook is gone for good, and so is all that it was to be told. */
 export function notified(draft: Draft, { about, key }: Pending, outcome: Outcome): void {
-  const notice = draft.saved.notices.find(({ id, to }) => id === key && to === about);
+  const { notices, failing } = draft.saved;
+  const notice = notices.find(({ id, to }) => id === key && to === about);
   if (notice === undefined) return;
-  const others = draft.saved.notices.filter((each) => each !== notice);
   const mark = `webhook-failed:${about}`;
-  if (outcome.kind === "done") {
-    save(draft, { notices: others });
+  const { [about]: _, ...others } = failing;
+  const { kind, detail: problem, retryAtMs = 0 } = outcome;
+  if (kind === "done") {
+    save(draft, { notices: notices.filter((each) => each !== notice), failing: others });
     return untell(draft, mark);
   }
   const tries = notice.tries + 1;
-  const { detail: problem } = outcome;
   tellEdge(draft, mark, true, () => ({
     names: ["-webhook-failed", null],
     node: null,
     text: `${about} did not take ${notice.id}: ${problem}`,
     data: { webhook: about },
   }));
-  if (tries >= TRIES || outcome.kind === "refused") {
-    save(draft, { notices: others });
-    const { name } = notice.event;
-    const text = `${about} was never told of ${name} (${notice.id}): ${problem}`;
-    return tell(draft, "-webhook-gave-up", null, text, { webhook: about, tries });
-  }
-  const nextAtMs = Math.max(draft.nowMs + backoffMs(notice, tries), outcome.retryAtMs ?? 0);
+  const isGone = kind === "refused";
+  const isOver = (each: Notice) => (isGone ? each.to === about : each === notice && tries >= TRIES);
+  tellDropped(draft, notices.filter(isOver), problem);
+  const pauseMs = isGone ? GONE_MS : backoffMs(notice, 1);
+  const pausedUntilMs = Math.max(draft.nowMs + pauseMs, retryAtMs);
+  const nextAtMs = draft.nowMs + backoffMs(notice, tries);
   const again: Notice = { ...notice, tries, nextAtMs, problem };
-  save(draft, { notices: draft.saved.notices.map((each) => (each === notice ? again : each)) });
+  save(draft, {
+    failing: { ...others, [about]: { pausedUntilMs } },
+    notices: notices
+      .filter((each) => !isOver(each))
+      .map((each) => (each === notice ? again : each)),
+  });
+}
+
+/** By webhook: what it will never be told. */
+function tellDropped(draft: Draft, dropped: readonly Notice[], why: string): void {
+  for (const webhook of new Set(dropped.map(({ to }) => to))) {
+    const of = dropped.filter(({ to }) => to === webhook);
+    const names = of.map(({ event }) => event.name).join(", ");
+    tell(draft, "-webhook-gave-up", null, `${webhook} was never told of ${names}: ${why}`, {
+      webhook,
+      notices: of.map(({ id, tries }) => ({ id, tries })),
+    });
+  }
 }
 
 /** A quarter more or less, by lot; the lot is in the id, for a decision draws none. */

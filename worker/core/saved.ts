@@ -57,6 +57,7 @@ export function initialState(group: string): State {
       outage: null,
       published: {},
       notices: [],
+      failing: {},
       baseline: null,
       paused: null,
       downtimes: {},
@@ -120,6 +121,7 @@ const added = [
     "paused",
     "downtimes",
     "notices",
+    "failing",
   ],
   ...["failoversAtMs", "lastSwitch", "leases", "revokedAtMs", "drill"],
 ];
@@ -177,6 +179,7 @@ function filled(raw: Raw): Raw {
   return {
     replicaRunIds: {},
     notices: [],
+    failing: {},
     ...raw,
     published,
     ...(phase.kind === "promoting" ? { phase: { answeredAtMs: null, ...phase } } : {}),

@@ -220,6 +220,8 @@ export type Saved = {
   readonly published: Readonly<Record<string, Published>>;
   /** Oldest first. */
   readonly notices: readonly Notice[];
+  /** Webhooks that failed at their last try. */
+  readonly failing: Readonly<Record<string, { readonly pausedUntilMs: number }>>;
   /** The primary's data, noted at most once a minute. */
   readonly baseline: Baseline | null;
   readonly paused: Pause | null;
