@@ -19,6 +19,8 @@ export type Known = {
   /** A replica may answer it, whichever. */
   readonly anywhere: boolean;
   readonly waits: boolean;
+  /** There are keys in what it answers. */
+  readonly answersKeys: boolean;
   /** Of a container: its subcommands. */
   readonly subs: Map<string, Known> | null;
 };
@@ -40,6 +42,10 @@ w 1..-1/3: json.mset
 /** A cursor is the node's own: the next one would begin anew, or skip. */
 const cursors = /^[hsz]?scan$/;
 
+/** BLPOP, LMPOP, BZPOPMIN and their kin: their answer begins with the key that it came from. */
+export const popping = /^(b.*pop(m..)?|.mpop)$/;
+const answering = /^(keys|scan|randomkey|xread(group)?)$/;
+
 /** By name as it is mostly sent: in small letters, or in capitals. */
 const table = new Map<string, Known>();
 let rule: readonly string[] = [];
@@ -53,7 +59,8 @@ for (const line of (redisCommands + laterCommands).trim().split(/\n+/)) {
 function add(name: string, flags = "", ...specs: readonly string[]): void {
   const anywhere = flags.includes("r") && !cursors.test(name);
   const waits = flags.includes("b") || name.startsWith("wait");
-  const known = { name, flags, specs, anywhere, waits, subs: null };
+  const answersKeys = answering.test(name) || popping.test(name);
+  const known = { name, flags, specs, anywhere, waits, answersKeys, subs: null };
   const [container = "", sub] = name.split("|");
   if (sub === undefined) return set(name, known);
   const parent = table.get(container);
@@ -76,6 +83,8 @@ export function knownOf(words: Words): Known | undefined {
 }
 
 export const lower = (word: unknown): string => String(word).toLowerCase();
+
+export const answersKeys = (words: Words): boolean => knownOf(words)?.answersKeys === true;
 
 /** True when any replica may answer it. One that waits is never sent there: nobody would end it with a switch. */
 export function readsAnywhere(words: Words): boolean {

@@ -5,22 +5,17 @@
  * Promises: what it returns is a copy; channels, members, fields and values stay as they are.
  * Must never: let a command through of which the keys are not known, or that reaches all keys.
  */
-import { knownOf, lower, type Words } from "./commands.ts";
+import { knownOf, lower, popping, type Words } from "./commands.ts";
 import { UnsupportedCommandError } from "./failure.ts";
 import { keysOf } from "./keys.ts";
 
 export type Namespace = {
   /** @throws UnsupportedCommandError */
   applied(words: Words): Words;
-  /** Whether there is anything to take off in what it answers. */
-  answersKeys(words: Words): boolean;
   /** `words`: the command, with or without prefixes. */
   stripped(words: Words, result: unknown): unknown;
 };
 
-/** Their answer begins with the key that it came from: BLPOP, LMPOP, BZPOPMIN and their kin. */
-const popped = /^(b.*pop(m..)?|.mpop)$/;
-const answering = /^(keys|scan|randomkey|xread(group)?|b.*pop(m..)?|.mpop)$/;
 /** Keyless, and yet not of all keys. */
 const keyless = /^(randomkey|lolwut|function.load)$/;
 
@@ -65,7 +60,7 @@ export function namespaceOf(name: string): Namespace {
     const first = ([key, ...rest]: readonly unknown[]) => [out(key), ...rest];
     if (known?.name === "randomkey") return out(result) === result ? null : out(result);
     if (known === undefined || !Array.isArray(result)) return result;
-    if (popped.test(known.name)) return first(result);
+    if (popping.test(known.name)) return first(result);
     if (known.name === "keys") return result.map(out);
     if (known.name === "scan") return [result[0], scanned(words, result[1])];
     return known.name.startsWith("xread") ? result.map(first) : result;
@@ -78,11 +73,7 @@ export function namespaceOf(name: string): Namespace {
     return keys.map((key, index) => (typed && index % 2 === 1 ? key : out(key)));
   }
 
-  function answersKeys(words: Words): boolean {
-    return answering.test(knownOf(words)?.name ?? "");
-  }
-
-  return { applied, stripped, answersKeys };
+  return { applied, stripped };
 }
 
 /** The position after a keyword, where options stand in pairs; null: it is not there. */

@@ -6,7 +6,7 @@
  * is the primary; everything has an end.
  * Must never: send anything twice that is not safe to, or look into a value.
  */
-import { isRepeatable, readsAnywhere, type Words, waitMsOf } from "./commands.ts";
+import { answersKeys, isRepeatable, readsAnywhere, type Words, waitMsOf } from "./commands.ts";
 import {
   type Failure,
   failureOf,
@@ -107,7 +107,7 @@ export function routed(options: RoutedOptions): Requester {
     const { commands } = call;
     const elsewhere = mayReadElsewhere && commands.length > 0 && commands.every(readsAnywhere);
     const answer = elsewhere ? readSomewhere(call) : fromPrimary(call);
-    if (namespace === null || !commands.some(namespace.answersKeys)) return answer;
+    if (namespace === null || !commands.some(answersKeys)) return answer;
     return answer.then((prefixed) => stripped(namespace, commands, prefixed));
   }
 
