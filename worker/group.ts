@@ -44,7 +44,7 @@ import { lookAtAll } from "./probe/look.ts";
 const LINGER_MS = { alarms: 500, scheduledOnly: 2000 };
 /** One invocation lingers for at most so long; the alarm or the next cron goes on. */
 const INVOCATION_MS = 25_000;
-/** Rounds that a first answer waits for until everyone was looked at. */
+/** Rounds that a first answer waits for until everyone was looked at: one may only have heard of a push. */
 const FIRST_ROUNDS = 5;
 /** After a round that failed, and while no interval is known. */
 const RETRY_MS = 1000;
@@ -142,11 +142,14 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   /** Served from memory, once a deploy that changes it was counted as a new rev. */
   async route(name: string, wait?: RouteWait): Promise<Answer<Route>> {
     let ready = await this.#memory.ready(name);
-    if (ready.kind !== "ready") return ready;
-    const { saved } = ready.state;
-    if (wait && !isNewer(saved, wait.after)) await this.#changes.next(wait.forMs);
-    else if (!routeStands(saved, ready.config)) await this.#nextLook();
-    ready = await this.#memory.ready(name);
+    if (ready.kind === "ready" && !routeStands(ready.state.saved, ready.config)) {
+      await this.#nextLook();
+      ready = await this.#memory.ready(name);
+    }
+    if (wait && ready.kind === "ready" && !isNewer(ready.state.saved, wait.after)) {
+      await this.#changes.next(wait.forMs);
+      ready = await this.#memory.ready(name);
+    }
     return ready.kind === "ready" ? told(routeOf(ready.state.saved, ready.config)) : ready;
   }
 
@@ -287,7 +290,6 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   /** Answers of what is seen: the first one after a start waits for a look. */
   async #seen<T>(name: string, tell: (ready: Ready) => Answer<T>): Promise<Answer<T>> {
     let ready = await this.#memory.ready(name);
-    // A round that only heard of a push has not seen everyone yet.
     for (let rounds = 0; rounds < FIRST_ROUNDS; rounds += 1) {
       if (ready.kind !== "ready" || ready.state.sight.lookAskedAtMs !== null) break;
       await this.#nextLook();

@@ -57,6 +57,28 @@ function groupThatTakes(tookMs: () => number) {
   };
 }
 
+it("an answer that was waited for is young when it is given, however long that took, and old 250 ms later", async () => {
+  const memo = createMemo<number>({ freshMs, from: "given", withinMs, silence });
+  let asked = 0;
+  const question = async (): Promise<Answer<number>> => {
+    asked += 1;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    return { kind: "told", value: asked };
+  };
+  const ask = () => memo("cache", { question, hold: () => undefined });
+  const first = ask();
+  await pass(900);
+  const second = ask();
+  await pass(100);
+  expect([await first, await second]).toEqual(Array(2).fill({ kind: "told", value: 1 }));
+  await pass(250);
+  expect(await ask()).toEqual({ kind: "told", value: 1 });
+  await pass(1);
+  const third = ask();
+  await pass(1000);
+  expect(await third).toEqual({ kind: "told", value: 2 });
+});
+
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const told = (value: number) => ({ kind: "told", value });
 

@@ -1,7 +1,7 @@
 /**
  * One question at a time per name, whose answer is everyone's for a moment.
  *
- * Promises: what is told was asked for at most `freshMs` before its caller came; while a question is under way
+ * Promises: what is told was asked for (or given, where that counts) at most `freshMs` before its caller came; while a question is under way
  * nobody asks another one of the same name; an answer that tells nothing is shared by those who waited for it,
  * and not remembered; everyone is answered within two questions' time, also when whoever asked goes away.
  * Must never: answer with something old because the new one failed.
@@ -13,6 +13,8 @@ const MOST = 1000;
 
 export type MemoLimits = {
   readonly freshMs: number;
+  /** From when on an answer grows old: when it was asked for, unless the question is one that waits. */
+  readonly from?: "asked" | "given";
   /** How long one question may take. */
   readonly withinMs: number;
   readonly silence: string;
@@ -24,6 +26,7 @@ type Question<T> = {
   readonly answer: Promise<Answer<T>>;
   /** Null while it is under way. */
   given: Answer<T> | null;
+  givenAtMs: number;
 };
 
 /** Asks; `hold` keeps what asks alive when the caller that it was for goes away. */
@@ -32,12 +35,16 @@ export type Ask<T> = {
   readonly hold: (work: Promise<unknown>) => void;
 };
 
-export function createMemo<T>({ freshMs, withinMs, silence, now = Date.now }: MemoLimits) {
+export function createMemo<T>(limits: MemoLimits) {
+  const { freshMs, from = "asked", withinMs, silence, now = Date.now } = limits;
   const questions = new Map<string, Question<T>>();
 
   return async function tell(name: string, ask: Ask<T>): Promise<Answer<T>> {
     const oldestMs = now() - freshMs;
-    const isFresh = ({ askedAtMs }: Question<T>) => askedAtMs >= oldestMs && askedAtMs <= now();
+    const isFresh = ({ askedAtMs, givenAtMs }: Question<T>) => {
+      const atMs = from === "asked" ? askedAtMs : givenAtMs;
+      return atMs >= oldestMs && atMs <= now();
+    };
     let last = questions.get(name);
     if (last !== undefined && isUnderWay(last)) {
       const given = await answerOf(last);
@@ -58,9 +65,10 @@ export function createMemo<T>({ freshMs, withinMs, silence, now = Date.now }: Me
       })
       .then((given) => {
         asked.given = given;
+        asked.givenAtMs = now();
         return given;
       });
-    const asked: Question<T> = { askedAtMs: now(), answer, given: null };
+    const asked: Question<T> = { askedAtMs: now(), answer, given: null, givenAtMs: 0 };
     if (questions.size >= MOST)
       for (const [each, { given }] of questions) if (given) questions.delete(each);
     questions.set(name, asked);

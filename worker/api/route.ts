@@ -30,8 +30,12 @@ const memo = createMemo<Route>({
 
 /** By the route that is waited upon: all who know the same one wait for the same answer. */
 const WAIT_MS = 1000;
+/** Questions that wait at once; past so many, who asks is told what there is. */
+const MOST_WAITS = 64;
+let waiting = 0;
 const waits = createMemo<Route>({
-  freshMs: WAIT_MS,
+  freshMs: FRESH_MS,
+  from: "given",
   withinMs: WAIT_MS + WITHIN_MS,
   silence: reading.silence,
 });
@@ -50,9 +54,16 @@ function tell(
 ): Promise<Answer<Route>> {
   const hold = (work: Promise<unknown>) => holder.waitUntil(work);
   const group = groupOf(env, name, location);
-  if (after === undefined)
+  if (after === undefined || waiting >= MOST_WAITS)
     return memo(name, { hold, question: async () => await group.route(name) });
-  const question = async () => await group.route(name, { after, forMs: WAIT_MS });
+  const question = async () => {
+    waiting += 1;
+    try {
+      return await group.route(name, { after, forMs: WAIT_MS });
+    } finally {
+      waiting -= 1;
+    }
+  };
   return waits(`${after.epoch}.${after.rev} ${name}`, { hold, question });
 }
 

@@ -47,6 +47,9 @@ export function createNap() {
   };
 }
 
+/** Who waits at once; whoever comes then does not. */
+const MOST_WAITING = 1000;
+
 /** Those who wait for another route. */
 export function createChanges() {
   const waiting = new Set<() => void>();
@@ -54,6 +57,7 @@ export function createChanges() {
     /** Ends with the next change, or after `ms`. */
     next: (ms: number): Promise<void> =>
       new Promise((resolve) => {
+        if (waiting.size >= MOST_WAITING) return resolve();
         const done = () => {
           clearTimeout(timer);
           waiting.delete(done);
