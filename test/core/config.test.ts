@@ -116,7 +116,8 @@ describe("right", () => {
 });
 
 describe("wrong: refused whole, with the path, what was given and what is allowed", () => {
-  const cases: readonly [string, Raw, string, string, string][] = [
+  type Case = [string, Raw, string, string, string];
+  const cases: readonly Case[] = [
     ["no GROUPS at all", {}, "GROUPS", "nothing", "a list of groups"],
     ["no list", { GROUPS: "cache" }, "GROUPS", '"cache"', "a list of group"],
     ["an empty list", { GROUPS: [] }, "GROUPS", "[]", "at least one group"],
@@ -319,6 +320,36 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
       "(not shown)",
       "an http or https address",
     ],
+    [
+      "a webhook that is told of webhooks",
+      { GROUPS: [group({ webhooks: [webhook({ events: ["-webhook-gave-up"] })] })] },
+      "GROUPS[0].webhooks[0].events[0]",
+      '"-webhook-gave-up"',
+      "docs/webhooks.md",
+    ],
+    [
+      "a host that is the group's name",
+      { GROUPS: [group({ nodes: [node("a", { host: "cache.example.com" }), node("b")] })] },
+      "GROUPS[0].hostname",
+      "cache.example.com",
+      "lead to itself",
+    ],
+    [
+      "an address with a port that there is none of",
+      { GROUPS: [group({ relays: [relay("a", { url: "https://relay:99999" }), relay("b")] })] },
+      "GROUPS[0].relays[0].url",
+      '"https://relay:99999"',
+      "an http or https address",
+    ],
+    ...["01.2.3.4", ":::::", "1::2::3"].map(
+      (host): Case => [
+        `an address that is none: ${host}`,
+        { GROUPS: [group({ nodes: [node("a", { host }), node("b")] })] },
+        "GROUPS[0].nodes[0].host",
+        JSON.stringify(host),
+        "a host name or an IP address",
+      ],
+    ),
     [
       "an event that there is none of",
       { GROUPS: [group({ webhooks: [webhook({ events: ["+odown", "+nothing"] })] })] },

@@ -121,6 +121,19 @@ describe("Cloudflare's own ways", () => {
     expect(api.records()).toMatchObject([{ content: "192.0.2.1", tags: ["team:cache"] }]);
   });
 
+  it("moves its own record though somebody put one beside it, leaves that, and says so each time", async () => {
+    await publish();
+    await add({ type: "AAAA", content: "2001:db8::9" });
+    for (let times = 0; times < 2; times += 1) {
+      const { kind, detail } = await publish(routeTo("192.0.2.2", 8));
+      expect(kind).toBe("refused");
+      expect(detail).toContain("not Picket's (AAAA 2001:db8::9)");
+      expect(records().sort()).toEqual(["A 192.0.2.2", "AAAA 2001:db8::9"]);
+    }
+    // The second time there was nothing to write.
+    expect(api.requests()).toMatchObject({ PATCH: 1 });
+  });
+
   it("makes one of several leftovers of its own", async () => {
     await add({ type: "A", content: "198.51.100.1", comment: "picket:cache epoch=2" });
     await add({ type: "AAAA", content: "2001:db8::2", comment: "picket:cache epoch=3" });

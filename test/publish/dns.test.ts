@@ -38,6 +38,7 @@ describe("what stands under a name", () => {
   const second = seen({ content: "192.0.2.2" });
   const old = { mark: "picket:cache epoch=6" };
 
+  const stranger = seen({ content: "198.51.100.1", mark: null });
   it.each<[string, readonly Seen[], string, string]>([
     ["all of it", [second, seen()], "right", ""],
     ["one of two", [seen()], "differs", "A 192.0.2.1"],
@@ -59,7 +60,9 @@ describe("what stands under a name", () => {
     ],
     ["a mark that is no number", [seen({ mark: "picket:cache epoch=x" }), second], "differs", "x"],
     ["unmarked, but as wanted", [seen({ mark: null }), second], "differs", "(unmarked)"],
-    ["a stranger's", [seen(), seen({ content: "198.51.100.1", mark: null })], "refused", "198.51"],
+    ["a stranger's, and ours not right yet", [seen(), stranger], "differs", "198.51"],
+    ["a stranger's beside ours", [seen(), second, stranger], "refused", "198.51"],
+    ["a stranger's CNAME", [seen(), { ...stranger, type: "CNAME" }], "refused", "198.51"],
     ["a stranger's comment", [seen({ content: "198.51.100.1", mark: "by hand" })], "refused", ""],
     ["a higher epoch", [seen({ mark: "picket:cache epoch=8" })], "refused", "epoch=8"],
     ["another group's", [seen({ mark: "picket:sessions epoch=1" })], "refused", "sessions"],

@@ -175,7 +175,6 @@ describe("G18 a slow look", () => {
   });
 
   const wrong: readonly (readonly [string, unknown, string])[] = [
-    ["nothing", null, "nothing"],
     ["a lower rev", { ...route, rev: 2 }, "epoch 7, rev 2"],
     ["a lower epoch", { ...route, epoch: 6, rev: 9 }, "epoch 6, rev 9"],
     ["another group's", { ...route, group: "other" }, "the route of the group other"],
@@ -201,6 +200,17 @@ describe("G18 a slow look", () => {
     });
     expect(writes).toBe(before + 1);
     expect(await held()).toEqual(route satisfies Route);
+  });
+
+  it.each(["report", "repair"] as const)("finds nothing, and writes it: %s", async (beat) => {
+    await holds(null);
+    expect(await publish(beat)).toMatchObject({ kind: "done", drift: "nothing" });
+    expect(await held()).toEqual(route satisfies Route);
+  });
+
+  it("takes a route for the same though its moment moved with the clock", async () => {
+    await holds({ ...route, updatedAt: "2026-11-20T11:59:00.000Z" });
+    expect(await publish("report")).not.toHaveProperty("drift");
   });
 
   it.each([

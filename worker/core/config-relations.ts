@@ -66,6 +66,9 @@ export function relations(
         if (!isWithin(raw[key], raw.dns.zone))
           complain(key, raw[key] ?? "", `a name in the zone ${raw.dns.zone}`);
   }
+  for (const key of ["hostname", "replica_hostname"] as const)
+    if (raw.nodes.some(({ host }) => host.toLowerCase() === raw[key]?.toLowerCase()))
+      complain(key, raw[key] ?? "", "another name than a node's host: it would lead to itself");
   if (raw.replica_hostname !== undefined) {
     if (raw.dns === undefined) complain("dns", "nothing", "a table, since replica_hostname is set");
     raw.nodes.forEach(({ host }, index) => {

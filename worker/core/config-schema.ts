@@ -5,7 +5,7 @@
  * Must never: look at how the parts fit together; `config.ts` does.
  */
 import * as v from "valibot";
-import { eventNames } from "./events.ts";
+import { toldNames } from "./events.ts";
 import { isPublicUrl } from "./public-address.ts";
 import {
   brakeSettings,
@@ -51,13 +51,16 @@ const secretName = v.pipe(
   v.string("the name of a Worker secret"),
   v.regex(/^[A-Z][A-Z0-9_]{0,62}$/, "the name of a Worker secret: capitals, digits, underscores"),
 );
-const httpUrl = v.pipe(
-  v.string("an http or https address"),
-  v.check(
-    (text) => /^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/.test(text),
-    "an http or https address without user, query or fragment",
-  ),
+const urlLike = (form: RegExp, says: string) =>
+  v.pipe(
+    v.string("an http or https address"),
+    v.check((text) => form.test(text) && URL.canParse(text), `an http or https address ${says}`),
+  );
+const httpUrl = urlLike(
+  /^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/,
+  "without user, query or fragment",
 );
+const webhookUrl = urlLike(/^https?:\/\/[^\s/?#@]+(?:[/?][^\s#]*)?$/, "without user or fragment");
 
 function number(setting: Setting) {
   const kind = setting.fraction ? "a number" : "a whole number";
@@ -141,13 +144,13 @@ const DnsSchema = v.variant(
 
 const WebhookSchema = v.strictObject({
   name: id,
-  url: httpUrl,
+  url: webhookUrl,
   signing_secret: secretName,
   events: v.optional(
     some(
-      v.picklist(eventNames, "the name of an event, see docs/webhooks.md"),
+      v.picklist(toldNames, "the name of an event, see docs/webhooks.md"),
       "event",
-      eventNames.length,
+      toldNames.length,
     ),
   ),
   allow_private: flag,
@@ -179,6 +182,8 @@ export const mayBeTold = (url: string, allowPrivate: boolean) => allowPrivate ||
 export const BrakeSchema = v.strictObject(numbers(brakeSettings));
 export type RawGroup = v.InferOutput<typeof GroupSchema>;
 
-const isIpv4 = (text: string) => /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/.test(text);
-export const isAddress = (text: string) => isIpv4(text) || (text.length <= 45 && IPV6.test(text));
+const isIpv4 = (text: string) =>
+  /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(text);
+export const isAddress = (text: string) =>
+  isIpv4(text) || (IPV6.test(text) && URL.canParse(`http://[${text}]/`));
 const isHost = (text: string) => isAddress(text) || (HOSTNAME.test(text) && !/^[\d.]+$/.test(text));

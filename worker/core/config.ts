@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import { type Complaint, clip, duplicates, relations } from "./config-relations.ts";
 import { BrakeSchema, GroupSchema, type RawGroup, some } from "./config-schema.ts";
-import { type EventName, eventNames } from "./events.ts";
+import { toldNames } from "./events.ts";
 import type { BrakeConfig, DnsConfig, GroupConfig, NodeConfig, RelayConfig } from "./types.ts";
 
 export type { Complaint };
@@ -127,13 +127,10 @@ function groupOf(raw: RawGroup): GroupConfig {
       name,
       url,
       signingSecret: signing_secret,
-      events: (events ?? eventNames).filter((each) => !UNTOLD.includes(each)),
+      events: events ?? toldNames,
     })),
   };
 }
-
-/** Of webhooks no webhook is told: two that fail would tell of each other for ever. */
-const UNTOLD: readonly EventName[] = ["-webhook-failed", "-webhook-gave-up"];
 
 function dnsOf(raw: NonNullable<RawGroup["dns"]>): DnsConfig {
   const head = { ttlS: raw.ttl_s, apiUrl: withoutSlash(raw.api_url) };

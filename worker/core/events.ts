@@ -92,6 +92,9 @@ export const eventNames = [
 
 export type EventName = (typeof eventNames)[number];
 
+/** What webhooks are told of: not of webhooks, or two that fail would tell of each other for ever. */
+export const toldNames = eventNames.filter((name) => !name.startsWith("-webhook-"));
+
 export type GroupEvent = {
   readonly atMs: number;
   readonly name: EventName;

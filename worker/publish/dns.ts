@@ -80,7 +80,7 @@ async function bring(task: Task, again = true): Promise<PublishResult> {
     return { kind: "done", detail, ...drift };
   }
   if (verdict.kind === "refused") return { kind: "refused", detail: verdict.detail, ...drift };
-  const wrote = await looked.write(wanted);
+  const wrote = await looked.write(wanted, verdict.spare);
   if (!wrote.ok && wrote.stale && again) return bring(task, false);
   // Who asks us to wait is obeyed; whatever else a failed write said, the records decide.
   if (!wrote.ok && wrote.result.retryAfterMs !== undefined) return { ...wrote.result, ...drift };
@@ -92,6 +92,8 @@ async function bring(task: Task, again = true): Promise<PublishResult> {
   const read = after.ok ? judge(after.records, wanted, route) : null;
   if (read?.kind === "right") return { kind: "done", detail: textOfAll(wanted), ...drift };
   if (!wrote.ok) return { ...wrote.result, ...drift };
+  // Ours is right, and somebody else's stands beside it.
+  if (read?.kind === "refused") return { kind: "refused", detail: read.detail, ...drift };
   const why = after.ok ? `reads back as ${read?.stood}` : after.result.detail;
   return { kind: "unknown", detail: `written, but not read back: ${why}`, ...drift };
 }

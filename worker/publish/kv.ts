@@ -2,8 +2,8 @@
  * The KV routing table: one key a group, read by apps at the edge.
  *
  * Promises: a put that resolved is `done`: KV is eventually consistent, so it is read only on a slow look, and
- * what is found then is told as drift. A higher (epoch, rev) than the group's own is told and left: readers would
- * refuse to go back.
+ * what is found then is told as drift. A higher (epoch, rev) than the group's own, found on a slow look, is told and
+ * left: readers would refuse to go back.
  * Must never: delete a key: a missing one is cached as missing.
  */
 import { isNewer, parseRoute, type Route, routeKey } from "../core/route.ts";
@@ -16,6 +16,7 @@ export type RouteStore = {
   put(key: string, value: string): Promise<void>;
 };
 
+const NOTHING = "nothing";
 /** The least that KV allows: what an app reads at the edge may be as old. */
 const CACHE_TTL_S = 30;
 /** KV takes one write a second per key. */
@@ -44,7 +45,7 @@ export function kvPublisher(store: RouteStore): Publisher {
       };
       return within<PublishResult>(
         timeoutMs,
-        beat === undefined ? put : () => look(store, route, beat === "repair" ? put : null),
+        beat === undefined ? put : () => look(store, route, put, beat === "repair"),
         // A put cannot be aborted: it may still land.
         () =>
           writing
@@ -55,11 +56,12 @@ export function kvPublisher(store: RouteStore): Publisher {
   };
 }
 
-/** Reads what apps read; `put` sets right what is wrong, null: it is only told. */
+/** Reads what apps read; `mend`: sets right what is wrong. */
 async function look(
   store: RouteStore,
   route: Route,
-  put: (() => Promise<PublishResult>) | null,
+  put: () => Promise<PublishResult>,
+  mend: boolean,
 ): Promise<PublishResult> {
   let text: unknown;
   try {
@@ -70,24 +72,25 @@ async function look(
   const found = compare(text, route);
   if (found === null) return { kind: "done", detail: `as published: ${nameOf(route)}` };
   const { drift, newer } = found;
-  if (put === null) return { kind: "done", detail: "left as it is", drift };
+  // A missing key is cached as missing, for every reader: it is never left so.
+  if (!mend && drift !== NOTHING) return { kind: "done", detail: "left as it is", drift };
   if (!newer) return { ...(await put()), drift };
-  const detail =
-    "not written over: readers would refuse to go back; another Picket writes this key, or this group lost its state";
+  const detail = `${drift}: not written over, for readers would refuse to go back; another Picket writes this key, or this group lost its state`;
   return { kind: "failed", detail, drift };
 }
 
 /** What stands there instead of the route; null: the route. */
 function compare(text: unknown, route: Route): { drift: string; newer: boolean } | null {
   const other = (drift: string, newer = false) => ({ drift, newer });
-  if (text === null || text === undefined) return other("nothing");
+  if (text === null || text === undefined) return other(NOTHING);
   const held = parseRoute(json(text));
   if (held === null) return other("no route that this version reads");
   if (held.group !== route.group) return other(brief(`the route of the group ${held.group}`));
   if (isNewer(held, route)) return other(`${nameOf(held)}, higher than the group's own`, true);
   if (isNewer(route, held)) return other(nameOf(held));
-  // Both in the order of the schema.
-  const same = JSON.stringify(held) === JSON.stringify(parseRoute(route));
+  // Both in the order of the schema. When it began is for people, and moves with a clock that is set back.
+  const textOf = (each: Route | null) => JSON.stringify({ ...each, updatedAt: "" });
+  const same = textOf(held) === textOf(parseRoute(route));
   return same ? null : other(`${nameOf(held)}, but with another content`);
 }
 

@@ -81,7 +81,14 @@ export function cloudflare(config: Config, { secret, fetch }: Means): DnsProvide
       return {
         ok: true,
         records: records.map(seenOf),
-        write: (wanted) => write(call, records, wanted),
+        write: (wanted, spare) => {
+          const isSpared = (each: CfRecord) => spare.some((other) => same(each, other));
+          return write(
+            call,
+            records.filter((each) => !isSpared(each)),
+            wanted,
+          );
+        },
       };
     },
   };
@@ -135,7 +142,7 @@ function send(call: Call, batch: Batch): Promise<Called> {
   return posts.length === 0 ? call("POST", "/batch", batch) : call("POST", "", posts[0]);
 }
 
-const same = (record: CfRecord, { type, content }: Target) =>
+const same = (record: CfRecord, { type, content }: Pick<Seen, "type" | "content">) =>
   record.type === type && canonical(record.content) === content;
 
 function takeFirst<T>(from: T[], fits: (each: T) => boolean): T | undefined {

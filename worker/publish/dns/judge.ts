@@ -11,7 +11,8 @@ import type { Seen, Wanted } from "./provider.ts";
 export type Verdict =
   | { readonly kind: "right" }
   /** `stood`: what is there instead, for people. */
-  | { readonly kind: "differs"; readonly stood: string }
+  /** `spare`: of others, to be left alone. */
+  | { readonly kind: "differs"; readonly stood: string; readonly spare: readonly Seen[] }
   | { readonly kind: "refused"; readonly stood: string; readonly detail: string };
 
 const PREFIX = "picket:";
@@ -33,7 +34,7 @@ export function judge(
   const another = others.find((each) => each.mark?.startsWith(PREFIX));
   if (another !== undefined) {
     return refused(
-      `${wanted.name} belongs to another group ("${brief(another.mark ?? "")}"): give each group a name of its own`,
+      `${wanted.name} belongs to another group ("${brief(another.mark ?? "")}"): give each group a name of its own. If that group is gone, or was renamed to this one, mark the record "${ownerOf(group)}0"`,
     );
   }
   const highest = Math.max(0, ...ours.map((each) => epochOf(each.mark, group)));
@@ -42,19 +43,26 @@ export function judge(
       `the records of ${wanted.name} are of epoch ${highest}, this route of ${epoch}: is there another Picket with this group? If not, remove the records`,
     );
   }
-  // Left beside ours they would split the writes between two servers, and they are not ours to remove.
-  const strange = others.find((each) => !isWanted(each, wanted));
-  if (strange !== undefined) {
-    return refused(
-      `${wanted.name} has a record that is not Picket's (${brief(textOf(strange))}): remove it, or mark it "${ownerOf(group)}0" to hand it over`,
-    );
-  }
-  const right =
-    seen.length === wanted.records.length &&
-    seen.every((each) => complaintsOf(each, wanted).length === 0) &&
-    wanted.records.every((record) => seen.some((each) => textOf(each) === textOf(record)));
-  return right ? { kind: "right" } : { kind: "differs", stood };
+  const spare = others.filter((each) => !isWanted(each, wanted));
+  const right = isRight(
+    seen.filter((each) => !spare.includes(each)),
+    wanted,
+  );
+  const [strange] = spare;
+  if (strange === undefined) return right ? { kind: "right" } : { kind: "differs", stood, spare };
+  // Beside ours they split the writes between two servers, and they are not ours to remove. But left where it is,
+  // ours would lead to the old primary; so it is moved, where it may stand beside them.
+  const mayStand = [...seen, ...wanted.records].every(({ type }) => type !== "CNAME");
+  if (ours.length > 0 && mayStand && !right) return { kind: "differs", stood, spare };
+  return refused(
+    `${wanted.name} has a record that is not Picket's (${brief(textOf(strange))}): remove it, or mark it "${ownerOf(group)}0" to hand it over`,
+  );
 }
+
+const isRight = (seen: readonly Seen[], wanted: Wanted): boolean =>
+  seen.length === wanted.records.length &&
+  seen.every((each) => complaintsOf(each, wanted).length === 0) &&
+  wanted.records.every((record) => seen.some((each) => textOf(each) === textOf(record)));
 
 export const textOf = ({ type, content }: Pick<Seen, "type" | "content">) => `${type} ${content}`;
 

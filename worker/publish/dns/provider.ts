@@ -36,8 +36,8 @@ export type Looked =
   | {
       readonly ok: true;
       readonly records: readonly Seen[];
-      /** Replaces what was seen by what is wanted. */
-      readonly write: (wanted: Wanted) => Promise<Wrote>;
+      /** Replaces what was seen by what is wanted, but for what is to be spared, where single records have marks. */
+      readonly write: (wanted: Wanted, spare: readonly Seen[]) => Promise<Wrote>;
     }
   | Failed;
 
@@ -84,12 +84,15 @@ export const unanswered = (
     `${who}: ${detail}: check dns.api_url and the secret, or see the provider's status page`,
   );
 
+/** No provider's window is longer: a mistake there must not hold up a name for a year. */
+const MAX_WAIT_MS = 600_000;
+
 /** In seconds or as a date; without it, what the provider's own window suggests. */
 export function retryAfterMs(headers: Headers, otherwiseMs: number): number {
   const said = headers.get("retry-after");
   if (said === null) return otherwiseMs;
   const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? ms : otherwiseMs;
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, MAX_WAIT_MS) : otherwiseMs;
 }
 
 const ADDRESS = /^\d+\.\d+\.\d+\.\d+$/;

@@ -94,9 +94,9 @@ function meaningOf(code: string, message: string, { config, iamAction }: Asked):
 function batchMeaning(message: string): string {
   if (/is not permitted in zone/.test(message))
     return "the name is outside the zone: set dns.zone_id to the zone of that name, or the name to one of that zone";
+  if (STALE.test(message)) return "the records changed meanwhile; looked at anew with the next try";
   if (/conflicts with other records|CNAME/.test(message))
     return "other records of this name stand in the way: a CNAME stands alone; remove them";
-  if (STALE.test(message)) return "the records changed meanwhile; looked at anew with the next try";
   return "Route 53 refuses the records";
 }
 
