@@ -304,7 +304,7 @@ describe("when nodes die", () => {
     const said: string[] = [];
     const one = over(() => now, {
       readFrom: "replicas",
-      breaker: { minNumFailures: 2, gracePeriodMs: 600_000 },
+      breaker: { minNumFailures: 2, failuresDetectionWindowMs: 600_000, gracePeriodMs: 600_000 },
       logger: { warn: (message, fields) => said.push(`${message}: ${fields?.node}`) },
       memoMs: 0,
     });

@@ -58,11 +58,11 @@ export function nodesOf(settings: Settings, token: Token): Nodes {
 
   function build(route: Route): Targets {
     const { primary: named } = route;
-    const primary = named === null || named.rest === null ? null : node(named.id, named.rest, 1);
+    const primary = isUsable(named?.rest) ? node(named.id, named.rest, 1) : null;
     const readers: Node[] = [];
     for (const { id, rest, readWeight } of readFrom === "primary" ? [] : route.replicas) {
       const weight = balance === "weight" ? readWeight : 1;
-      if (rest !== null && readWeight > 0) readers.push(node(id, rest, weight));
+      if (isUsable(rest) && readWeight > 0) readers.push(node(id, rest, weight));
     }
     if (readFrom === "any" && readers.length > 0 && primary !== null) readers.push(primary);
     all = primary === null ? readers : [primary, ...readers];
@@ -80,6 +80,10 @@ export function nodesOf(settings: Settings, token: Token): Nodes {
   };
   return self;
 }
+
+/** What the SDK takes for an address; with another one a node cannot be asked. */
+const isUsable = (rest: string | null | undefined): rest is string =>
+  /^https?:\/\/[^\s#$./?].\S*$/.test(rest ?? "");
 
 /**
  * Whose turn it is among those that take reads, evenly by weight at any moment (smooth weighted round robin);

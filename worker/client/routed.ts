@@ -140,7 +140,7 @@ export function routed(options: RoutedOptions): Requester {
         node.requester.end(sent);
       }
     }
-    return null;
+    throw new OutcomeUnknownError(tried.at(-1)?.id ?? "", "TimeoutError");
   }
 
   function passOver(node: Node, reason: string): void {

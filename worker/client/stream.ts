@@ -6,9 +6,10 @@
  * no longer the primary, once the client knows.
  * Must never: fill a gap. What was published meanwhile is lost, as with Redis itself.
  */
-import { backoffMs, pause, readStream, type StreamEnd } from "./follow-stream.ts";
+import { readStream, type StreamEnd } from "./follow-stream.ts";
 import type { Node } from "./nodes.ts";
 import type { UpstashRequest } from "./sdk.ts";
+import { pause } from "./wait.ts";
 
 export type StreamOptions = {
   /** @throws NoRouteError */
@@ -63,7 +64,7 @@ export function streams({ primary, known, learn, timeoutMs, deadlineMs }: Stream
       }).catch((error: Error) => error);
       if (!stood && (Date.now() >= endsAtMs || isRefused(end))) throw errorOf(end);
       await learn();
-      await pause(backoffMs(failures, 50, lookMs), signal);
+      await pause(Math.min(lookMs, 50 * 2 ** failures) * (0.5 + Math.random() / 2));
       failures += 1;
     }
   }
