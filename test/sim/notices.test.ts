@@ -126,6 +126,11 @@ describe("what was chosen", () => {
   });
 });
 
+const givenUp = (...ids: string[]) => {
+  const notices = ids.map((id) => ({ id, tries: 0 }));
+  return event("-webhook-gave-up", "never told", { webhook: "pager", notices });
+};
+
 describe("what waits no longer", () => {
   const gone = (what: Step = {}) =>
     step({
@@ -133,7 +138,7 @@ describe("what waits no longer", () => {
       after: { notices: [], pending: [] },
       ...what,
     });
-  const gaveUp = event("-webhook-gave-up", "never told (1)", { webhook: "pager" });
+  const gaveUp = givenUp("1");
 
   test("was taken, by the receiver's own word", () => {
     noted("1");
@@ -170,10 +175,12 @@ describe("what waits no longer", () => {
     expect(rules()).toEqual(["notice-tries"]);
   });
 
-  test("or nobody of that name is left", () => {
+  test("or nobody of that name is left, and that is told", () => {
     noted("1");
-    gone({ hooks: ["chat"] });
+    gone({ hooks: ["chat"], events: [gaveUp] });
     expect(rules()).toEqual([]);
+    gone({ hooks: ["chat"] });
+    expect(rules()).toEqual(["notice-lost"]);
   });
 
   test("or too many wait: the oldest go, and that is told", () => {
@@ -182,19 +189,18 @@ describe("what waits no longer", () => {
     noted(...ids.slice(0, 100));
     const [before, last] = [all.slice(0, 100), all.slice(100)];
     const events = last.map((each) => each.event);
-    const drop = (at: number, told: readonly string[]) =>
+    const drop = (at: number, ...told: readonly string[]) =>
       step({
         before: { notices: before },
         after: { notices: [...before.filter((_, place) => place !== at), ...last] },
-        events,
-        told,
+        events: [...events, givenUp(...told)],
       });
-    drop(0, ["notices-full"]);
+    drop(0, "0");
     expect(rules()).toEqual([]);
     ledger.notices.ids.delete("100");
-    drop(0, []);
+    drop(0);
     ledger.notices.ids.delete("100");
-    drop(50, ["notices-full"]);
+    drop(50, "50");
     expect(rules()).toEqual(["notice-lost", "notice-lost"]);
   });
 });
@@ -231,6 +237,13 @@ describe("a try", () => {
     expect(rules()).toEqual(["notice-crowd", "notice-crowd"]);
   });
 
+  test("is the only one while anybody is down", () => {
+    const two = { pending: [pendingOf("1"), pendingOf("1", "chat")] };
+    begin({ told: ["sdown:relay:a:a"] });
+    begin({ after: two, told: ["sdown:relay:a:a"] });
+    expect(rules()).toEqual(["notice-crowd"]);
+  });
+
   test("is of something that waits", () => {
     begin({ before: {} });
     expect(rules()).toEqual(["notice-id"]);
@@ -258,6 +271,28 @@ describe("a try", () => {
     end({ first: true });
     begin();
     expect(rules()).toEqual([]);
+  });
+
+  test("of another notice comes 22.5 s after one that failed there; at another webhook at once", () => {
+    begin();
+    end({ outcomes: [outcome("1", "failed")] });
+    begin({ actions: [orderOf("2")], before: { notices: [notice("2")] } }, "2");
+    expect(rules()).toEqual(["notice-soon"]);
+    ledger.violations.length = 0;
+    const other = { notices: [notice("2", { to: "chat" })] };
+    const hooks = ["pager", "chat"];
+    begin({ actions: [orderOf("2", "chat")], before: other, hooks }, "2");
+    pass(22_500);
+    begin({ actions: [orderOf("2")], before: { notices: [notice("2")] } }, "2");
+    expect(rules()).toEqual([]);
+  });
+
+  test("at one that said that it is gone comes an hour later", () => {
+    begin();
+    end({ outcomes: [outcome("1", "refused")] });
+    pass(3_000_000);
+    begin({ before: { notices: [notice("2")] }, actions: [orderOf("2")] }, "2");
+    expect(rules()).toEqual(["notice-soon"]);
   });
 
   test("comes no sooner than it was asked to", () => {

@@ -125,7 +125,14 @@ describe("the world", () => {
     ["gone", "refused", false],
     ["refuses", "unreachable", false],
   ] as const)("a webhook that %s", (way, kind, took) => {
-    const receiver: Receiver = { name: "pager", way, asksMs: 1000, took: new Set() };
+    const receiver: Receiver = {
+      name: "pager",
+      way,
+      asksMs: 1000,
+      saidGone: false,
+      toldMs: 0,
+      took: new Set(),
+    };
     Object.assign(world, { receivers: new Map([["pager", receiver]]) });
     const event = { atMs: 0, name: "+odown", epoch: 1, node: "a", text: "", data: {} } as const;
     world.checks.ledger.notices.ids.set("n1", "+odown 1 a: ");
@@ -222,8 +229,7 @@ describe("the rules about publishers", () => {
       rightAgainMs: null,
     }));
   }
-  const entry = { atMs: 0, failures: 0, nextAtMs: 0, problem: null, checkedAtMs: 0 };
-  const holds = (key: string) => ({ kv: { ...entry, key, drift: null, receipt: null } });
+  const holds = (key: string) => ({ kv: { key } }) as unknown as Saved["published"];
   /** KV says what became of an order. */
   const ended = (outcome: Partial<Outcome>, change: Partial<Pending> = {}, to = "kv") =>
     step({
@@ -279,6 +285,16 @@ describe("the rules about publishers", () => {
     expect(rules()).toEqual([]);
     step({ actions: [order({ receipt: "r" })] });
     expect(rules()).toEqual(["publish-soon"]);
+  });
+
+  test("a look that is asked to wait holds up no write, and a write holds up looks", () => {
+    ended({ kind: "failed", retryAtMs: nowMs + 5000 }, { beat: true });
+    step({ actions: [order({ key: "1.2" })] });
+    expect(rules()).toEqual([]);
+    ended({ kind: "failed", retryAtMs: nowMs + 5000 });
+    step({ actions: [order({ key: "1.2" })] });
+    look();
+    expect(rules()).toContain("publish-soon");
   });
 
   test("a slow look is for quiet times, at what was written, as the configuration says", () => {

@@ -174,7 +174,7 @@ export function newLedger(): Ledger {
     knewBetter: new Map(),
     acknowledged: new Map(),
     doubly: 0,
-    notices: { ids: new Map(), told: new Map(), taken: new Set() },
+    notices: { ids: new Map(), told: new Map(), taken: new Set(), asked: new Map() },
     telling: new Map(),
   };
 }

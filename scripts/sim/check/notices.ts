@@ -4,13 +4,23 @@
  * Promises: tries are counted from what was sent and from what came back, what was taken is the receiver's own word.
  */
 import type { GroupEvent } from "../../../worker/core/events.ts";
-import type { Notice } from "../../../worker/core/state.ts";
+import type { Decision, Notice } from "../../../worker/core/state.ts";
 import type { NotifyAction } from "../../../worker/core/types.ts";
 import { type Ledger, violate } from "./ledger.ts";
-import { type Asked, askedIn, endedIn, isWithin, latest, type Saving } from "./saving.ts";
+import {
+  type Asked,
+  askedIn,
+  type Ended,
+  endedIn,
+  isWithin,
+  latest,
+  type Saving,
+} from "./saving.ts";
 
 const TRIES = 10;
 const BACKOFF_MS = 30_000;
+/** Who says that it is gone is asked no sooner. */
+const GONE_MS = 3_600_000;
 /** A quarter less, by lot. */
 const LEAST = 0.75;
 const MOST = 100;
@@ -23,7 +33,6 @@ type Told = {
   lastMs: number | null;
   /** When the one under way began. */
   currentMs: number | null;
-  asked: Asked | null;
 };
 
 export type Notices = {
@@ -32,6 +41,8 @@ export type Notices = {
   readonly told: Map<string, Told>;
   /** Truly taken, by whoever was told. */
   readonly taken: Set<string>;
+  /** Webhooks that failed at their last try: each is left alone for so long. */
+  readonly asked: Map<string, Asked>;
 };
 
 const keyOf = (to: string, id: string) => `${to} ${id}`;
@@ -56,12 +67,12 @@ export function checkNotices(ledger: Ledger, saving: Saving): void {
 }
 
 function toldOf({ notices }: Ledger, key: string): Told {
-  const told = notices.told.get(key) ?? { failed: 0, lastMs: null, currentMs: null, asked: null };
+  const told = notices.told.get(key) ?? { failed: 0, lastMs: null, currentMs: null };
   notices.told.set(key, told);
   return told;
 }
 
-/** Counts what became of the tries that were under way. */
+/** Counts what became of the tries that were under way. Whatever else waits for that webhook waits for it, too. */
 function checkEnded(ledger: Ledger, saving: Saving): void {
   for (const { pending, outcome } of endedIn(saving, "notify")) {
     const told = toldOf(ledger, keyOf(pending.about, pending.key ?? ""));
@@ -70,33 +81,45 @@ function checkEnded(ledger: Ledger, saving: Saving): void {
       told.lastMs = told.currentMs;
     }
     told.currentMs = null;
-    told.asked = askedIn(ledger, saving.nowMs, outcome) ?? told.asked;
+    noteAsked(ledger, saving, { pending, outcome });
   }
+  for (const to of ledger.notices.asked.keys())
+    if (!saving.config.webhooks.some(({ name }) => name === to)) ledger.notices.asked.delete(to);
+}
+
+function noteAsked(ledger: Ledger, saving: Saving, { pending, outcome }: Ended): void {
+  const { asked } = ledger.notices;
+  const { about: to, key } = pending;
+  if (outcome?.kind === "done") return void asked.delete(to);
+  // What was dropped meanwhile is heard of no more.
+  const waits = saving.before.notices.some((each) => each.id === key && each.to === to);
+  if (!waits || (outcome === null && saving.first)) return;
+  const leastMs = outcome?.kind === "refused" ? GONE_MS : LEAST * BACKOFF_MS;
+  const forMs = Math.max(leastMs, askedIn(ledger, saving.nowMs, outcome)?.forMs ?? 0);
+  asked.set(to, { sinceMs: latest(ledger), forMs });
 }
 
 const isSame = (a: Notice) => (b: Notice) => a.id === b.id && a.to === b.to;
 
-/** What waits no longer was taken, or given up, and that is told; or nobody of that name is left. */
+/** What waits no longer was taken, or given up, and that is told, for a reason. */
 function checkVanished(ledger: Ledger, saving: Saving): void {
   const { before, after, decision, config } = saving;
-  const oldest = before.notices.findIndex((each) => after.notices.some(isSame(each)));
-  const full = after.notices.length === MOST && decision.state.sight.told.includes("notices-full");
+  const isLeft = (notice: Notice) => after.notices.some(isSame(notice));
   for (const [place, notice] of before.notices.entries()) {
+    if (isLeft(notice)) continue;
     const { id, to } = notice;
-    if (after.notices.some(isSame(notice)) || !config.webhooks.some(({ name }) => name === to))
-      continue;
-    const key = keyOf(to, id);
-    const outcome = endedIn(saving, "notify").find(
-      ({ pending }) => pending.about === to && pending.key === id,
-    )?.outcome;
-    if (outcome?.kind === "done" && ledger.notices.taken.has(key)) continue;
-    const given = decision.events.some(
-      ({ name, data, text }) =>
-        name === "-webhook-gave-up" && data.webhook === to && text.includes(`(${id})`),
+    const ended = endedIn(saving, "notify").filter(({ pending }) => pending.about === to);
+    const own = ended.find(({ pending }) => pending.key === id)?.outcome;
+    if (own?.kind === "done" && ledger.notices.taken.has(keyOf(to, id))) continue;
+    const { failed } = toldOf(ledger, keyOf(to, id));
+    const isGone =
+      ended.some(({ outcome }) => outcome?.kind === "refused") ||
+      !config.webhooks.some(({ name }) => name === to);
+    const isOld = !before.notices.some(
+      (each, other) => other < place && each.to === to && isLeft(each),
     );
-    const { failed } = toldOf(ledger, key);
-    if (given && (outcome?.kind === "refused" || failed >= TRIES)) continue;
-    if (full && (oldest < 0 || place < oldest)) continue;
+    const isFull = isOld && after.notices.filter((each) => each.to === to).length === MOST;
+    if ((isGone || isFull || failed >= TRIES) && isGivenUp(decision, to, id)) continue;
     violate(
       ledger,
       "notice-lost",
@@ -105,6 +128,14 @@ function checkVanished(ledger: Ledger, saving: Saving): void {
   }
 }
 
+const isGivenUp = ({ events }: Decision, to: string, id: string): boolean =>
+  events.some(
+    ({ name, data }) =>
+      name === "-webhook-gave-up" &&
+      data.webhook === to &&
+      (data.notices as readonly Pick<Notice, "id">[]).some((each) => each.id === id),
+  );
+
 /** Each event that was chosen waits for each who chose it, in order, under one id of its own. */
 function checkNew(ledger: Ledger, { before, after, decision, config }: Saving): void {
   const fresh = after.notices.filter((each) => !before.notices.some(isSame(each)));
@@ -112,8 +143,9 @@ function checkNew(ledger: Ledger, { before, after, decision, config }: Saving): 
   for (const { name: to, events } of config.webhooks) {
     const chosen = decision.events.filter(({ name }) => events.includes(name));
     const waiting = fresh.filter((each) => each.to === to);
-    // Of more than may wait in all, the newest do.
-    const left = after.notices.length === MOST ? chosen.slice(-waiting.length || MOST) : chosen;
+    // Of more than may wait, the newest do.
+    const isFull = after.notices.filter((each) => each.to === to).length === MOST;
+    const left = isFull ? chosen.slice(-waiting.length) : chosen;
     for (const [at, event] of left.entries()) {
       const notice = waiting[at];
       if (notice === undefined || whatOf(notice.event) !== whatOf(event)) {
@@ -142,14 +174,16 @@ function checkKept(ledger: Ledger, { after }: Saving): void {
   }
 }
 
-function checkTry(ledger: Ledger, { after }: Saving, action: NotifyAction): void {
+function checkTry(ledger: Ledger, { after, decision }: Saving, action: NotifyAction): void {
   const { to, notice: id, event } = action;
   const wrong = (rule: string, text: string) =>
     violate(ledger, rule, `${to} is told ${event.name} (${id}) ${text}`);
   if (BUSY.includes(after.phase.kind))
     wrong("notice-busy", `while the group is ${after.phase.kind}`);
   const under = after.pending.filter(({ kind }) => kind === "notify");
-  if (under.length > 2 || under.filter(({ about }) => about === to).length > 1)
+  // A failover that may follow needs every connection there is.
+  const isCalm = !decision.state.sight.told.some((mark) => mark.startsWith("sdown:"));
+  if (under.length > (isCalm ? 2 : 1) || under.filter(({ about }) => about === to).length > 1)
     wrong("notice-crowd", `beside ${under.map(({ about, key }) => `${about} ${key}`).join(", ")}`);
   if (!after.notices.some((each) => each.id === id && each.to === to))
     wrong("notice-id", "which waits for nobody");
@@ -160,11 +194,11 @@ function checkTry(ledger: Ledger, { after }: Saving, action: NotifyAction): void
       "notice-soon",
       `${latest(ledger) - (told.lastMs ?? 0)} ms after try ${told.failed}, ${gapMs} ms is the least`,
     );
-  const { asked } = told;
-  if (asked !== null && isWithin(ledger, asked.sinceMs, asked.forMs))
+  const asked = ledger.notices.asked.get(to);
+  if (asked !== undefined && isWithin(ledger, asked.sinceMs, asked.forMs))
     wrong(
       "notice-soon",
-      `${latest(ledger) - asked.sinceMs} ms after it was asked to wait ${asked.forMs} ms`,
+      `${latest(ledger) - asked.sinceMs} ms after it failed, or asked for time: ${asked.forMs} ms are the least`,
     );
   told.currentMs = latest(ledger);
 }

@@ -47,7 +47,7 @@ function checkSizes(ledger: Ledger, { decision, config, input }: Judged): void {
     ["maybePromoted", saved.maybePromoted.length, nodes],
     ["keptNodes", saved.keptNodes.length, nodes],
     ["readable", saved.readable.length, nodes],
-    ["notices", saved.notices.length, 100],
+    ["notices", saved.notices.length, 100 * config.webhooks.length],
     ["published", Object.keys(saved.published).length, 4],
     ["downtimes", Object.keys(saved.downtimes).length, nodes],
     ["failoversAtMs", saved.failoversAtMs.length, 200],

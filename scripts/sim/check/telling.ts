@@ -16,8 +16,8 @@ type Known = {
   key: string | null;
   writtenMs: number | null;
   lookedMs: number | null;
-  /** It is to be left alone for so long: with what it took (`key`) only, or with all. */
-  asked: (Asked & { readonly key: string | null }) | null;
+  /** It is to be left alone for so long: with all, or with what it took, or with looks. */
+  asked: (Asked & { readonly binds: (order: PublishAction) => boolean }) | null;
   /** What it took, by its receipts. */
   readonly receipts: Map<string, string>;
 };
@@ -72,8 +72,11 @@ function checkEnded(ledger: Ledger, saving: Saving): void {
     const { about, key, beat = false } = pending;
     const known = knownOf(ledger, about);
     const asked = askedIn(ledger, nowMs, outcome);
-    const taken = outcome?.receipt !== undefined;
-    if (asked !== null) known.asked = { ...asked, key: taken ? key : null };
+    const taken = outcome?.kind === "unknown" && outcome.receipt !== undefined;
+    // A look that fails holds up no write.
+    const binds = (order: PublishAction) =>
+      taken ? order.key === key : !beat || order.beat !== null;
+    if (asked !== null) known.asked = { ...asked, binds };
     if (outcome?.receipt !== undefined) known.receipts.set(outcome.receipt, key ?? "");
     if (outcome?.kind === "done") {
       if (beat) known.lookedMs = latest(ledger);
@@ -88,8 +91,8 @@ function checkOrder(ledger: Ledger, { after, config }: Saving, action: PublishAc
   const { to, key, beat, receipt } = action;
   const known = knownOf(ledger, to);
   const wrong = (rule: string, text: string) => violate(ledger, rule, `${to} ${text}`);
-  const isAsked = known.asked?.key === null || known.asked?.key === key;
-  if (known.asked !== null && isAsked && isWithin(ledger, known.asked.sinceMs, known.asked.forMs))
+  const { asked } = known;
+  if (asked?.binds(action) === true && isWithin(ledger, asked.sinceMs, asked.forMs))
     wrong("publish-soon", `is called before the time that it asked for`);
   if (receipt !== null && known.receipts.get(receipt) !== key)
     wrong(

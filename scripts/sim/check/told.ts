@@ -32,7 +32,12 @@ export function missingAtTold(world: World, saved: Saved): string | null {
     if (receipt != null) return `${name} is to be asked for ${receipt.text}`;
   }
   const lateMs = config.checkIntervalMs + SPARE_MS;
-  const late = saved.notices.find(({ nextAtMs }) => nextAtMs + lateMs < nowMs);
+  const late = saved.notices.find(({ nextAtMs, to }) => {
+    const dueAtMs = Math.max(nextAtMs, saved.failing[to]?.pausedUntilMs ?? 0);
+    // One after another is told.
+    const stands = world.queue.nowMs - (world.receivers.get(to)?.toldMs ?? 0) > lateMs;
+    return stands && dueAtMs + lateMs < nowMs;
+  });
   return late === undefined ? null : `${late.to} is not told ${late.event.name}, which is due`;
 }
 

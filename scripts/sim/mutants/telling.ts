@@ -10,13 +10,13 @@ export const tellingMutants: readonly Mutant[] = [
   {
     name: "a webhook that does not answer counts as told",
     file: core("notices"),
-    find: 'if (outcome.kind === "done") {',
-    replace: 'if (outcome.kind === "done" || outcome.kind === "unknown") {',
+    find: 'if (kind === "done") {',
+    replace: 'if (kind === "done" || kind === "unknown") {',
   },
   {
     name: "webhooks are told while a primary is being replaced",
     file: core("notices"),
-    find: "  if (BUSY.includes(draft.saved.phase.kind)) return;\n",
+    find: "  if (BUSY.includes(phase.kind)) return;\n",
     replace: "",
   },
   {
@@ -34,14 +34,34 @@ export const tellingMutants: readonly Mutant[] = [
   {
     name: "a webhook that asks for a little time is tried again after that alone",
     file: core("notices"),
-    find: "Math.max(draft.nowMs + backoffMs(notice, tries), outcome.retryAtMs ?? 0)",
-    replace: "outcome.retryAtMs ?? draft.nowMs + backoffMs(notice, tries)",
+    find: "const pausedUntilMs = Math.max(draft.nowMs + pauseMs, retryAtMs);",
+    replace: "const pausedUntilMs = retryAtMs > 0 ? retryAtMs : draft.nowMs + pauseMs;",
+    also: [
+      {
+        file: core("notices"),
+        find: "const nextAtMs = draft.nowMs + backoffMs(notice, tries);",
+        replace:
+          "const nextAtMs = retryAtMs > 0 ? retryAtMs : draft.nowMs + backoffMs(notice, tries);",
+      },
+    ],
   },
   {
     name: "a webhook that asks for much time is tried again before",
     file: core("notices"),
-    find: "Math.max(draft.nowMs + backoffMs(notice, tries), outcome.retryAtMs ?? 0)",
-    replace: "draft.nowMs + backoffMs(notice, tries)",
+    find: "const pausedUntilMs = Math.max(draft.nowMs + pauseMs, retryAtMs);",
+    replace: "const pausedUntilMs = draft.nowMs + pauseMs;",
+  },
+  {
+    name: "one that fails at a webhook holds up nothing else there",
+    file: core("notices"),
+    find: "const dueAtMs = Math.max(notice.nextAtMs, failing[notice.to]?.pausedUntilMs ?? 0);",
+    replace: "const dueAtMs = notice.nextAtMs;",
+  },
+  {
+    name: "with a webhook that is gone goes what others are to be told",
+    file: core("notices"),
+    find: "(isGone ? each.to === about : each === notice && tries >= TRIES);",
+    replace: "isGone || (each === notice && tries >= TRIES);",
   },
   {
     name: "several tries at one webhook at once",
@@ -53,14 +73,21 @@ export const tellingMutants: readonly Mutant[] = [
   {
     name: "the queue of notices is lost with the Group",
     file: core("saved"),
-    find: "    notices: [],\n    ...raw,\n",
-    replace: "    ...raw,\n    notices: [],\n",
+    find: "    notices: [],\n    failing: {},\n    ...raw,\n",
+    replace: "    failing: {},\n    ...raw,\n    notices: [],\n",
+  },
+  {
+    name: "who asked for time is forgotten with the Group",
+    file: core("saved"),
+    find: "    failing: {},\n    ...raw,\n",
+    replace: "    ...raw,\n    failing: {},\n",
   },
   {
     name: "a try that the Group did not live to hear of is never ended",
     file: core("decide"),
-    find: 'if (kind === "notify" || beat) {\n      save(draft, { pending: draft.saved.pending.filter((each) => each.id !== id) });\n',
-    replace: 'if (kind === "notify" || beat) {\n',
+    find: 'if (kind === "notify" || kind === "publish") {\n      save(draft,',
+    replace:
+      'if (kind === "notify" || kind === "publish") {\n      if (kind === "publish") save(draft,',
     also: [
       {
         file: core("decide"),
@@ -92,28 +119,42 @@ export const tellingMutants: readonly Mutant[] = [
   {
     name: "a look that finds nothing is not noted",
     file: core("publishing"),
-    find: "const looked = { ...before, checkedAtMs: nowMs, drift: null, failures, problem: null };",
-    replace: "const looked = { ...before, drift: null, failures, problem: null };",
+    find: "const right = { ...before, checkedAtMs: nowMs, drift: null, problem: null };",
+    replace: "const right = { ...before, drift: null, problem: null };",
   },
   {
     name: "what was put back by hand is told as wrong for ever",
     file: core("publishing"),
-    find: "const looked = { ...before, checkedAtMs: nowMs, drift: null, failures, problem: null };",
-    replace: "const looked = { ...before, checkedAtMs: nowMs, failures, problem: null };",
+    find: "const right = { ...before, checkedAtMs: nowMs, drift: null, problem: null };",
+    replace: "const right = { ...before, checkedAtMs: nowMs, problem: null };",
   },
   {
     name: "a record is what it was before a write that nobody confirmed",
     file: core("publishing"),
-    find: "const stands = beat ? before.key : null;",
-    replace: "const stands = before.key;",
+    find: "    key: null,\n    tried: key,",
+    replace: "    tried: key,",
+    scene: SLOW,
+  },
+  {
+    name: "after a clock that went back nothing is published for as long",
+    file: core("moments"),
+    find: "[a-zA-Z]+(At|Until))Ms$/;",
+    replace: "[a-zA-Z]+At|sendUntil)Ms$/;",
+  },
+  {
+    name: "a record whose writing the Group did not live to hear of is what it was before",
+    file: core("publishing"),
+    find: "const after = { ...before, key: null, pausedUntilMs",
+    replace: "const after = { ...before, pausedUntilMs",
     scene: SLOW,
   },
   // receipts
   {
     name: "what is taken is done",
     file: core("publishing"),
-    find: 'const done = outcome.kind === "done";',
-    replace: 'const done = outcome.kind === "done" || outcome.receipt !== undefined;',
+    find: 'if (outcome.kind === "done")\n    return { ...nothingPublished, key,',
+    replace:
+      'if (outcome.kind === "done" || text !== undefined)\n    return { ...nothingPublished, key,',
     scene: SLOW,
   },
   {
@@ -124,10 +165,10 @@ export const tellingMutants: readonly Mutant[] = [
     scene: SLOW,
   },
   {
-    name: "what is taken is asked for at once",
+    name: "what is taken is asked for at the pace of a failure",
     file: core("publishing"),
-    find: "const laterMs = Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);",
-    replace: "const laterMs = taken ? nowMs : Math.max(nowMs + backoffMs, outcome.retryAtMs ?? 0);",
+    find: "nextAtMs: Math.max(nowMs + backoffMs(failures), retryAtMs),",
+    replace: "nextAtMs: nowMs + backoffMs(failures),",
     scene: SLOW,
   },
   // nothing waits for either
@@ -136,7 +177,7 @@ export const tellingMutants: readonly Mutant[] = [
     file: core("promotion"),
     find: "  const { attempt } = phase;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;",
     replace:
-      '  const { attempt } = phase;\n  if (draft.saved.pending.some(({ kind }) => kind === "publish")) return;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;',
+      '  const { attempt } = phase;\n  if (draft.saved.pending.some(({ kind }) => kind === "publish")) {\n    draft.because = "publishing";\n    return;\n  }\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;',
   },
   {
     name: "no failover begins while a webhook is being told",

@@ -62,6 +62,12 @@ const byHand = (name: string, what: string, fits?: Scene["fits"]): Scene => ({
   },
 });
 
+function evict(world: World): void {
+  const group = currentInstance(world);
+  if (group !== null) die(world, group, "evicted");
+  wake(world, newInstance(world));
+}
+
 /** Two events, which nobody need do anything about. */
 function pauseAndResume(world: World): void {
   wish(world, { kind: "pause", reason: "maintenance", forMs: null });
@@ -79,10 +85,12 @@ const become = (world: World, way: Way) => {
 function mustBeTold(world: World, tries: number): void {
   become(world, "takes");
   const ms = 1.25 * 30_000 * 2 ** (tries - 1) + world.config.checkIntervalMs + 65_000;
-  if (!goOnUntil(world, ms, () => world.storage.saved?.notices.length === 0))
+  const late = () =>
+    world.storage.saved?.notices.find(({ to }) => world.receivers.get(to)?.saidGone === false);
+  if (!goOnUntil(world, ms, () => late() === undefined))
     world.checks.violate(
       "notice-late",
-      `${world.storage.saved?.notices[0]?.to} takes what it is told for ${ms} ms, and is not told all`,
+      `${late()?.to} takes what it is told for ${ms} ms, and is not told all`,
     );
 }
 
@@ -95,11 +103,15 @@ export const toldScenes: readonly Scene[] = [
     fits: hasNames,
     play: (world, random, primary) => {
       const publisher = world.publishers.get("dns-replicas");
-      if (publisher !== undefined) publisher.slowMs = 12_000;
+      const dies = random.chance(0.5);
+      // Taken first, or answered so late that the Group does not live to hear of it.
+      if (publisher !== undefined)
+        Object.assign(publisher, dies ? { delayMs: 4000 } : { slowMs: 12_000 });
       const node = random.pick(others(world, primary));
       node.refusesSync = true;
       breakLink(world, node);
       goOn(world, random.int(2, 8) * world.config.checkIntervalMs);
+      if (dies) evict(world);
       node.refusesSync = false;
       resumeStreams(world);
       goOn(world, 15_000);
@@ -124,13 +136,10 @@ export const toldScenes: readonly Scene[] = [
       become(world, random.pick(["hangs", "fails", "refuses", "loses", "asks"]));
       for (let left = random.int(2, 4); left > 0; left -= 1) {
         pauseAndResume(world);
-        const group = currentInstance(world);
-        if (group === null) continue;
-        die(world, group, "evicted");
-        wake(world, newInstance(world));
+        evict(world);
         goOn(world, random.int(500, 25_000));
       }
-      mustBeTold(world, 2);
+      mustBeTold(world, 3);
     },
   },
 ];

@@ -101,7 +101,10 @@ export function publish(world: World, action: PublishAction, say: Say): void {
   if (publisher.fails)
     return void after(world.queue, 40, () => {
       const { asksMs } = publisher;
-      say("failed", "500", asksMs === 0 ? {} : { retryAtMs: groupNow(world) + asksMs });
+      // That it could not be asked about ends no change.
+      const receipt = action.receipt === null ? {} : { receipt: action.receipt };
+      const wait = asksMs === 0 ? {} : { retryAtMs: groupNow(world) + asksMs };
+      say("failed", "500", { ...receipt, ...wait });
     });
   after(world.queue, 10, () => {
     const [kind, detail, more] = done(world, publisher, action);

@@ -17,12 +17,21 @@ export type Receiver = {
   way: Way;
   /** For how long it asks to be left alone. */
   asksMs: number;
+  /** It said that it is gone, and is told nothing for long. */
+  saidGone: boolean;
+  /** When it was told something last. */
+  toldMs: number;
   /** Notices that it took, by their ids. */
   readonly took: Set<string>;
 };
 
 export const newReceivers = (names: readonly string[]): Map<string, Receiver> =>
-  new Map(names.map((name) => [name, { name, way: "takes", asksMs: 60_000, took: new Set() }]));
+  new Map(
+    names.map((name) => [
+      name,
+      { name, way: "takes", asksMs: 60_000, saidGone: false, toldMs: 0, took: new Set() },
+    ]),
+  );
 
 export function notify(world: World, action: NotifyAction, say: Say): void {
   const receiver = world.receivers.get(action.to);
@@ -30,13 +39,16 @@ export function notify(world: World, action: NotifyAction, say: Say): void {
     return say("unreachable", `${action.to} is no longer configured`);
   after(world.queue, world.random.int(5, 40), () => {
     const { way, asksMs } = receiver;
+    receiver.toldMs = world.queue.nowMs;
     tell(world, () => `${receiver.name} is told ${action.event.name} (${action.notice}): ${way}`);
     if (way === "takes" || way === "loses") {
       receiver.took.add(action.notice);
+      receiver.saidGone = false;
       world.checks.took(action);
     }
     if (way === "takes") return say("done", "204");
     if (way === "fails") return say("failed", "500");
+    if (way === "gone") receiver.saidGone = true;
     if (way === "gone") return say("refused", "410");
     if (way === "refuses") return say("unreachable", "ECONNREFUSED");
     if (way === "asks") return say("failed", "429", { retryAtMs: groupNow(world) + asksMs });
