@@ -75,6 +75,8 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   let best: Route | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
   let askedAtMs = Number.NEGATIVE_INFINITY;
+  /** When it was asked before that. */
+  let lastMs = askedAtMs;
   const problems = new Map<RouteProblem["source"], RouteProblem>();
 
   function learn(route: Route, reason: SwitchReason): void {
@@ -117,7 +119,8 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     }));
   const readAuthority = (reason: SwitchReason) => async () => {
     if (authority === undefined) return false;
-    await pause(Math.random() * jitterMs);
+    // Who asked a moment ago is one of the crowd no more.
+    if (Date.now() - lastMs >= 2 * askAgainMs) await pause(Math.random() * jitterMs);
     return read("authority", reason, () => request(authority, group));
   };
 
@@ -143,6 +146,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
       return best;
     },
     async ask() {
+      lastMs = askedAtMs;
       askedAtMs = Date.now();
       await renew();
       return best;
