@@ -31,7 +31,7 @@ export function noteShown(life: Life, judged: Judged): void {
     if (facts === null || facts.role !== "primary" || facts.loading) continue;
     if (seen.node !== before.primary || facts.runId !== before.primaryRunId) continue;
     const key = keyOf(facts.runId, facts);
-    life.shown.set(key, Math.max(life.shown.get(key) ?? 0, facts.offset));
+    life.shown.set(key, Math.max(life.shown.get(key) ?? facts.offset, facts.offset));
   }
 }
 

@@ -150,9 +150,7 @@ function transfer(world: World, node: RedisNode, source: RedisNode): void {
   });
 }
 
-/** Its offset stays what it was: Redis counts no bytes back. */
 function empty(node: RedisNode): void {
-  node.shift += node.length * WRITE_BYTES;
   node.branch = newBranch(null, 0);
   node.length = 0;
 }
