@@ -1,4 +1,6 @@
 /** What the client knows of commands, against what a real server says of them. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { linesOf } from "../../scripts/commands.ts";
 import { type RedisProcess, startRedis } from "../../scripts/redis-server.ts";
@@ -40,6 +42,17 @@ test("the table is what a real server says of its commands", async () => {
   const names = new Set(told.map((each) => each.split(": ")[0]));
   const both = ours.filter((each) => names.has(each.split(": ")[0]));
   expect(told).toEqual(expect.arrayContaining(both));
+});
+
+test("what the SDK sends is known, but for Upstash's indexes", () => {
+  const file = createRequire(import.meta.url).resolve("@upstash/redis/cloudflare");
+  const begun = /(?:super\(\s*\[|command = \[)\s*"([A-Za-z_.]+)"(?:\s*,\s*"([A-Za-z]+)")?/g;
+  const sent = [...readFileSync(file, "utf8").matchAll(begun)].map(([, name, sub]) => [name, sub]);
+  expect(sent.length).toBeGreaterThan(200);
+  const unknown = sent.filter((words) => knownOf(words) === undefined).map((words) => words[0]);
+  // Of the containers the subcommand stands further on.
+  const apart = /^(VECTOR|SEARCH)\.|^(XGROUP|XINFO|function)$/;
+  expect(unknown.filter((name) => !apart.test(name ?? ""))).toEqual([]);
 });
 
 test("by hand is only what Redis 7.0 does not have", () => {

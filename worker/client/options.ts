@@ -43,6 +43,8 @@ export type ClientOptions = SurfaceOptions & {
   /** Called when the primary became another node. What it throws goes to the logger. */
   readonly onSwitch?: OnSwitch;
   readonly logger?: Logger;
+  /** On Workers, `waitUntil` of "cloudflare:workers": a route that is read behind a caller's back is read to its end. */
+  readonly waitUntil?: (work: Promise<unknown>) => void;
   /** As in the SDK: what comes back is base64 on the wire; "base64". */
   readonly responseEncoding?: false | "base64";
 };

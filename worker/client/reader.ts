@@ -45,6 +45,8 @@ export type ReaderOptions = {
   readonly memoMs: number;
   readonly onSwitch?: OnSwitch | undefined;
   readonly logger?: Logger | undefined;
+  /** Keeps what is read behind a caller's back alive when the caller is done. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 };
 
 export type RouteReader = {
@@ -71,7 +73,7 @@ const readTimeoutMs = 1500;
 const askAgainMs = 150;
 
 export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions): RouteReader {
-  const { authority, memoMs, onSwitch, logger } = options;
+  const { authority, memoMs, onSwitch, logger, waitUntil = nobody } = options;
   let best: Route | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
   let askedAtMs = Number.NEGATIVE_INFINITY;
@@ -130,6 +132,8 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
       readAtMs = Date.now();
     });
   const refresh = inTurn(readKv("route"), readAuthority("route"));
+  // Apart: on Workers it dies with the request that began it, if that is over first.
+  const behind = inTurn(readKv("route"), readAuthority("route"));
   const renew = inTurn(readAuthority("failure"), readKv("failure"));
 
   /** A clock that was set back must not keep a route for ever. */
@@ -140,9 +144,9 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     async current() {
       const nowMs = Date.now();
       if (best !== null && isWithin(memoMs, nowMs)) return best;
-      const running = refresh();
+      if (best === null || memoMs === 0 || !isWithin(cacheTtlS * 1000, nowMs)) await refresh();
       // KV's own copy may be as old: nobody waits for the next one, so a silent KV holds up nobody.
-      if (best === null || memoMs === 0 || !isWithin(cacheTtlS * 1000, nowMs)) await running;
+      else waitUntil(behind());
       return best;
     },
     async ask() {
@@ -173,6 +177,8 @@ function problemOf(error: unknown): Omit<RouteProblem, "source"> {
     detail === "SyntaxError" ? "malformed" : detail === "TimeoutError" ? "silent" : "failed";
   return { kind, detail };
 }
+
+const nobody = () => {};
 
 /** Messages are not told: they may hold an address with a token. */
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");
