@@ -113,7 +113,7 @@ export type Settings = {
 };
 
 /** A timer takes no more. */
-const mostMs = 2 ** 31 - 1;
+const mostMs = 2_147_483_647;
 const choices: Readonly<Record<Chosen, readonly string[]>> = {
   healthCheckPolicy: ["all", "majority", "any"],
   initialHealthCheckPolicy: ["all-available", "majority-available", "one-available"],

@@ -19,7 +19,7 @@ export type Subscriptions = {
 };
 
 /** Health checks end a stream that hangs; it may be silent for as long as it likes. */
-const FOR_EVER_MS = 2 ** 31 - 1;
+const FOR_EVER_MS = 2_147_483_647;
 const LEAST_BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 5000;
 
