@@ -173,6 +173,13 @@ export const tellingMutants: readonly Mutant[] = [
   },
   // nothing waits for either
   {
+    name: "what an older route waits for holds up the next one",
+    file: core("publishing"),
+    find: "done.tried === key ? done.nextAtMs : 0,",
+    replace: "done.nextAtMs,",
+    scene: "KV failed for long, and the primary dies",
+  },
+  {
     name: "the others are repointed when KV has the route",
     file: core("promotion"),
     find: "  const { attempt } = phase;\n  const deadlineMs = draft.nowMs + draft.config.failoverTimeoutMs;",

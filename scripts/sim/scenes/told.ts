@@ -14,7 +14,7 @@ import { crash } from "../world/redis.ts";
 import { breakLink, resumeStreams } from "../world/replication.ts";
 import { type RedisNode, tell, type World } from "../world/types.ts";
 import type { Way } from "../world/webhooks.ts";
-import { acknowledged, mustBeReplaced, type Scene } from "./scene.ts";
+import { acknowledged, mustBeReplaced, nameOf, type Scene } from "./scene.ts";
 
 const hasWebhooks: Scene["fits"] = ({ webhooks }) => webhooks.length > 0;
 const hasNames: Scene["fits"] = ({ replicaHostname }) => replicaHostname !== null;
@@ -115,6 +115,33 @@ export const toldScenes: readonly Scene[] = [
       node.refusesSync = false;
       resumeStreams(world);
       goOn(world, 15_000);
+    },
+  },
+  {
+    name: "KV failed for long, and the primary dies",
+    play: (world, random, primary) => {
+      acknowledged(world);
+      const kv = world.publishers.get("kv");
+      const node = random.pick(others(world, primary));
+      if (kv === undefined) return;
+      kv.fails = true;
+      node.refusesSync = true;
+      breakLink(world, node);
+      goOn(world, 2 * world.config.checkIntervalMs);
+      node.refusesSync = false;
+      resumeStreams(world);
+      // By now what it did not take is tried again every half a minute.
+      goOn(world, 60_000);
+      kv.fails = false;
+      crash(world, primary);
+      mustBeReplaced(world, primary);
+      const ms = 5000 + world.config.checkIntervalMs;
+      const now = () => kv.route?.primary?.id === nameOf(world);
+      if (!goOnUntil(world, ms, now))
+        world.checks.violate(
+          "publish-late",
+          `KV takes what it is told, and ${ms} ms after a failover it was not`,
+        );
     },
   },
   {
