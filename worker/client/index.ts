@@ -81,10 +81,10 @@ export function connect(kv: RouteStore, group: string, options: ClientOptions): 
 
   function view(nodes: Nodes, idempotent: boolean | undefined): Client {
     const stream = streams({
+      ...settings,
       primary: () => primaryOf(nodes),
       known: () => knownTo(nodes),
       learn: reader.ask,
-      ...settings,
     });
     const redis = new RoutedRedis(
       routed({ group, reader, nodes, settings, namespace, idempotent, stream }),
