@@ -132,7 +132,7 @@ export const failoverMutants: readonly Mutant[] = [
   {
     name: "a publish that failed counts as done",
     file: core("publishing"),
-    find: 'const done = outcome.kind === "done";',
-    replace: 'const done = outcome.kind !== "refused";',
+    find: 'if (outcome.kind === "done")\n    return { ...nothingPublished, key,',
+    replace: 'if (outcome.kind !== "unknown")\n    return { ...nothingPublished, key,',
   },
 ];

@@ -76,12 +76,14 @@ export const leaseMutants: readonly Mutant[] = [
     file: rules("rules"),
     find: "    Math.max(0, beat.atMonoMs + beat.leaseMs / 4 - now.monoMs),",
     replace: "    Math.max(0, beat.atMonoMs + beat.leaseMs * 4 - now.monoMs),",
+    scene: "the primary's relay stands still",
   },
   {
     name: "the guard knows of no beat that is missing",
     file: rules("rules"),
     find: "  Math.min(\n    sealInMs(beat.cover, now, sealMs),",
     replace: "  Math.max(\n    sealInMs(beat.cover, now, sealMs),",
+    scene: "the primary's relay stands still",
   },
   // who opens, who is granted
   {

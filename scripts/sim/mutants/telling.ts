@@ -62,6 +62,7 @@ export const tellingMutants: readonly Mutant[] = [
     file: core("notices"),
     find: "(isGone ? each.to === about : each === notice && tries >= TRIES);",
     replace: "isGone || (each === notice && tries >= TRIES);",
+    scene: "one webhook is gone, the other takes nothing",
   },
   {
     name: "several tries at one webhook at once",

@@ -157,6 +157,18 @@ export const toldScenes: readonly Scene[] = [
     },
   },
   {
+    name: "one webhook is gone, the other takes nothing",
+    fits: ({ webhooks }) => webhooks.length > 1,
+    play: (world, random) => {
+      become(world, random.pick(["hangs", "fails", "asks"]));
+      const gone = random.pick([...world.receivers.values()]);
+      gone.way = "gone";
+      pauseAndResume(world);
+      goOn(world, 12_000);
+      mustBeTold(world, 2);
+    },
+  },
+  {
     name: "webhooks take nothing, and the Group dies again and again",
     fits: hasWebhooks,
     play: (world, random) => {
