@@ -393,6 +393,25 @@ describe("surely not executed: tried again at the new primary", () => {
     expect([a.commands.length, b.commands.length]).toEqual([1, 1]);
   });
 
+  it("waits at an authority that waits: told of the new primary as soon as there is one, and asked thrice", async () => {
+    await publish(route(44, "a"));
+    a.bend = () => readonly;
+    const asked: string[] = [];
+    const truth = {
+      fetch: async (request: Request) => {
+        asked.push(new URL(request.url).search);
+        if (asked.length === 1) return Response.json(route(44, "a"));
+        if (asked.length === 2)
+          return Response.json({ ...route(44, "a", 1), state: "failing-over" });
+        return Response.json(route(45, "b"));
+      },
+    };
+    const one = client({ authority: truth, retryDelayMs: 5000 });
+    expect(await one.set("k", "v")).toBe("OK");
+    expect(asked).toEqual(["", "?after=44.0", "?after=44.1"]);
+    expect(names(b)).toEqual(["set"]);
+  });
+
   it("and no longer than until deadlineMs, then with Redis's own error", async () => {
     await publish(route(43, "a"));
     a.bend = () => readonly;

@@ -54,8 +54,11 @@ export type RouteReader = {
   fresh(nowMs: number): Route | null;
   /** The route as KV has it; null: none was ever had. Renewed behind the caller's back while it is not too old. */
   current(): Promise<Route | null>;
-  /** Asks the authority, and KV where there is none; null: none was ever had. */
-  ask(): Promise<Route | null>;
+  /**
+   * Asks the authority, and KV where there is none; null: none was ever had. `wait`: for a newer route, for as long as
+   * the authority waits for one (Picket's own: a second at most; a relay not at all).
+   */
+  ask(wait?: boolean): Promise<Route | null>;
   /** Milliseconds until it is time to ask again, for whoever waits for a primary. */
   dueInMs(nowMs: number): number;
   /** The best route so far, without asking anyone. */
@@ -77,8 +80,6 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   let best: Route | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
   let askedAtMs = Number.NEGATIVE_INFINITY;
-  /** When it was asked before that. */
-  let lastMs = askedAtMs;
   const problems = new Map<RouteProblem["source"], RouteProblem>();
 
   function learn(route: Route, reason: SwitchReason): void {
@@ -87,7 +88,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     best = route;
     const node = route.primary?.id;
     if (!old?.primary || node === undefined || old.primary.id === node) return;
-    logger?.info?.("the primary is another node", { group, node, epoch: route.epoch, reason });
+    logger?.info?.("another primary", { group, node, epoch: route.epoch, reason });
     try {
       onSwitch?.(old, route, reason);
     } catch (error) {
@@ -109,7 +110,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     }
     const problem = { source, ...found };
     if (problems.get(source)?.kind !== found.kind)
-      logger?.warn?.("no route to be had from there", { group, ...problem });
+      logger?.warn?.("no route there", { group, ...problem });
     problems.set(source, problem);
     return false;
   }
@@ -119,11 +120,11 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
       kind: "told",
       value: await kv.get(routeKey(group), { type: "json", cacheTtl: cacheTtlS }),
     }));
-  const readAuthority = (reason: SwitchReason) => async () => {
+  const readAuthority = (reason: SwitchReason, wait?: boolean) => async () => {
     if (authority === undefined) return false;
     // Who asked a moment ago is one of the crowd no more.
-    if (Date.now() - lastMs >= 2 * askAgainMs) await pause(Math.random() * jitterMs);
-    return read("authority", reason, () => request(authority, group));
+    if (!wait) await pause(Math.random() * jitterMs);
+    return read("authority", reason, () => request(authority, group, wait ? best : null));
   };
 
   const inTurn = (...sources: readonly (() => Promise<boolean>)[]) =>
@@ -135,6 +136,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   // Apart: on Workers it dies with the request that began it, if that is over first.
   const behind = inTurn(readKv("route"), readAuthority("route"));
   const renew = inTurn(readAuthority("failure"), readKv("failure"));
+  const next = inTurn(readAuthority("failure", true), readKv("failure"));
 
   /** A clock that was set back must not keep a route for ever. */
   const isWithin = (ms: number, nowMs: number) => nowMs - readAtMs < ms && nowMs >= readAtMs;
@@ -149,10 +151,9 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
       else waitUntil(behind());
       return best;
     },
-    async ask() {
-      lastMs = askedAtMs;
+    async ask(wait) {
       askedAtMs = Date.now();
-      await renew();
+      await (wait ? next : renew)();
       return best;
     },
     dueInMs: (nowMs) => Math.min(askAgainMs, Math.max(1, askedAtMs + askAgainMs - nowMs)),
@@ -183,8 +184,9 @@ const nobody = () => {};
 /** Messages are not told: they may hold an address with a token. */
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");
 
-async function request(authority: Authority, group: string): Promise<Told> {
-  const path = `/v1/groups/${encodeURIComponent(group)}/route`;
+async function request(authority: Authority, group: string, after: Route | null): Promise<Told> {
+  const query = after ? `?after=${after.epoch}.${after.rev}` : "";
+  const path = `/v1/groups/${encodeURIComponent(group)}/route${query}`;
   const init = { signal: AbortSignal.timeout(readTimeoutMs) };
   const response =
     "fetch" in authority

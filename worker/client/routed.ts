@@ -145,7 +145,7 @@ export function routed(options: RoutedOptions): Requester {
 
   function passOver(node: Node, reason: string): void {
     if (node.breaker.record(false, Date.now()))
-      logger?.warn?.("a replica is spared for a while", { group, node: node.id, reason });
+      logger?.warn?.("replica spared", { group, node: node.id, reason });
   }
 
   /** `doubt`: why an earlier try may have been executed. */
@@ -221,10 +221,11 @@ export function routed(options: RoutedOptions): Requester {
     for (;;) {
       const nowMs = Date.now();
       const until = reader.known()?.state === "failing-over" ? endsAtMs : enoughAtMs;
-      if (nowMs >= until) return;
-      await pause(Math.min(reader.dueInMs(nowMs), until - nowMs));
-      if (isPrimary(node)) await inTime(reader.ask, endsAtMs);
-      if (!isPrimary(node)) return;
+      if (nowMs >= until || !isPrimary(node)) return;
+      const before = reader.known();
+      await inTime(() => reader.ask(true), until);
+      // Who does not wait for a newer one is asked again in a while.
+      if (reader.known() === before) await pause(Math.min(reader.dueInMs(nowMs), until - nowMs));
     }
   }
 

@@ -26,9 +26,7 @@ export type NodeRequest = Omit<UpstashRequest, "signal"> & { readonly timeoutMs?
 export type NodeRequester = {
   /** The SDK's own: `upstashSyncToken` goes with the next request, and is replaced by the one of each answer. */
   readonly http: Requester;
-  /** Rejects with what the SDK throws; with a `TimeoutError` when there was no answer in time. */
-  request<T>(asked: NodeRequest): Promise<{ result?: T; error?: string }>;
-  /** The same in two steps, for who counts nanoseconds: whoever begins a request ends it, whatever came of it. */
+  /** In two steps, for who counts nanoseconds: whoever begins a request ends it, whatever came of it. */
   begin<T>(asked: NodeRequest): Sent<T>;
   end(sent: Sent<unknown>): void;
 };
@@ -61,20 +59,20 @@ export function nodeRequester(options: NodeOptions): NodeRequester {
     signal = limit.end.signal;
     return { answer: http.request<T>(asked), limit };
   }
-  const end = ({ limit }: Sent<unknown>) => limits.end(limit);
-  return {
-    http,
-    begin,
-    end,
-    async request<T>(asked: NodeRequest) {
-      const sent = begin<T>(asked);
-      try {
-        return await sent.answer;
-      } finally {
-        end(sent);
-      }
-    },
-  };
+  return { http, begin, end: ({ limit }) => limits.end(limit) };
+}
+
+/** Rejects with what the SDK throws; with a `TimeoutError` when there was no answer in time. */
+export async function askNode<T>(
+  node: NodeRequester,
+  asked: NodeRequest,
+): Promise<{ result?: T; error?: string }> {
+  const sent = node.begin<T>(asked);
+  try {
+    return await sent.answer;
+  } finally {
+    node.end(sent);
+  }
 }
 
 export type SurfaceOptions = {

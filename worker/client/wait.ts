@@ -8,7 +8,7 @@
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-export const lateness = () => new DOMException("no answer in time", "TimeoutError");
+export const lateness = () => new DOMException("too late", "TimeoutError");
 
 /** The answer; rejects as `work` does, and with a TimeoutError when it comes late. */
 export async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {

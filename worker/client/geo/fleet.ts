@@ -6,7 +6,7 @@
  * Must never: send a command of the app.
  */
 import { type Breaker, breaker } from "../breaker.ts";
-import { type NodeRequester, nodeRequester } from "../sdk.ts";
+import { askNode, type NodeRequester, nodeRequester } from "../sdk.ts";
 import { within } from "../wait.ts";
 import { isHealthy, pings } from "./checking.ts";
 import * as core from "./core.ts";
@@ -88,7 +88,7 @@ export function fleetOf(
     const { database, requester } = node;
     const ask = async (...command: readonly string[]) => {
       const timeoutMs = settings.healthCheckTimeoutMs;
-      return (await requester.request({ body: command, timeoutMs })).result;
+      return (await askNode(requester, { body: command, timeoutMs })).result;
     };
     const healthy = await isHealthy(healthChecks, { database, ask }, settings);
     node.checks += 1;

@@ -9,7 +9,7 @@
  */
 import { OptionError, OutcomeUnknownError } from "../failure.ts";
 import { backoffMs } from "../follow-stream.ts";
-import { type Requester, RoutedRedis, type UpstashRequest } from "../sdk.ts";
+import { askNode, type Requester, RoutedRedis, type UpstashRequest } from "../sdk.ts";
 import { pause, within } from "../wait.ts";
 import { isEnough } from "./checking.ts";
 import * as core from "./core.ts";
@@ -141,7 +141,7 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
   async function send(node: Node, asked: UpstashRequest, limitMs: number): Promise<Try> {
     let result: Try;
     try {
-      const answer = await node.requester.request({ ...asked, timeoutMs: limitMs });
+      const answer = await askNode(node.requester, { ...asked, timeoutMs: limitMs });
       result = { outcome: outcomeIn(answer), answer };
     } catch (thrown) {
       result = { outcome: outcomeOf(thrown), thrown };
