@@ -21,10 +21,9 @@ export type EdgeEnv = {
   readonly DATA_TOKENS: Readonly<Record<string, string>>;
 };
 
-/** What became of a number, as told to the demo. Times are this machine's clock. */
+/** What became of a number, as told to the demo. */
 export type EdgeLine =
-  /** `begunAtMs`: when the write began, whatever it took. */
-  | { readonly kind: "acked"; readonly n: number; readonly begunAtMs: number }
+  | { readonly kind: "acked"; readonly n: number }
   /** A try failed; the client goes on by itself. */
   | { readonly kind: "failed"; readonly why: string }
   /** The client gave up: written or not, nobody was promised anything. */
@@ -102,11 +101,10 @@ async function writeNumbers(redis: Client, tell: (line: EdgeLine) => void, here:
 }
 
 async function writeOne(redis: Client, n: number, tell: (line: EdgeLine) => void): Promise<void> {
-  const begunAtMs = Date.now();
   try {
     const added = await redis.with({ idempotent: true }).sadd(key, n);
     // 0: an earlier try had arrived after all.
-    if (added === 0 || added === 1) tell({ kind: "acked", n, begunAtMs });
+    if (added === 0 || added === 1) tell({ kind: "acked", n });
     else tell({ kind: "gave-up", n, why: `answered ${String(added)}` });
   } catch (error) {
     tell({ kind: "gave-up", n, why: wordOf(error) });

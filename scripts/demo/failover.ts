@@ -61,7 +61,6 @@ export async function failover(world: World, figures: Partial<Figures>): Promise
 
   const killedAtMs = Date.now();
   await old.kill("SIGKILL");
-  const goneAtMs = Date.now();
   figures.killed = killed;
   const row = (atMs: number, what: string, text: string, tone: Row["tone"] = "plain") =>
     world.row({ ms: atMs - killedAtMs, what, text, tone });
@@ -74,7 +73,7 @@ export async function failover(world: World, figures: Partial<Figures>): Promise
     if (tone !== undefined) row(atMs, name, text, tone);
     if (name === "+failover-end" && epoch > before.epoch) ended = true;
   };
-  const watches = watchAll({ ...world, signal }, { before, others, goneAtMs });
+  const watches = watchAll({ ...world, signal }, { before, others });
   const events = followEvents(stack, lastSeq, onEvent, { everyMs: 25, signal });
   try {
     await Promise.all([
@@ -116,13 +115,14 @@ export async function failover(world: World, figures: Partial<Figures>): Promise
 type Scene = {
   readonly before: Route;
   readonly others: ReadonlyMap<string, Direct>;
-  readonly goneAtMs: number;
 };
 
 function watchAll({ stack, kv, writer, signal }: World, scene: Scene) {
-  const { before, others, goneAtMs } = scene;
+  const { before, others } = scene;
   const often = { everyMs: 10, signal };
   const calmly = { everyMs: 25, signal };
+  let turned = false;
+  let known = before;
   const newer = (route: Route | null) =>
     route !== null && route.epoch > before.epoch && route.state === "up" ? route : null;
   return {
@@ -132,7 +132,14 @@ function watchAll({ stack, kv, writer, signal }: World, scene: Scene) {
       signal,
     ),
     role: until("another primary", () => primaryAmong(others), often),
-    route: until("the new route", async () => newer(await routeNow(stack)), calmly),
+    route: until(
+      "the new route",
+      async () => {
+        known = (await routeNow(stack, known)) ?? known;
+        return newer(known);
+      },
+      calmly,
+    ),
     kv: until("the new route in KV", async () => newer(await routeInKv(kv)), calmly),
     dns: until("the new DNS record", () => dnsMoved(stack, scene), often),
     turn: writer.next(
@@ -140,10 +147,13 @@ function watchAll({ stack, kv, writer, signal }: World, scene: Scene) {
       (line) => (line.kind === "switched" ? line.to : null),
       signal,
     ),
-    // Sent when the old primary was gone: only the new one can have answered.
+    // The old primary is gone for long: who answers once the app has turned is the new one.
     ack: writer.next(
       "a write acknowledged again",
-      (line) => (line.kind === "acked" && line.begunAtMs >= goneAtMs ? line.n : null),
+      (line) => {
+        if (line.kind === "switched") turned = true;
+        return turned && line.kind === "acked" ? line.n : null;
+      },
       signal,
     ),
   } satisfies Record<string, Promise<Seen<unknown>>>;

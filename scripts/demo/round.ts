@@ -20,7 +20,7 @@ export type Figures = {
   routeMs: number;
   kvMs: number;
   dnsMs: number;
-  /** The first acknowledgement of a write that was sent when the old primary was gone. */
+  /** The first acknowledgement to the edge app after it turned to the new primary. */
   unavailableMs: number;
   /** Numbers acknowledged to the edge app, and those among them that the new primary does not hold. */
   acked: number;

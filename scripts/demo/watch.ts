@@ -33,8 +33,10 @@ export async function until<T>(
 }
 
 /** The authoritative route, as the API tells it. */
-export async function routeNow({ api }: Stack): Promise<Route | null> {
-  return parseRoute((await api(`/v1/groups/${group}/route`)).body);
+/** With `after`: as soon as there is a newer one. */
+export async function routeNow({ api }: Stack, after?: Route): Promise<Route | null> {
+  const query = after === undefined ? "" : `?after=${after.epoch}.${after.rev}`;
+  return parseRoute((await api(`/v1/groups/${group}/route${query}`)).body);
 }
 
 export type Kv = { get(key: string, type: "json"): Promise<unknown> };
