@@ -137,23 +137,13 @@ export const analogues: Readonly<Record<string, Analogue>> = {
   },
 };
 
-const CLIENT = "belongs to a later part: the client library";
-
 /** Why there is no test. */
 export const notPorted: Readonly<Record<string, string>> = {
   "S00.2": "belongs to a later part: the command line",
-  "S00.5": "belongs to a later part: webhooks",
   "S01.3": "roles are S00.9's; there is no log level: what happens is told as events",
   "S10.1": "Sentinel's own setting: the nodes of a group are configured, not announced",
   "S10.2": "Sentinel's own setting: who is to be left out is taken out of the configuration",
   S13: "INFO is Sentinel's own: the status is one document, and has no sections",
   S14: "timers are settings, and change by a deploy (S03.3)",
   F10: "decided otherwise: Sentinel's order (P1 to P4), not the least latency",
-  F12: CLIENT,
-  F13: CLIENT,
-  F14: `${CLIENT}; that a role changed is G19's`,
-  F15: CLIENT,
-  R5: "nothing is routed by command: a request names its node",
-  R6: "nothing is routed by command: a pipeline goes whole to the node that it names",
-  G25: "belongs to a later part: webhooks",
 };

@@ -170,6 +170,18 @@ test("what was under way when the Group died is tried again at once, and not cou
   expect(world.state.saved.notices).toEqual([]);
 });
 
+test("what waits is told as it was told at first, though the clock goes back meanwhile", () => {
+  const world = failedOver([hook("pager", ["+switch-master"])], (each) =>
+    each.fail("pager", "failed"),
+  );
+  world.run(1000);
+  const before = world.state.saved.notices[0]?.event;
+  world.jump(-600_000);
+  world.run(40_000);
+  expect(world.told("+tilt").length).toBeGreaterThan(0);
+  expect(world.state.saved.notices[0]?.event).toEqual(before);
+});
+
 test("a webhook that is taken out of the configuration is told nothing more", () => {
   const world = failedOver([hook("pager")], (each) => each.fail("pager", "failed"));
   world.run(1000);

@@ -31,6 +31,10 @@ function visit<T>(value: T, visitor: Visitor, key = ""): T {
   if (Array.isArray(value)) return value.map((each) => visit(each, visitor, key)) as T;
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, each]) => [name, visit(each, visitor, name)]),
+    // What was told stays as it was told.
+    Object.entries(value).map(([name, each]) => [
+      name,
+      name === "event" ? each : visit(each, visitor, name),
+    ]),
   ) as T;
 }
