@@ -317,6 +317,21 @@ describe("the route", () => {
     expect(truth.asked.length).toBe(1);
   });
 
+  it("an onSwitch that rejects is told to the logger, and nothing else", async () => {
+    await publish(route(26, "a"));
+    a.bend = () => readonly;
+    const said: string[] = [];
+    const one = client({
+      authority: authority(() => route(27, "b")),
+      onSwitch: async () => {
+        throw new Error("mine");
+      },
+      logger: { warn: (message) => said.push(message) },
+    });
+    expect(await one.incr("n")).toBe(1);
+    expect(said).toEqual(["onSwitch threw"]);
+  });
+
   it("an onSwitch that throws is told to the logger, and the command goes on", async () => {
     await publish(route(22, "a"));
     a.bend = () => readonly;
@@ -340,7 +355,8 @@ describe("surely not executed: tried again at the new primary", () => {
     "LOADING Redis is loading the dataset in memory",
     "MASTERDOWN Link with MASTER is down",
     "EXECABORT Transaction discarded because of previous errors.",
-    "NODE_REFUSED connection refused",
+    "NODE_REFUSED connection refused; it was not executed",
+    "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.",
     "NODE_CLOSED the connection ended; it was not executed",
     "RELAY_BUSY too much is being sent to it; it was not executed",
   ])("F14 %s", async (error) => {
@@ -349,6 +365,27 @@ describe("surely not executed: tried again at the new primary", () => {
     const one = client({ authority: authority(() => route(31, "b")) });
     expect(await one.incr("n")).toBe(1);
     expect([names(a), names(b)]).toEqual([["incr"], ["incr"]]);
+  });
+
+  it.each([
+    "NODE_TLS EPROTO; outcome unknown: it may have been executed",
+    "NODE_REFUSED of a relay that does not say what became of it",
+  ])("not what its relay does not call unexecuted: %s", async (error) => {
+    await publish(route(46, "a"));
+    a.bend = () => ({ error });
+    const one = client({ authority: authority(() => route(47, "b")) });
+    await expect(one.incr("n")).rejects.toThrow(OutcomeUnknownError);
+    expect([names(a), names(b)]).toEqual([["incr"], []]);
+  });
+
+  it("an authority that is behind: KV is asked as well", async () => {
+    await publish(route(48, "a"));
+    const one = client({ authority: authority(() => route(48, "a")), memoMs: 60_000 });
+    expect(await one.incr("n")).toBe(1);
+    await publish(route(49, "b"));
+    a.bend = () => readonly;
+    expect(await one.incr("n")).toBe(1);
+    expect(names(b)).toEqual(["incr"]);
   });
 
   it("a relay on which nobody listens", async () => {
@@ -635,6 +672,7 @@ describe("bad options", () => {
     ["authority.url", { authority: { url: "picket", token: "t" } }, /authority.url is "picket"/],
     ["authority.token", { authority: { url: "https://p", token: 7 } }, /authority.token is number/],
     ["onSwitch", { onSwitch: "log" }, /onSwitch is "log": allowed is a function/],
+    ["idempotent", { idempotent: "false" }, /idempotent is "false": allowed is true or false/],
     ["failureRateThreshold", { breaker: { failureRateThreshold: 2 } }, /failureRateThreshold is 2/],
   ])("%s", (option, options, text) => {
     const attempt = () => client(options as Partial<ClientOptions>);
@@ -645,9 +683,10 @@ describe("bad options", () => {
 
   it("no binding, no group, no token for a node", async () => {
     const none = undefined as unknown as RouteStore;
-    expect(() => connect(none, group, { token: "t" })).toThrow(/kv is undefined.*is it bound/);
+    expect(() => connect(none, group, { token: "t" })).toThrow(/kv is undefined/);
     expect(() => connect(kv, "", { token: "t" })).toThrow(/group is ""/);
     expect(() => connect(kv, group, "secret" as never)).toThrow(/options is string/);
+    expect(() => client().with({ idempotent: "false" as never })).toThrow(/idempotent is "false"/);
     await publish(route(70, "a"));
     await expect(client({ token: { b: "t" } }).ping()).rejects.toThrow(
       /token for node a is undefined/,

@@ -298,6 +298,23 @@ describe("namespaces", () => {
   });
 });
 
+describe("a replica that has no token", () => {
+  it("is left out: the others, and writes, go on", async () => {
+    const said: string[] = [];
+    const one = over(() => route("a", { b: 1, c: 1 }), {
+      readFrom: "replicas",
+      token: { a: DATA, b: DATA },
+      logger: { warn: (message, fields) => said.push(`${message}: ${fields?.node}`) },
+    });
+    await one.set("k", "v");
+    await copied();
+    const told = await counter2("get", ["a", "b", "c"]);
+    for (let n = 0; n < 4; n += 1) expect(await one.get("k")).toBe("v");
+    expect(await told()).toEqual({ a: 0, b: 4, c: 0 });
+    expect(said).toContain("replica spared: c");
+  });
+});
+
 describe("when nodes die", () => {
   it("F12 reads go on at another replica, then at the primary, and the one that is back takes its turns again", async () => {
     let now = route("a", { b: 1, c: 1 });

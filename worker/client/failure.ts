@@ -9,11 +9,11 @@ import type { RouteProblem } from "./reader.ts";
 
 /** The command may or may not have been executed. `reason`: one word, such as NODE_TIMEOUT. */
 export class OutcomeUnknownError extends Error {
-  readonly node: string;
-  readonly reason: string;
+  override readonly name = "OutcomeUnknownError";
+  declare readonly node: string;
+  declare readonly reason: string;
   constructor(node: string, reason: string) {
-    super(`Picket: ${reason} at node ${node}: it may or may not have been executed`);
-    this.name = "OutcomeUnknownError";
+    super(`Picket: ${reason} at node ${node}: it may have been executed`);
     this.node = node;
     this.reason = reason;
   }
@@ -21,12 +21,11 @@ export class OutcomeUnknownError extends Error {
 
 /** No primary with a REST address is known, and none ever was. `problems`: what was wrong, by source. */
 export class NoRouteError extends Error {
-  readonly group: string;
-  readonly problems: readonly RouteProblem[];
+  override readonly name = "NoRouteError";
+  declare readonly group: string;
+  declare readonly problems: readonly RouteProblem[];
   constructor(group: string, problems: readonly RouteProblem[] = []) {
-    const why = problems.map(({ source, kind, detail }) => `; ${source}: ${kind} ${detail}`);
-    super(`Picket: no route to a primary of group ${group}${why.join("")}`);
-    this.name = "NoRouteError";
+    super(`Picket: no route to a primary of group ${group}: ${problems.map(({ kind }) => kind)}`);
     this.group = group;
     this.problems = problems;
   }
@@ -34,20 +33,20 @@ export class NoRouteError extends Error {
 
 /** Not sent: under a namespace the keys of this command cannot be told, or it reaches all keys. */
 export class UnsupportedCommandError extends Error {
-  readonly command: string;
+  override readonly name = "UnsupportedCommandError";
+  declare readonly command: string;
   constructor(command: string, why: string) {
     super(`Picket: ${command} is refused under a namespace: ${why}`);
-    this.name = "UnsupportedCommandError";
     this.command = command;
   }
 }
 
 /** An option that is not right: which one, what it is, and what is allowed. Never a token. */
 export class OptionError extends TypeError {
-  readonly option: string;
+  override readonly name = "OptionError";
+  declare readonly option: string;
   constructor(option: string, value: string, allowed: string) {
     super(`Picket: option ${option} is ${value}: allowed is ${allowed}`);
-    this.name = "OptionError";
     this.option = option;
   }
 }
@@ -58,11 +57,12 @@ export type Failure =
   | { readonly kind: "unknown"; readonly reason: string };
 
 /**
- * First words of errors given before anything is executed: Redis's own (NOREPLICAS: too few replicas,
- * so also a sealed node; EXECABORT: a transaction of which a command was refused), and the relay's,
- * which never reached Redis.
+ * First words of Redis's errors given before anything is executed (NOREPLICAS: too few replicas, so also a sealed
+ * node; EXECABORT: a transaction of which a command was refused). Of its own the relay says so in words.
  */
-const refusals = /^(READONLY|NOREPLICAS|LOADING|MASTERDOWN|EXECABORT|NODE_(REFUSED|DNS|AUTH|TLS))$/;
+const refusals = /^(READONLY|NOREPLICAS|LOADING|MASTERDOWN|EXECABORT)$/;
+
+const code = /^-?([A-Z][A-Z_]*)\b/;
 
 /** What the network says when no connection came about, so that nothing was sent. */
 const unsent = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/;
@@ -72,21 +72,24 @@ const answer: Failure = { kind: "answer" };
 /** What a request threw. */
 export function failureOf(error: unknown): Failure {
   if (!(error instanceof Error)) return answer;
-  if (error.name === "UpstashError")
-    return failureOfText(error.message.split(", command was: ")[0]);
-  const { code, syscall } = (error.cause ?? {}) as { code?: unknown; syscall?: unknown };
-  if (typeof code === "string" && (unsent.test(code) || syscall === "connect"))
-    return { kind: "refused", reason: code };
+  if (error.name === "UpstashError") {
+    const [text = ""] = error.message.split(", command was: ");
+    // No error of Redis's: a gateway on the way, which may have passed the request on.
+    return failureOfText(/^(undefined|\[obj)/.test(text) ? "RELAY_UNKNOWN" : text);
+  }
+  const cause = (error.cause ?? {}) as { code?: unknown; syscall?: unknown };
+  if (typeof cause.code === "string" && (unsent.test(cause.code) || cause.syscall === "connect"))
+    return { kind: "refused", reason: cause.code };
   return { kind: "unknown", reason: error.name };
 }
 
 /** The error of one command, as Redis or the relay words it. */
 export function failureOfText(text: string | undefined): Failure {
-  const word = /^-?([A-Z][A-Z_]*)\b/.exec(text ?? "")?.[1];
+  const word = code.exec(text ?? "")?.[1];
   if (text === undefined || word === undefined) return answer;
   if (word === "EXECABORT") {
-    // The relay says which refusal was the cause: one that passes, or the app's own mistake.
-    const cause = /\(([A-Z]+) /.exec(text)?.[1];
+    // It says which refusal was the cause: one that passes, or the app's own mistake.
+    const cause = /[(:] ?([A-Z]+) /.exec(text)?.[1];
     return { kind: "refused", reason: cause !== undefined && refusals.test(cause) ? cause : word };
   }
   if (refusals.test(word)) return { kind: "refused", reason: word };

@@ -11,7 +11,7 @@ import type { Route } from "../core/route.ts";
 import { NoRouteError } from "./failure.ts";
 import { namespaceOf } from "./namespace.ts";
 import { type Node, type Nodes, nodesOf } from "./nodes.ts";
-import { type ClientOptions, settled, type Token, tokenOf } from "./options.ts";
+import { type ClientOptions, checkIdempotent, settled, type Token, tokenOf } from "./options.ts";
 import { type RouteStore, readRoutes } from "./reader.ts";
 import { routed } from "./routed.ts";
 import { RoutedRedis } from "./sdk.ts";
@@ -96,6 +96,7 @@ export function connect(kv: RouteStore, group: string, options: ClientOptions): 
       with(call: CallOptions): Client {
         const { token } = call;
         const wanted = "idempotent" in call ? call.idempotent : idempotent;
+        checkIdempotent(wanted);
         if (token !== undefined) {
           tokenOf(token, "token");
           return view(nodesOf(settings, token), wanted);

@@ -62,7 +62,13 @@ export function nodesOf(settings: Settings, token: Token): Nodes {
     const readers: Node[] = [];
     for (const { id, rest, readWeight } of readFrom === "primary" ? [] : route.replicas) {
       const weight = balance === "weight" ? readWeight : 1;
-      if (isUsable(rest) && readWeight > 0) readers.push(node(id, rest, weight));
+      if (!isUsable(rest) || readWeight <= 0) continue;
+      try {
+        readers.push(node(id, rest, weight));
+      } catch (error) {
+        // No token for a replica that is new: the others, and writes, go on.
+        settings.logger?.warn?.("replica spared", { node: id, error });
+      }
     }
     if (readFrom === "any" && readers.length > 0 && primary !== null) readers.push(primary);
     all = primary === null ? readers : [primary, ...readers];

@@ -52,18 +52,17 @@ export type ClientOptions = SurfaceOptions & {
 export type Settings = ReturnType<typeof settled>;
 
 export function settled(kv: RouteStore, group: string, options: ClientOptions) {
-  if (typeof kv?.get !== "function")
-    throw new OptionError("kv", told(kv), "a KV namespace: is it bound?");
+  if (typeof kv?.get !== "function") throw new OptionError("kv", told(kv), "a KV namespace");
   if (typeof group !== "string" || group === "")
     throw new OptionError("group", told(group), "the name of a group");
-  if (typeof options !== "object")
-    throw new OptionError("options", typeof options, "an object with a token");
+  if (typeof options !== "object") throw new OptionError("options", typeof options, "an object");
   const { token, authority, namespace } = options;
   tokenOf(token, "token");
   if (authority !== undefined) checkAuthority(authority);
   // The others have a meaning in patterns.
   if (namespace !== undefined && !/^[^*?[\]\\]{1,100}$/.test(String(namespace)))
     throw new OptionError("namespace", told(namespace), "1 to 100 characters, none of * ? [ ] \\");
+  checkIdempotent(options.idempotent);
   const { onSwitch, breaker = {} } = options;
   if (onSwitch !== undefined && typeof onSwitch !== "function")
     throw new OptionError("onSwitch", told(onSwitch), "a function");
@@ -85,11 +84,17 @@ export function settled(kv: RouteStore, group: string, options: ClientOptions) {
   };
 }
 
+/** "false" of an environment is none. */
+export function checkIdempotent(value: unknown): void {
+  if (value !== undefined && typeof value !== "boolean")
+    throw new OptionError("idempotent", told(value), "true or false");
+}
+
 function checkAuthority(authority: Authority): void {
   if ("fetch" in authority && typeof authority.fetch === "function") return;
   const { url, token } = authority as { url?: unknown; token?: unknown };
   if (!/^https?:\/\/[^\s/]+/.test(String(url)))
-    throw new OptionError("authority.url", told(url), "https://…, or a binding as authority");
+    throw new OptionError("authority.url", told(url), "https://…, or a binding");
   if (typeof token !== "string" || token === "")
     throw new OptionError("authority.token", typeof token, "a read token");
 }
@@ -144,4 +149,4 @@ function number<K extends string>(
 }
 
 const told = (value: unknown): string =>
-  typeof value === "string" ? `"${value.slice(0, 100)}"` : String(value).slice(0, 100);
+  (typeof value === "string" ? `"${value}"` : String(value)).slice(0, 100);

@@ -59,8 +59,6 @@ export type RouteReader = {
    * the authority waits for one (Picket's own: a second at most; a relay not at all).
    */
   ask(wait?: boolean): Promise<Route | null>;
-  /** Milliseconds until it is time to ask again, for whoever waits for a primary. */
-  dueInMs(nowMs: number): number;
   /** The best route so far, without asking anyone. */
   known(): Route | null;
   /** What each source's last answer lacked. */
@@ -73,13 +71,14 @@ const cacheTtlS = 30;
 const jitterMs = 100;
 const readTimeoutMs = 1500;
 /** While anyone waits for a primary: the authority is asked this often, once for all calls of the isolate. */
-const askAgainMs = 150;
+export const askAgainMs = 150;
 
 export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions): RouteReader {
-  const { authority, memoMs, onSwitch, logger, waitUntil = nobody } = options;
+  const { authority, memoMs, onSwitch, logger, waitUntil } = options;
   let best: Route | null = null;
   let readAtMs = Number.NEGATIVE_INFINITY;
-  let askedAtMs = Number.NEGATIVE_INFINITY;
+  /** When somebody waited, and heard nothing new. */
+  let idleAtMs = readAtMs;
   const problems = new Map<RouteProblem["source"], RouteProblem>();
 
   function learn(route: Route, reason: SwitchReason): void {
@@ -88,12 +87,10 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     best = route;
     const node = route.primary?.id;
     if (!old?.primary || node === undefined || old.primary.id === node) return;
-    logger?.info?.("another primary", { group, node, epoch: route.epoch, reason });
-    try {
-      onSwitch?.(old, route, reason);
-    } catch (error) {
-      logger?.warn?.("onSwitch threw", { group, error: nameOf(error) });
-    }
+    // It may be asynchronous.
+    (async () => onSwitch?.(old, route, reason))().catch((error) =>
+      logger?.warn?.("onSwitch threw", { group, error: nameOf(error) }),
+    );
   }
 
   /** True when a route was read, even an old one. */
@@ -127,16 +124,25 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     return read("authority", reason, () => request(authority, group, wait ? best : null));
   };
 
-  const inTurn = (...sources: readonly (() => Promise<boolean>)[]) =>
-    shared(2 * readTimeoutMs + jitterMs, async () => {
-      for (const source of sources) if (await source()) break;
+  /** `news`: who knows nothing newer may be behind, and is not the last one asked. */
+  const inTurn = (news: boolean, ...sources: readonly (() => Promise<boolean>)[]) => {
+    const run = shared(2 * readTimeoutMs + jitterMs, async () => {
+      const before = best;
+      for (const source of sources) if ((await source()) && !(news && best === before)) break;
       readAtMs = Date.now();
     });
-  const refresh = inTurn(readKv("route"), readAuthority("route"));
-  // Apart: on Workers it dies with the request that began it, if that is over first.
-  const behind = inTurn(readKv("route"), readAuthority("route"));
-  const renew = inTurn(readAuthority("failure"), readKv("failure"));
-  const next = inTurn(readAuthority("failure", true), readKv("failure"));
+    return () => {
+      const running = run();
+      // On Workers a question would die with the request that asked first.
+      waitUntil?.(running);
+      return running;
+    };
+  };
+  const refresh = inTurn(false, readKv("route"), readAuthority("route"));
+  // Apart: nobody who waits for the other one waits for this.
+  const behind = inTurn(false, readKv("route"), readAuthority("route"));
+  const renew = inTurn(true, readAuthority("failure"), readKv("failure"));
+  const next = inTurn(true, readAuthority("failure", true), readKv("failure"));
 
   /** A clock that was set back must not keep a route for ever. */
   const isWithin = (ms: number, nowMs: number) => nowMs - readAtMs < ms && nowMs >= readAtMs;
@@ -148,15 +154,17 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
       if (best !== null && isWithin(memoMs, nowMs)) return best;
       if (best === null || memoMs === 0 || !isWithin(cacheTtlS * 1000, nowMs)) await refresh();
       // KV's own copy may be as old: nobody waits for the next one, so a silent KV holds up nobody.
-      else waitUntil(behind());
+      else void behind();
       return best;
     },
     async ask(wait) {
-      askedAtMs = Date.now();
+      const before = best;
+      const agoMs = Date.now() - idleAtMs;
+      if (wait && agoMs >= 0 && agoMs < askAgainMs) return best;
       await (wait ? next : renew)();
+      if (wait && best === before) idleAtMs = Date.now();
       return best;
     },
-    dueInMs: (nowMs) => Math.min(askAgainMs, Math.max(1, askedAtMs + askAgainMs - nowMs)),
     known: () => best,
     problems: () => [...problems.values()],
   };
@@ -178,8 +186,6 @@ function problemOf(error: unknown): Omit<RouteProblem, "source"> {
     detail === "SyntaxError" ? "malformed" : detail === "TimeoutError" ? "silent" : "failed";
   return { kind, detail };
 }
-
-const nobody = () => {};
 
 /** Messages are not told: they may hold an address with a token. */
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");

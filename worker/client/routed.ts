@@ -17,7 +17,7 @@ import {
 import type { Namespace } from "./namespace.ts";
 import { type Node, type Nodes, type Targets, turn } from "./nodes.ts";
 import type { Settings } from "./options.ts";
-import type { RouteReader } from "./reader.ts";
+import { askAgainMs, type RouteReader } from "./reader.ts";
 import type { NodeRequest, Requester, Sent, UpstashRequest } from "./sdk.ts";
 import { pause, within } from "./wait.ts";
 
@@ -111,7 +111,8 @@ export function routed(options: RoutedOptions): Requester {
     return answer.then((prefixed) => stripped(namespace, commands, prefixed));
   }
 
-  const readSomewhere = async (call: Call) => (await fromReaders(call)) ?? fromPrimary(call);
+  const readSomewhere = async (call: Call) =>
+    (await fromReaders(call)) ?? fromPrimary({ ...call, begunAtMs: Date.now() });
 
   /** Null: nobody of those who take reads could answer, or it is the primary's turn. */
   async function fromReaders(call: Call): Promise<Answer | null> {
@@ -127,15 +128,16 @@ export function routed(options: RoutedOptions): Requester {
         const answer = await sent.answer;
         const { failure } = outcomeOf(answer, call.commands);
         if (failure.kind === "answer") {
-          node.breaker.record(true, nowMs);
+          node.breaker.record(true, Date.now());
           return answer;
         }
         passOver(node, failure.reason);
       } catch (error) {
         const failure = failureOf(error);
         if (failure.kind !== "answer") passOver(node, failure.reason);
-        // A script that only the primary was told of.
-        else if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+        // A script that only the primary was told of; a token that its relay does not know.
+        else if (!(error instanceof Error && /^(NOSCRIPT|Unauthorized)/.test(error.message)))
+          throw error;
       } finally {
         node.requester.end(sent);
       }
@@ -181,7 +183,6 @@ export function routed(options: RoutedOptions): Requester {
     const { failure, executed, answer, error } = outcome;
     if (failure.kind === "answer") return answer;
     const { kind, reason } = failure;
-    logger?.debug?.("a try failed", { group, node: node.id, reason, outcome: kind });
     const unknown = kind === "unknown" ? reason : doubt;
     const moved = await hasMoved(node, call.endsAtMs);
     const delayMs = moved ? 0 : retryDelayMs * 2 ** tries;
@@ -225,7 +226,7 @@ export function routed(options: RoutedOptions): Requester {
       const before = reader.known();
       await inTime(() => reader.ask(true), until);
       // Who does not wait for a newer one is asked again in a while.
-      if (reader.known() === before) await pause(Math.min(reader.dueInMs(nowMs), until - nowMs));
+      if (reader.known() === before) await pause(Math.min(askAgainMs, until - nowMs));
     }
   }
 

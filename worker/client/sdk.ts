@@ -86,12 +86,12 @@ export type SurfaceOptions = {
 export class RoutedRedis extends Redis {
   constructor(requester: Requester, options: SurfaceOptions = {}) {
     super({
+      enableAutoPipelining: false,
+      ...options,
       // Never asked.
       url: "https://picket.invalid",
       token: "none",
       enableTelemetry: false,
-      enableAutoPipelining: options.enableAutoPipelining ?? false,
-      automaticDeserialization: options.automaticDeserialization ?? true,
     });
     this.client = requester;
   }

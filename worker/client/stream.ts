@@ -33,7 +33,7 @@ export function streams({ primary, known, learn, timeoutMs, deadlineMs }: Stream
     const node = await primary();
     const left = new AbortController();
     const look = () => known() === node || left.abort();
-    const timer = setInterval(() => void primary().then(look, look), lookMs);
+    const timer = setInterval(() => primary().then(look, () => left.abort()), lookMs);
     const end = await readStream({
       url: [node.url.replace(/\/+$/, ""), ...(asked.path ?? []).map(encodeURIComponent)].join("/"),
       token: node.token,
@@ -81,6 +81,4 @@ export function streams({ primary, known, learn, timeoutMs, deadlineMs }: Stream
 const isRefused = (end: StreamEnd | Error) => "status" in end && end.status < 500;
 
 const errorOf = (end: StreamEnd | Error) =>
-  end instanceof Error
-    ? end
-    : new Error(`Picket: no subscription: ${end.kind} ${"status" in end ? end.status : ""}`);
+  end instanceof Error ? end : new Error(`Picket: no subscription: ${JSON.stringify(end)}`);

@@ -31,7 +31,8 @@ export function shared(ms: number, work: () => Promise<void>): () => Promise<voi
     if (running === null || nowMs - running.atMs > ms || nowMs < running.atMs)
       running = { atMs: nowMs, done: within(ms, work).catch(() => undefined) };
     const mine = running;
-    await within(ms, () => mine.done).catch(() => undefined);
+    // From when it began, not from when each came: what died with its request is waited for once.
+    await within(mine.atMs + ms - nowMs, () => mine.done).catch(() => undefined);
     if (running === mine) running = null;
   };
 }
