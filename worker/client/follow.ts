@@ -69,7 +69,11 @@ export function follow(
   function complain(source: FollowSource, kind: FollowProblem["kind"], detail: string): void {
     if (signal.aborted || troubles.get(source) === `${kind} ${detail}`) return;
     troubles.set(source, `${kind} ${detail}`);
-    options.onProblem?.({ source: nameOf(source), kind, detail });
+    try {
+      options.onProblem?.({ source: nameOf(source), kind, detail });
+    } catch {
+      // Nothing throws out of the background.
+    }
   }
 
   function learn(source: FollowSource, value: unknown): boolean {
@@ -132,9 +136,10 @@ function check(sources: readonly FollowSource[], options: FollowOptions): void {
     if (source.kind === "relay") continue;
     if (source.kind === "kv")
       for (const id of ["accountId", "namespaceId"] as const)
-        if (!/^\w+$/.test(source[id])) wrong(`${at}.${id}`, source[id], "an id of Cloudflare's");
-    if (source.pollMs !== undefined && !(source.pollMs >= 100))
-      wrong(`${at}.pollMs`, source.pollMs, "100 or more");
+        if (!/^\w+$/.test(source[id] ?? ""))
+          wrong(`${at}.${id}`, source[id], "an id of Cloudflare's");
+    if (source.pollMs !== undefined && !(source.pollMs >= 100 && source.pollMs < 2 ** 31))
+      wrong(`${at}.pollMs`, source.pollMs, "from 100 to 2147483647");
   }
   if (typeof options?.group !== "string" || options.group === "")
     wrong("group", options?.group, "the name of a group");

@@ -111,7 +111,9 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
     if (isClosed) throw new Error("Picket: this client is closed");
     if (fleet.isBegun) return;
     if (isWorkers()) waitUntil ??= await theirWaitUntil();
-    await round();
+    const first = round();
+    behind(first);
+    await first;
     const all = fleet.state.members;
     const unhealthy = all.filter(({ healthy }) => healthy !== true).map(({ id }) => id);
     const policy = settings.initialHealthCheckPolicy;
@@ -163,6 +165,8 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
     const commands = commandsOf(asked);
     const waitMs = waitMsIn(asked, commands);
     const endsAtMs = nowMs() + deadlineMs + waitMs;
+    /** Why an earlier try may have been executed. */
+    let doubt: string | undefined;
     for (let tries = 0; ; tries += 1) {
       const node = await chosen();
       const limitMs = Math.max(1, Math.min(timeoutMs + waitMs, endsAtMs - nowMs()));
@@ -177,8 +181,9 @@ export function geoOver(first: readonly Database[], members: Members | null, opt
       const delayMs = backoffMs(tries, settings.retryDelayMs, settings.maxRetryDelayMs);
       const again = tries < maxRetries && nowMs() + delayMs < endsAtMs;
       const repeat = outcome.kind === "refused" || maySendTwice(commands, idempotent);
-      if (outcome.kind === "unknown" && !(again && repeat))
-        throw new OutcomeUnknownError(node.database.id, outcome.reason);
+      if (outcome.kind === "unknown") doubt = outcome.reason;
+      if (doubt !== undefined && !(again && repeat))
+        throw new OutcomeUnknownError(node.database.id, doubt);
       if (!again) {
         if (thrown !== undefined) throw thrown;
         return answer;

@@ -58,7 +58,10 @@ export function connectGeo(options: GeoDatabases | GeoRoute): GeoRedis {
   function view(idempotent: boolean | undefined): GeoRedis {
     const known = views.get(idempotent);
     if (known !== undefined) return known;
-    const more = { with: (call: { readonly idempotent?: boolean }) => view(call.idempotent) };
+    const more = {
+      with: (call: { readonly idempotent?: boolean }) =>
+        view("idempotent" in call ? call.idempotent : idempotent),
+    };
     const redis = Object.defineProperties(surface(idempotent), {
       ...Object.getOwnPropertyDescriptors(controls),
       ...Object.getOwnPropertyDescriptors(more),

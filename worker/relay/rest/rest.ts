@@ -48,7 +48,7 @@ export function createRest(ending: AbortSignal | undefined): Rest {
     if (fault !== null) return refuse(req, res, fault.status, fault.error, clock?.());
     if (typeof format === "object") return refuse(req, res, 400, format.error, clock?.());
     if (node === undefined) {
-      const error = `${nodeErrors.unknown} this relay has no such node`;
+      const error = `${nodeErrors.unknown} this relay has no such node; it was not executed`;
       return refuse(req, res, 404, error, clock?.());
     }
     const job: Job = {
