@@ -127,6 +127,37 @@ export const sections: readonly Section[] = [
     `,
   ),
   section(
+    "Clients with geographic failover",
+    "the suites of redis-py, Jedis and Lettuce",
+    `
+    C1  the first choice is the heaviest healthy one
+    C2  enough of all, most or any are healthy at the start, or it is refused
+    C3  the active one is found unhealthy: the next, and the next, and none
+    C4  a heavier one is back: returned to after the interval and its grace
+    C5  returning is switched off: it stays
+    C6  one that is back fails again within its grace: not returned to
+    C7  several are back: the heaviest healthy one
+    C8  the breaker: when so many and such a part of calls fail
+    C9  failures of an earlier window do not count
+    C10  only failures of the named kinds count
+    C11  attempts within the delay count once
+    C12  nobody is healthy: a passing error first, a lasting one after the last attempt
+    C13  it recovers after the lasting one
+    C14  added, removed and weighed at run time; the last one cannot go
+    C15  one is named by hand: unhealthy or unknown ones are refused
+    C16  pinned for a time
+    C17  a command under way: completed, failed, repeated or not
+    C18  a pipeline or transaction never spans two nodes
+    C19  subscriptions move, and nothing comes from the old one
+    C20  a switch is told with its reason, and only a real one
+    C21  a health result that comes late is ignored
+    C22  a host that does not resolve
+    C23  a wrong password
+    C24  a check that takes too long counts as unhealthy
+    C25  lag-aware: behind for too long, no quorum, unknown to the server
+    `,
+  ),
+  section(
     "redis-proxy",
     "what the proxy of that name does, and where it fails",
     `
