@@ -25,7 +25,7 @@ export class NoRouteError extends Error {
   declare readonly group: string;
   declare readonly problems: readonly RouteProblem[];
   constructor(group: string, problems: readonly RouteProblem[] = []) {
-    super(`Picket: no route to a primary of group ${group}: ${problems.map(({ kind }) => kind)}`);
+    super(`Picket: no primary of group ${group}: ${problems.map(({ kind }) => kind)}`);
     this.group = group;
     this.problems = problems;
   }

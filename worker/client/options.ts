@@ -43,7 +43,7 @@ export type ClientOptions = SurfaceOptions & {
   /** Called when the primary became another node. What it throws goes to the logger. */
   readonly onSwitch?: OnSwitch;
   readonly logger?: Logger;
-  /** On Workers, `waitUntil` of "cloudflare:workers": a route that is read behind a caller's back is read to its end. */
+  /** On Workers, `waitUntil` of "cloudflare:workers": a question about the route outlives the request that asked first. */
   readonly waitUntil?: (work: Promise<unknown>) => void;
   /** As in the SDK: what comes back is base64 on the wire; "base64". */
   readonly responseEncoding?: false | "base64";

@@ -89,7 +89,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     if (!old?.primary || node === undefined || old.primary.id === node) return;
     // It may be asynchronous.
     (async () => onSwitch?.(old, route, reason))().catch((error) =>
-      logger?.warn?.("onSwitch threw", { group, error: nameOf(error) }),
+      logger?.warn?.("onSwitch threw", { error: nameOf(error) }),
     );
   }
 
@@ -106,8 +106,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
       return problems.delete(source) || true;
     }
     const problem = { source, ...found };
-    if (problems.get(source)?.kind !== found.kind)
-      logger?.warn?.("no route there", { group, ...problem });
+    if (problems.get(source)?.kind !== found.kind) logger?.warn?.("no route there", problem);
     problems.set(source, problem);
     return false;
   }
@@ -145,7 +144,8 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
   const next = inTurn(true, readAuthority("failure", true), readKv("failure"));
 
   /** A clock that was set back must not keep a route for ever. */
-  const isWithin = (ms: number, nowMs: number) => nowMs - readAtMs < ms && nowMs >= readAtMs;
+  const isWithin = (ms: number, nowMs: number, sinceMs = readAtMs) =>
+    nowMs - sinceMs < ms && nowMs >= sinceMs;
 
   return {
     fresh: (nowMs) => (isWithin(memoMs, nowMs) ? best : null),
@@ -159,8 +159,7 @@ export function readRoutes(kv: RouteStore, group: string, options: ReaderOptions
     },
     async ask(wait) {
       const before = best;
-      const agoMs = Date.now() - idleAtMs;
-      if (wait && agoMs >= 0 && agoMs < askAgainMs) return best;
+      if (wait && isWithin(askAgainMs, Date.now(), idleAtMs)) return best;
       await (wait ? next : renew)();
       if (wait && best === before) idleAtMs = Date.now();
       return best;

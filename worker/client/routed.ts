@@ -147,7 +147,7 @@ export function routed(options: RoutedOptions): Requester {
 
   function passOver(node: Node, reason: string): void {
     if (node.breaker.record(false, Date.now()))
-      logger?.warn?.("replica spared", { group, node: node.id, reason });
+      logger?.warn?.("replica spared", { node: node.id, reason });
   }
 
   /** `doubt`: why an earlier try may have been executed. */
@@ -183,6 +183,7 @@ export function routed(options: RoutedOptions): Requester {
     const { failure, executed, answer, error } = outcome;
     if (failure.kind === "answer") return answer;
     const { kind, reason } = failure;
+    logger?.debug?.("failed", { node: node.id, reason });
     const unknown = kind === "unknown" ? reason : doubt;
     const moved = await hasMoved(node, call.endsAtMs);
     const delayMs = moved ? 0 : retryDelayMs * 2 ** tries;

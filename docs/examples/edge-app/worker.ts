@@ -3,6 +3,7 @@
  *
  * POST /visitors/ada   adds one      GET /visitors   how many there are
  */
+import { waitUntil } from "cloudflare:workers";
 import { type Client, connect } from "picket/client";
 
 type Env = {
@@ -17,6 +18,7 @@ let redis: Client | undefined;
 const redisOf = (env: Env): Client =>
   connect(env.ROUTES, "cache", {
     authority: env.PICKET,
+    waitUntil,
     token: (node) => env[`REDIS_TOKEN_${node.toUpperCase()}`] ?? "",
     onSwitch: (from, to) => console.log(`${from.primary?.id} gave way to ${to.primary?.id}`),
   });
