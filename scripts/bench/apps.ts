@@ -7,6 +7,7 @@
  */
 import { createSentinel } from "@redis/client";
 import { connect, type RouteStore } from "../../worker/client/index.ts";
+import type { Route } from "../../worker/core/route.ts";
 import type { Stack } from "../demo/stack.ts";
 import { group, tokens } from "../demo/stack.ts";
 import { routeNow } from "../demo/watch.ts";
@@ -64,12 +65,14 @@ export async function edgeApp(stack: Stack): Promise<Written> {
 /** How often a client asks for the route while its writes fail. */
 const askEveryMs = 25;
 
-/** A plain Redis client that asks the API for the route while its writes fail, and goes there. */
+/** A plain Redis client that asks the API for the route while its writes fail, waits there for the next one, and goes there. */
 export function tcpApp(stack: Stack, first: Address): Written {
   const writer: Writer = startWriter(first);
+  let known: Route | undefined;
   const ask = async () => {
-    const route = writer.failing() ? await routeNow(stack).catch(() => null) : null;
-    const to = stack.redis[route?.primary?.id ?? ""];
+    if (!writer.failing()) return;
+    known = (await routeNow(stack, known).catch(() => null)) ?? known;
+    const to = stack.redis[known?.primary?.id ?? ""];
     if (to !== undefined) writer.turn(to);
   };
   let asking = false;

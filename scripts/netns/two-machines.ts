@@ -5,6 +5,7 @@
  * Promises: stands when the route names both nodes; `stop` leaves nothing behind.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import type { Route } from "../../worker/core/route.ts";
 import { BOOT_SEALED } from "../../worker/relay/protocol.ts";
 import { follows, isPrimary, until } from "../bench/side.ts";
 import { hangUp, startWriter, type Writer } from "../bench/writer.ts";
@@ -99,9 +100,11 @@ export async function startTwoMachines(mode: Mode, more: Readonly<Record<string,
     const writer = startWriter(server(at), range());
     let ended = false;
     const follow = async () => {
+      let known: Route | undefined;
       for (; !ended; await pause(25)) {
-        const route = writer.failing() ? await routeNow(stack).catch(() => null) : null;
-        if (route?.primary != null) writer.turn(server(route.primary.id));
+        if (!writer.failing()) continue;
+        known = (await routeNow(stack, known).catch(() => null)) ?? known;
+        if (known?.primary != null) writer.turn(server(known.primary.id));
       }
     };
     void follow();
