@@ -8,6 +8,7 @@ import { decide } from "../../worker/core/decide.ts";
 import { SEALED } from "../../worker/core/facts.ts";
 import { isAutomatic } from "../../worker/core/failover.ts";
 import { leaseEndMs } from "../../worker/core/lease.ts";
+import { nothingPublished } from "../../worker/core/publishing.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import { absorb } from "../../worker/core/sight.ts";
 import type { Attempt, Decision, FailoverCause, Phase, State } from "../../worker/core/state.ts";
@@ -125,21 +126,7 @@ function savedIn(phase: Phase, config: GroupConfig): State["saved"] {
     pending: [{ id: "cache.1", kind, about, key: about, epoch: 2, deadlineMs: nowMs + 1000 }],
     nextAction: 2,
     maybePromoted: sent ? ["b"] : [],
-    published: {
-      kv: {
-        key: "1.3",
-        atMs: 0,
-        tried: null,
-        failures: 0,
-        nextAtMs: 0,
-        pausedUntilMs: 0,
-        problem: null,
-        checkedAtMs: 0,
-        lookAtMs: 0,
-        drift: null,
-        receipt: null,
-      },
-    },
+    published: { kv: { ...nothingPublished, key: "1.3" } },
     leases:
       config.fencing === "lease"
         ? { longestMs: config.leaseMs, untilMs: null, keepers: { a: ["b", "c"], b: ["a", "c"] } }

@@ -267,7 +267,7 @@ function tellDrift(
   }));
 }
 
-const nothingPublished: Published = {
+export const nothingPublished: Published = {
   key: null,
   atMs: 0,
   tried: null,
