@@ -68,7 +68,7 @@ test("none begins while a primary is being replaced", () => {
       expect(["watching", "publishing", "repointing"]).toContain(state.saved.phase.kind);
 });
 
-test("one try at a time a webhook, two a group, one while anybody is down; those that work go first", () => {
+test("one try at a time a webhook, two a group, one while the primary is suspected; those that work go first", () => {
   const names = ["one", "two", "three"];
   let before = 0;
   const world = failedOver(

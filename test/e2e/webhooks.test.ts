@@ -79,7 +79,8 @@ describe("webhooks", patient, () => {
   /** As if the time until the next try had passed; an instance at work finds that somebody wrote, and reads anew. */
   const timePasses = async () => {
     const due = `SELECT json_group_array(json_set(value, '$.nextAtMs', 0)) FROM json_each(state.json, '$.notices')`;
-    const changed = `version = version + 1, json = json_set(json, '$.notices', json((${due})))`;
+    const noPause = `'$.failing', json('{}')`;
+    const changed = `version = version + 1, json = json_set(json, '$.notices', json((${due})), ${noPause})`;
     await (await scene.storage()).exec(`UPDATE state SET ${changed}`);
   };
 

@@ -237,9 +237,11 @@ describe("a try", () => {
     expect(rules()).toEqual(["notice-crowd", "notice-crowd"]);
   });
 
-  test("is the only one while anybody is down", () => {
-    const two = { pending: [pendingOf("1"), pendingOf("1", "chat")] };
+  test("is the only one while the primary is suspected", () => {
+    const two = { pending: [pendingOf("1"), pendingOf("1", "chat")], primary: "a" };
     begin({ told: ["sdown:relay:a:a"] });
+    begin({ after: two, told: ["sdown:relay:a:b"] });
+    expect(rules()).toEqual([]);
     begin({ after: two, told: ["sdown:relay:a:a"] });
     expect(rules()).toEqual(["notice-crowd"]);
   });

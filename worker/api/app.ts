@@ -123,12 +123,13 @@ app.get("/v1/groups/:group/webhooks", (context) =>
   answer(
     context,
     (group, name) => group.view(name),
-    ({ notices }) =>
+    ({ notices, failing }) =>
       context.json({
         webhooks: context.var.config.webhooks.map(({ name, url, events }) => ({
           name,
           host: new URL(url).host,
           events,
+          pausedUntilMs: failing[name]?.pausedUntilMs ?? null,
           waiting: notices.filter(({ to }) => to === name).map(({ to, ...notice }) => notice),
         })),
       }),

@@ -5,8 +5,8 @@
  * same id at every try); a try that fails is repeated as Sentinel repeats its scripts, after 30 s doubled each
  * time, ten tries in all, and what else waits for that webhook waits for 30 s, or as long as it asked for; the pauses
  * vary, so that many groups do not come back at once. Webhooks that work go before those that fail; one try at a
- * time a webhook, two at a time a group, one while anybody is down, for a Worker has few connections; none begins while
- * a primary is being replaced.
+ * time a webhook, two at a time a group, one while the primary is suspected, for a Worker has few connections; none
+ * begins while a primary is being replaced.
  * Must never: hold up anything else, or tell webhooks of webhooks.
  */
 import { act, type Draft, save, tell, tellEdge, untell, wakeBy } from "./draft.ts";
@@ -60,10 +60,11 @@ export function noteEvents(draft: Draft): void {
 
 /** Starts the tries that are due. */
 export function notifyDue(draft: Draft): void {
-  const { phase, notices, failing } = draft.saved;
+  const { phase, primary, notices, failing } = draft.saved;
   if (BUSY.includes(phase.kind)) return;
-  // Somebody may be about to be replaced: that needs every connection there is.
-  const atOnce = draft.sight.told.some((mark) => mark.startsWith("sdown:")) ? 1 : AT_ONCE;
+  // It may be about to be replaced: that needs every connection there is.
+  const isSuspected = (mark: string) => mark.startsWith("sdown:") && mark.endsWith(`:${primary}`);
+  const atOnce = draft.sight.told.some(isSuspected) ? 1 : AT_ONCE;
   const rank = ({ to, tries }: Notice) => (failing[to] === undefined ? 0 : 1) + tries;
   for (const notice of [...notices].sort((a, b) => rank(a) - rank(b))) {
     const under = draft.saved.pending.filter(({ kind }) => kind === "notify");

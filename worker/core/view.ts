@@ -8,7 +8,16 @@ import { electFor } from "./candidates.ts";
 import { startDraft } from "./draft.ts";
 import { isSealed } from "./facts.ts";
 import type { Survey, Vote } from "./health.ts";
-import type { DrillPoint, Notice, Pause, PhaseKind, Published, State, Switch } from "./state.ts";
+import type {
+  DrillPoint,
+  Notice,
+  Pause,
+  PhaseKind,
+  Published,
+  Saved,
+  State,
+  Switch,
+} from "./state.ts";
 import type { GroupConfig, NodeConfig, ObservationClass } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
@@ -62,6 +71,8 @@ export type GroupView = {
   readonly publishers: Readonly<Record<string, Published>>;
   /** What webhooks are still to be told, oldest first. */
   readonly notices: readonly (Omit<Notice, "event"> & { readonly event: string })[];
+  /** Webhooks that failed at their last try: nothing is sent there before then. */
+  readonly failing: Saved["failing"];
   /** What an election would find now: best first, and why each other node is refused. */
   readonly candidates: readonly string[];
   readonly paused: Pause | null;
@@ -100,6 +111,7 @@ export function viewOf(
     })),
     publishers: saved.published,
     notices: saved.notices.map((each) => ({ ...each, event: each.event.name })),
+    failing: saved.failing,
     candidates: order.map(({ id }) => id),
     paused: saved.paused,
     observeOnly: config.observeOnly,

@@ -182,7 +182,8 @@ function checkTry(ledger: Ledger, { after, decision }: Saving, action: NotifyAct
     wrong("notice-busy", `while the group is ${after.phase.kind}`);
   const under = after.pending.filter(({ kind }) => kind === "notify");
   // A failover that may follow needs every connection there is.
-  const isCalm = !decision.state.sight.told.some((mark) => mark.startsWith("sdown:"));
+  const down = (mark: string) => /^sdown:.*:(.*)$/.exec(mark)?.[1];
+  const isCalm = !decision.state.sight.told.some((mark) => down(mark) === after.primary);
   if (under.length > (isCalm ? 2 : 1) || under.filter(({ about }) => about === to).length > 1)
     wrong("notice-crowd", `beside ${under.map(({ about, key }) => `${about} ${key}`).join(", ")}`);
   if (!after.notices.some((each) => each.id === id && each.to === to))
