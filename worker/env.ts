@@ -7,6 +7,7 @@
 import { type ParsedConfig, parseConfig } from "./core/config.ts";
 import type { GroupEvent } from "./core/events.ts";
 import type { Grant, Keeping } from "./core/lease.ts";
+import type { Looked, LookOrder } from "./core/looking.ts";
 import type { Quorum } from "./core/quorum.ts";
 import type { Route } from "./core/route.ts";
 import type { OperatorRequest, Reply } from "./core/state.ts";
@@ -91,10 +92,26 @@ export type FleetRpc = {
   permit(group: string, action: string, brake: Brake): Promise<Permit>;
 };
 
+/** Who looks for whom, and when it means to be asked again; null: it leaves that to cron and to its relays. */
+export type LookAsked = {
+  readonly order: LookOrder;
+  readonly location: string | null;
+  readonly againMs: number | null;
+};
+
+/** What a Group asks of a vantage. */
+export type VantageRpc = {
+  /** Ends within the order's time. */
+  look(region: string, asked: LookAsked): Promise<Looked>;
+};
+
 export type RawEnv = {
   readonly ROUTES: KVNamespace;
   readonly GROUP: DurableObjectNamespace<GroupRpc & Rpc.DurableObjectBranded>;
   readonly FLEET: DurableObjectNamespace<FleetRpc & Rpc.DurableObjectBranded>;
+  readonly VANTAGE: DurableObjectNamespace<VantageRpc & Rpc.DurableObjectBranded>;
+  /** Another name for every vantage, which puts them up anew: what was put in the wrong place stays there. */
+  readonly VANTAGE_SERIES?: string;
   readonly READ_TOKEN?: string;
   readonly OPERATE_TOKEN?: string;
 };
@@ -117,6 +134,21 @@ export function secretOf(env: RawEnv, name: string): string {
 export function groupOf(env: RawEnv, name: string, location: string | null) {
   const hint = location === null ? {} : { locationHint: location as DurableObjectLocationHint };
   return env.GROUP.get(env.GROUP.idFromName(name), hint);
+}
+
+/** Groups that share one vantage of a region: one object answers some hundred looks a second. */
+const GROUPS_PER_VANTAGE = 100;
+
+/** The stub of a region's vantage for a group of so many. Where groups are many, several share the work. */
+export function vantageOf(env: RawEnv, region: string, group: string, groups: number) {
+  const shards = Math.ceil(Math.max(1, groups) / GROUPS_PER_VANTAGE);
+  let hash = 0;
+  for (const char of group) hash = (hash * 31 + (char.codePointAt(0) ?? 0)) % 1_000_003;
+  const name = [region, env.VANTAGE_SERIES ?? "", hash % shards]
+    .filter((part) => part !== "")
+    .join("-");
+  const locationHint = region as DurableObjectLocationHint;
+  return env.VANTAGE.get(env.VANTAGE.idFromName(name), { locationHint });
 }
 
 export const fleetOf = (env: RawEnv) => env.FLEET.get(env.FLEET.idFromName("fleet"));

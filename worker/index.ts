@@ -12,6 +12,7 @@ import { type Answer, deployedConfig, fleetOf, groupOf, inTime, type RawEnv } fr
 
 export { Fleet } from "./fleet.ts";
 export { Group } from "./group.ts";
+export { Vantage } from "./vantage.ts";
 
 /** Those that are configured are woken all the same. */
 const noNames = (): readonly string[] => [];

@@ -96,6 +96,7 @@ function factsOf(id: string, { follows, dead }: Roles, nowMs: number): NodeFacts
     replicationId2: null,
     secondOffset: null,
     switching: false,
+    replicas: [],
     connectedReplicas: 0,
     keys: 1000,
     minReplicasToWrite: 0,

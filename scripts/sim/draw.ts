@@ -35,6 +35,8 @@ export function drawGroup(random: Random): Drawn {
   const commandTtlMs = random.pick([2000, 3000]);
   const relays = ids.map((id) => `relay:${id}`);
   const vantages = vantagesOf(random, relays);
+  // From a stream of its own: what is drawn after it stays what it was.
+  const places = placesOf(random.fork("places"));
   const downAfterMs = random.pick([1000, 2000, 3000, 5000]);
   const config: GroupConfig = {
     name: "cache",
@@ -56,6 +58,10 @@ export function drawGroup(random: Random): Drawn {
       return nodeOf(id, zone, never ? 0 : random.chance(0.2) ? random.int(1, 3) * 10 : null);
     }),
     vantages,
+    regions: [...vantages.filter((vantage) => !vantage.startsWith("relay:")), ...places],
+    probes: 1,
+    probeDelayMs: 500,
+    probePolicy: "all",
     quorum: random.chance(0.15)
       ? random.int(1, vantages.length)
       : Math.floor(vantages.length / 2) + 1,
@@ -85,6 +91,11 @@ export function drawGroup(random: Random): Drawn {
     wipeKeepRatio: random.pick([0.1, 0.1, 0.5]),
     switchoverTimeoutMs: random.pick([1000, 3000, 6000]),
     leaseMs: random.pick([2000, 3000, 5000]),
+    initialHealthPolicy: "majority",
+    failbackIntervalMs: 120_000,
+    failbackGraceMs: 60_000,
+    failoverAttempts: 10,
+    failoverDelayMs: 12_000,
     elect: random.pick(["priority", "priority", "data"] as const),
     crossZone: zoned ? random.pick(["allow", "avoid"] as const) : "allow",
     observeOnly: false,
@@ -93,9 +104,7 @@ export function drawGroup(random: Random): Drawn {
   };
   return {
     config,
-    places: random.chance(0.2)
-      ? REGIONS.slice(0, random.int(1, 2)).map((name) => `${name}-ask`)
-      : [],
+    places,
     connected: random.pick([0, 0, 0.6, 1]),
     knowsFailover: random.chance(0.85),
     found: random.chance(0.88)
@@ -133,6 +142,9 @@ function webhookOf(random: Random, name: string): WebhookConfig {
   return { name, url: `https://${name}.example.com/hook`, signingSecret: "SIGN", events };
 }
 
+const placesOf = (random: Random) =>
+  random.chance(0.2) ? REGIONS.slice(0, random.int(1, 2)).map((name) => `${name}-ask`) : [];
+
 /** Two to five votes: relays first, and regions with a path of their own. */
 function vantagesOf(random: Random, relays: readonly string[]): string[] {
   const own = random.chance(0.5) ? REGIONS.slice(0, random.int(1, 2)) : [];
@@ -152,5 +164,8 @@ function nodeOf(id: string, zone: string | null, priority: number | null): NodeC
     priority,
     readWeight: 1,
     zone,
+    weight: 1,
+    restUrl: null,
+    probe: null,
   };
 }

@@ -59,17 +59,24 @@ export const importRanks: Rule = (source) => {
   });
 };
 
-/** The client is copied into apps: nothing of the Worker may come with it but the route. */
+/** What the client shares with the Worker: the route, and which of several databases is used. */
+const shared = ["worker/core/route.ts", "worker/core/steering.ts"];
+
+/** The client is copied into apps: nothing else of the Worker may come with it. */
 export const clientImports: Rule = (source) => {
   if (unitOf(source.path) !== "client") return [];
   return source.imports
     .filter(({ from }) => {
       if (!from.startsWith(".")) return !/^@upstash\/redis(\/|$)/.test(from);
       const target = join(dirname(source.path), from);
-      return target !== "worker/core/route.ts" && unitOf(target) !== "client";
+      return !shared.includes(target) && unitOf(target) !== "client";
     })
     .map((each) =>
-      complaint(source, each, "client/ imports core/route, @upstash/redis and itself only"),
+      complaint(
+        source,
+        each,
+        "client/ imports core/route, core/steering, @upstash/redis and itself only",
+      ),
     );
 };
 

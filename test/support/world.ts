@@ -224,6 +224,7 @@ export function createWorld(
       secondOffset: each.secondOffset,
       switching: each.handsTo !== null,
       connectedReplicas: 0,
+      replicas: [],
       keys: each.keys,
       minReplicasToWrite: each.minReplicas,
     };

@@ -4,6 +4,7 @@
  * Promises: only types, all readonly.
  */
 import type { DrillPoint } from "./state.ts";
+import type { NodeConfig } from "./types.ts";
 
 /**
  * What operators ask for. `id` is the caller's, and comes back with the reply. What needs the nodes is decided on
@@ -29,6 +30,12 @@ export type OperatorRequest = { readonly id: string; readonly askedAtMs?: number
     }
   | { readonly kind: "end-downtime"; readonly node: string }
   | { readonly kind: "acknowledge" }
+  /** Active-active, from here to `remove-node`. A pin: nothing else moves it for so long. */
+  | { readonly kind: "select"; readonly node: string; readonly pinMs: number | null }
+  | { readonly kind: "unpin" }
+  | { readonly kind: "weight"; readonly node: string; readonly weight: number }
+  | { readonly kind: "add-node"; readonly node: NodeConfig }
+  | { readonly kind: "remove-node"; readonly node: string }
   | { readonly kind: "reset" }
   | { readonly kind: "drill"; readonly at: DrillPoint }
 );
@@ -42,7 +49,12 @@ export type RefusalCode =
   | "ISPRIMARY"
   | "BOOTSTRAPPED"
   | "OBSERVING"
-  | "NOTHING";
+  | "NOTHING"
+  /** Not in this mode. */
+  | "MODE"
+  | "UNHEALTHY"
+  | "LASTNODE"
+  | "EXISTS";
 
 export type Reply =
   | {

@@ -3,6 +3,7 @@
  *
  * Promises: only types, all readonly.
  */
+import type { Whereabouts } from "./looking.ts";
 import type { NodeFacts, ObservationClass, RelayFacts } from "./types.ts";
 
 /** One vantage's belief about one node. Lives in memory: after an eviction a fresh look restarts it. */
@@ -31,19 +32,37 @@ export type Belief = {
   readonly factsAtMs: number | null;
 };
 
-/** A relay as the Group last knew it. */
+/** A relay as one place last knew it. */
 export type RelayBelief = {
+  /** When that place asked it last, whatever came of it. */
+  readonly askedAtMs: number;
   readonly facts: RelayFacts | null;
   readonly atMs: number;
   readonly failures: number;
   readonly firstBadAtMs: number | null;
 };
 
+/** A vantage as the Group last knew it. */
+export type VantageBelief = {
+  /** Looks in a row that it did not answer, and since when. */
+  readonly failures: number;
+  readonly firstBadAtMs: number | null;
+  readonly detail: string;
+  readonly atMs: number;
+  readonly whereabouts: Whereabouts | null;
+};
+
+/** The newest look of one path: from a place, through a relay or by its own way. Shown, never judged. */
+export type PathBelief = Pick<Belief, "class" | "detail" | "atMs"> & { readonly tookMs: number };
+
 /** What is remembered in memory only. */
 export type Sight = {
   readonly nodes: Readonly<Record<string, Readonly<Record<string, Belief>>>>;
   /** Each relay, as each place that asks it finds it. */
   readonly relays: Readonly<Record<string, Readonly<Record<string, RelayBelief>>>>;
+  readonly vantages: Readonly<Record<string, VantageBelief>>;
+  /** By node, and by `<from> <vantage>`. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, PathBelief>>>>;
   /**
    * Since when every vantage was asked for every node anew; those that are away are not waited for.
    * Null: some pair was never asked.
@@ -53,7 +72,7 @@ export type Sight = {
   readonly newsAtMs: number | null;
   /** And the newest such moment: what comes while everyone is asked is followed by a look of its own. */
   readonly lastNewsAtMs: number | null;
-  /** Who held nobody up any more at the last decision: nodes objectively down, vantages that did not answer. */
+  /** Who held nobody up any more at the last decision: nodes objectively down, relays and regions that did not answer. */
   readonly away: { readonly nodes: readonly string[]; readonly vantages: readonly string[] };
   readonly lastDecisionAtMs: number | null;
   /** Passive until then: the clock went back. */

@@ -4,7 +4,9 @@
  * Promises: every complaint names its path, what was given and what is allowed; a secret is asked for by its
  * name, and never read.
  */
-import { isAddress, mayBeTold, type RawGroup } from "./config-schema.ts";
+
+import { probeComplaints } from "./config-probes.ts";
+import { isAddress, mayBeTold, type RawGroup, REGIONS } from "./config-schema.ts";
 
 export type Complaint = {
   /** Where: `GROUPS[0].nodes[1].port`. */
@@ -33,14 +35,23 @@ export function relations(
   const addresses = raw.nodes.map((node) => `${node.host}:${node.port}`);
   complaints.push(...duplicates("address", `${path}.nodes`, addresses));
 
-  const known = relays.map((relay) => `relay:${relay}`);
-  const vantages = raw.vantages ?? known;
-  complaints.push(...duplicates("vantage", `${path}.vantages`, vantages));
-  vantages.forEach((vantage, index) => {
+  const known = [...relays.map((relay) => `relay:${relay}`), ...REGIONS];
+  complaints.push(...duplicates("vantage", `${path}.vantages`, raw.vantages ?? []));
+  raw.vantages?.forEach((vantage, index) => {
     if (!known.includes(vantage)) complain(`vantages[${index}]`, vantage, known.join(", "));
   });
+  const { vantages } = votesOf(raw);
   if (raw.quorum > vantages.length)
-    complain("quorum", String(raw.quorum), `at most the ${vantages.length} vantages`);
+    complain(
+      "quorum",
+      String(raw.quorum),
+      `at most the ${vantages.length} vantages: ${vantages.join(", ")}`,
+    );
+  if (raw.mode === "replication" && relays.length === 0)
+    complain("relays", "nothing", "at least one relay: somebody has to promote");
+  complaints.push(
+    ...probeComplaints(raw).map((each) => ({ ...each, path: `${path}.${each.path}` })),
+  );
   raw.relays.forEach((relay, index) => {
     relay.local.forEach((node, at) => {
       if (!nodes.includes(node)) complain(`relays[${index}].local[${at}]`, node, nodes.join(", "));
@@ -101,6 +112,22 @@ export function relations(
       `at least command_ttl_ms + command_timeout_ms = ${least}`,
     );
   return complaints;
+}
+
+/** Seen from here when nobody says from where: three continents, so that one that is cut off decides nothing. */
+const USUAL_REGIONS: readonly string[] = ["wnam", "weur", "apac"];
+
+/**
+ * Who has a vote, and which regions look. A region that has no path of its own to the nodes sees them through
+ * relays, and that is the relay's vote, from wherever it is asked.
+ */
+export function votesOf({ vantages, relays, nodes }: RawGroup) {
+  const everyRelay = relays.map(({ id }) => `relay:${id}`);
+  const named = vantages ?? (relays.length === 0 ? USUAL_REGIONS : everyRelay);
+  const regions = named.filter((vantage) => !vantage.startsWith("relay:"));
+  const own = nodes.some(({ probe }) => probe !== undefined);
+  const votes = named.filter((vantage) => own || vantage.startsWith("relay:"));
+  return { vantages: votes.length > 0 ? votes : everyRelay, regions };
 }
 
 /** Nothing is within any zone. */

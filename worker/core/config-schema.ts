@@ -12,6 +12,7 @@ import {
   dnsSettings,
   groupSettings,
   nodeSettings,
+  probeSettings,
   type Setting,
 } from "./settings.ts";
 
@@ -23,6 +24,8 @@ export const some = <T extends v.GenericSchema>(schema: T, what: string, most = 
     v.maxLength(most, `at most ${most} ${what}s`),
   );
 
+/** Where a vantage really can be put: Cloudflare starts no Durable Object in sam, afr and me. */
+export const REGIONS = ["wnam", "enam", "weur", "eeur", "apac", "oc"] as const;
 const LOCATIONS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 
 const id = v.pipe(
@@ -84,12 +87,65 @@ function numbers<T extends Readonly<Record<string, Setting>>>(table: T) {
 
 const flag = v.optional(v.boolean("true or false"), false);
 
+const user = v.pipe(
+  v.string("a user name"),
+  v.minLength(1, "a user name"),
+  v.maxLength(256, "a user name"),
+);
+const basic = { username: v.optional(user), password_secret: v.optional(secretName) };
+
+const ProbeSchema = v.variant(
+  "transport",
+  [
+    v.strictObject({
+      transport: v.literal("upstash"),
+      url: httpUrl,
+      token_secret: secretName,
+      allow_private: flag,
+    }),
+    v.strictObject({
+      transport: v.literal("tcp"),
+      host: v.optional(host),
+      tls: v.optional(v.boolean("true or false")),
+      ...basic,
+      allow_private: flag,
+      ...numbers(probeSettings.tcp),
+    }),
+    v.strictObject({
+      transport: v.literal("custom"),
+      url: webhookUrl,
+      expect_body: v.optional(
+        v.pipe(
+          v.string("a text"),
+          v.minLength(1, "1 to 256 characters"),
+          v.maxLength(256, "1 to 256 characters"),
+        ),
+      ),
+      ...basic,
+      allow_private: flag,
+      ...numbers(probeSettings.custom),
+    }),
+    v.strictObject({
+      transport: v.literal("lag-aware"),
+      url: httpUrl,
+      host: v.optional(host),
+      username: user,
+      password_secret: secretName,
+      allow_private: flag,
+      ...numbers(probeSettings["lag-aware"]),
+    }),
+  ],
+  "upstash, tcp, custom, lag-aware",
+);
+
 const NodeSchema = v.strictObject({
   id,
   host,
   replication_host: v.optional(host),
   tls: flag,
   zone: v.optional(id),
+  rest_url: v.optional(httpUrl),
+  probe: v.optional(ProbeSchema),
   priority: v.optional(
     v.pipe(
       v.number("a whole number from 0 to 1000000"),
@@ -158,7 +214,10 @@ const WebhookSchema = v.strictObject({
 
 export const GroupSchema = v.strictObject({
   name: id,
-  mode: v.optional(v.picklist(["replication"], "replication"), "replication"),
+  mode: v.optional(
+    v.picklist(["replication", "active-active"], "replication, active-active"),
+    "replication",
+  ),
   fencing: v.optional(v.picklist(["none", "sealed", "lease"], "none, sealed, lease"), "none"),
   elect: v.optional(v.picklist(["priority", "data"], "priority, data"), "priority"),
   cross_zone: v.optional(v.picklist(["allow", "avoid", "refuse"], "allow, avoid, refuse"), "allow"),
@@ -168,8 +227,16 @@ export const GroupSchema = v.strictObject({
   replica_hostname: v.optional(hostname),
   drift: v.optional(v.picklist(["repair", "report"], "repair, report"), "repair"),
   location: v.optional(v.picklist(LOCATIONS, LOCATIONS.join(", "))),
-  vantages: v.optional(some(v.string("relay:<id>"), "vantage")),
-  relays: some(RelaySchema, "relay"),
+  vantages: v.optional(some(v.string(`relay:<id>, or a region: ${REGIONS.join(", ")}`), "vantage")),
+  relays: v.optional(
+    v.pipe(v.array(RelaySchema, "a list of relay"), v.maxLength(32, "at most 32 relays")),
+    [],
+  ),
+  probe_policy: v.optional(v.picklist(["all", "majority", "any"], "all, majority, any"), "all"),
+  initial_health_policy: v.optional(
+    v.picklist(["all", "majority", "one"], "all, majority, one"),
+    "majority",
+  ),
   nodes: some(NodeSchema, "node"),
   dns: v.optional(DnsSchema),
   webhooks: v.optional(some(WebhookSchema, "webhook", 8)),

@@ -6,10 +6,17 @@
  * Must never: read a secret; it only asks whether one is set.
  */
 import * as v from "valibot";
-import { type Complaint, clip, duplicates, relations } from "./config-relations.ts";
+import { type Complaint, clip, duplicates, relations, votesOf } from "./config-relations.ts";
 import { BrakeSchema, GroupSchema, type RawGroup, some } from "./config-schema.ts";
 import { toldNames } from "./events.ts";
-import type { BrakeConfig, DnsConfig, GroupConfig, NodeConfig, RelayConfig } from "./types.ts";
+import type {
+  BrakeConfig,
+  DnsConfig,
+  GroupConfig,
+  NodeConfig,
+  ProbeConfig,
+  RelayConfig,
+} from "./types.ts";
 
 export type { Complaint };
 
@@ -78,7 +85,7 @@ export function parseConfig(
 }
 
 function groupOf(raw: RawGroup): GroupConfig {
-  const vantages = raw.vantages ?? raw.relays.map((relay) => `relay:${relay.id}`);
+  const { vantages, regions } = votesOf(raw);
   return {
     name: raw.name,
     mode: raw.mode,
@@ -88,6 +95,10 @@ function groupOf(raw: RawGroup): GroupConfig {
     relays: raw.relays.map(relayOf),
     nodes: raw.nodes.map(nodeOf),
     vantages,
+    regions,
+    probes: raw.probes,
+    probeDelayMs: raw.probe_delay_ms,
+    probePolicy: raw.probe_policy,
     quorum: raw.quorum === 0 ? Math.floor(vantages.length / 2) + 1 : raw.quorum,
     checkIntervalMs: raw.check_interval_ms,
     probeTimeoutMs: raw.probe_timeout_ms,
@@ -115,6 +126,11 @@ function groupOf(raw: RawGroup): GroupConfig {
     wipeKeepRatio: raw.wipe_keep_ratio,
     switchoverTimeoutMs: raw.switchover_timeout_ms,
     leaseMs: raw.lease_ms,
+    initialHealthPolicy: raw.initial_health_policy,
+    failbackIntervalMs: raw.failback_interval_ms,
+    failbackGraceMs: raw.failback_grace_ms,
+    failoverAttempts: raw.failover_attempts,
+    failoverDelayMs: raw.failover_delay_ms,
     elect: raw.elect,
     crossZone: raw.cross_zone,
     observeOnly: raw.observe_only,
@@ -179,7 +195,48 @@ const nodeOf = (raw: RawGroup["nodes"][number]): NodeConfig => ({
   priority: raw.priority ?? null,
   readWeight: raw.read_weight,
   zone: raw.zone ?? null,
+  weight: raw.weight,
+  restUrl: raw.rest_url === undefined ? null : withoutSlash(raw.rest_url),
+  probe: raw.probe === undefined ? null : probeOf(raw.probe, raw),
 });
+
+function probeOf(
+  raw: NonNullable<RawGroup["nodes"][number]["probe"]>,
+  node: RawGroup["nodes"][number],
+): ProbeConfig {
+  const { transport } = raw;
+  if (transport === "upstash")
+    return { transport, url: withoutSlash(raw.url), tokenSecret: raw.token_secret };
+  const user = { username: raw.username ?? null, passwordSecret: raw.password_secret ?? null };
+  switch (transport) {
+    case "tcp":
+      return {
+        transport,
+        host: raw.host ?? node.host,
+        port: raw.port === 0 ? node.port : raw.port,
+        tls: raw.tls ?? node.tls,
+        ...user,
+      };
+    case "custom":
+      return {
+        transport,
+        url: raw.url,
+        expectStatus: raw.expect_status,
+        expectBody: raw.expect_body ?? null,
+        timeoutMs: raw.timeout_ms,
+        ...user,
+      };
+    case "lag-aware":
+      return {
+        transport,
+        url: withoutSlash(raw.url),
+        host: raw.host ?? node.host,
+        lagToleranceMs: raw.lag_tolerance_ms,
+        timeoutMs: raw.timeout_ms,
+        ...user,
+      };
+  }
+}
 
 function complaintOf(variable: string, issue: v.BaseIssue<unknown>): Complaint {
   let path = variable;

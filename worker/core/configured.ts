@@ -20,7 +20,51 @@ export type NodeConfig = {
   readonly readWeight: number;
   /** Where it stands, for `cross_zone`; null: nowhere in particular. */
   readonly zone: string | null;
+  /** Choice in active-active: the heaviest healthy node is used. */
+  readonly weight: number;
+  /** Its Upstash REST address for apps; null: that of its relay, or of its probe, if any. */
+  readonly restUrl: string | null;
+  /** How regions look at it by a path of their own; null: only through relays. */
+  readonly probe: ProbeConfig | null;
 };
+
+/** One transport, and what it needs. Secrets by their names. */
+export type ProbeConfig =
+  | { readonly transport: "upstash"; readonly url: string; readonly tokenSecret: string }
+  | {
+      readonly transport: "tcp";
+      readonly host: string;
+      readonly port: number;
+      readonly tls: boolean;
+      readonly username: string | null;
+      readonly passwordSecret: string | null;
+    }
+  | ({
+      readonly transport: "custom";
+      readonly url: string;
+      readonly expectStatus: number;
+      /** What stands somewhere in the first 64 KiB of the body; null: whatever does. */
+      readonly expectBody: string | null;
+    } & HttpProbe)
+  /** Redis Software's availability request, with its extended check of the lag. */
+  | ({
+      readonly transport: "lag-aware";
+      /** The cluster's own REST interface. */
+      readonly url: string;
+      /** The endpoint by which the cluster knows the database. */
+      readonly host: string;
+      readonly lagToleranceMs: number;
+    } & HttpProbe);
+
+type HttpProbe = {
+  /** Of one request, and never longer than the look; 0: as long as the look. */
+  readonly timeoutMs: number;
+  /** Basic authentication, where both are set. */
+  readonly username: string | null;
+  readonly passwordSecret: string | null;
+};
+
+export type ProbePolicy = "all" | "majority" | "any";
 
 /** A Picket relay: an HTTP server beside Redis, one vantage and one pair of hands. */
 export type RelayConfig = {
@@ -36,7 +80,8 @@ export type RelayConfig = {
 /** One Redis group. Every setting, its default, range and source: docs/settings.md. */
 export type GroupConfig = {
   readonly name: string;
-  readonly mode: "replication";
+  /** `replication`: one primary, promoted by command. `active-active`: every node takes writes, one is routed to. */
+  readonly mode: "replication" | "active-active";
   readonly hostname: string | null;
   readonly location: string | null;
   readonly fencing: "none" | "sealed" | "lease";
@@ -44,6 +89,12 @@ export type GroupConfig = {
   readonly nodes: readonly NodeConfig[];
   /** Who has a vote: `relay:<id>`, or a region that reaches the nodes by a path of its own. */
   readonly vantages: readonly string[];
+  /** Places that look, beside the Group: each asks every relay, and the nodes that have a path of their own. */
+  readonly regions: readonly string[];
+  /** Looks at a node that make one, and how many of them have to be good. */
+  readonly probes: number;
+  readonly probeDelayMs: number;
+  readonly probePolicy: ProbePolicy;
   readonly quorum: number;
   readonly checkIntervalMs: number;
   readonly probeTimeoutMs: number;
@@ -77,6 +128,15 @@ export type GroupConfig = {
   readonly elect: "priority" | "data";
   /** May another zone than the primary's take over: yes, only when its own has nobody, no. */
   readonly crossZone: "allow" | "avoid" | "refuse";
+  /** Active-active: how many nodes must be healthy before the first one is chosen. */
+  readonly initialHealthPolicy: "all" | "majority" | "one";
+  /** Active-active: time from a switch until a heavier node is gone back to; 0: never. */
+  readonly failbackIntervalMs: number;
+  /** Active-active: how long no look at a node may have failed before it is gone back to. */
+  readonly failbackGraceMs: number;
+  /** Active-active: how often it is counted that nobody is healthy before that is called permanent. */
+  readonly failoverAttempts: number;
+  readonly failoverDelayMs: number;
   /** Looks and says what it would do, and does nothing. */
   readonly observeOnly: boolean;
   /** No alarm while two relays or more are connected and each sees every node up. */

@@ -29,6 +29,19 @@ export const eventNames = [
   "+reboot", // a node answers under another run id
   "+fault", // a class that is no death: policy, auth, tls, dns, a script, a relay that nobody reaches
   "-fault",
+  "+vantage-fault", // a vantage does not answer: an observer fails, which says nothing of a node
+  "-vantage-fault",
+  "+misplaced", // a vantage runs elsewhere than where it was asked for
+  "-misplaced",
+  "+discovered", // the primary has replicas that are not configured
+  "-discovered",
+  "+unavailable", // active-active: no node is healthy; permanent after all attempts
+  "-unavailable",
+  "+pinned", // active-active: nothing but a person's word moves it until then
+  "-pinned",
+  "+node-added", // active-active, at run time
+  "-node-removed",
+  "+weight",
   "+link-down", // a replica lost its primary while the primary is up: it falls behind
   "-link-down",
   "+unreachable", // the primary is down for the vantages, and a replica still hears from it: no failover

@@ -81,7 +81,5 @@ const isSame = (member: Member, node: NodeConfig) =>
 const sameAddress = (a: NodeConfig, b: NodeConfig) => a.host === b.host && a.port === b.port;
 
 function sameNode(a: NodeConfig, b: NodeConfig | undefined): boolean {
-  if (a === b) return true;
-  if (b === undefined) return false;
-  return (Object.keys(a) as (keyof NodeConfig)[]).every((key) => a[key] === b[key]);
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }

@@ -44,7 +44,7 @@ export function isPublicUrl(text: string): boolean {
 }
 
 /** A host as `URL` gives it: lower case, IPv4 in dotted decimals, IPv6 in brackets and shortened. */
-function isPublicHost(hostname: string): boolean {
+export function isPublicHost(hostname: string): boolean {
   if (hostname.startsWith("[")) {
     const bits = v6Bits(hostname.slice(1, -1));
     return (

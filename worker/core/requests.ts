@@ -70,6 +70,12 @@ function answerTo(draft: Draft, request: OperatorRequest, tilt: boolean): Answer
       return reset(draft);
     case "abort-switchover":
       return abortSwitchover(draft);
+    case "select":
+    case "unpin":
+    case "weight":
+    case "add-node":
+    case "remove-node":
+      return no("MODE", `${request.kind} is for mode "active-active"`);
     default:
       return changePrimary(draft, request, tilt);
   }

@@ -13,6 +13,8 @@ const VERSION = 2;
 export const freshSight: Sight = {
   nodes: {},
   relays: {},
+  vantages: {},
+  paths: {},
   lookAskedAtMs: null,
   newsAtMs: null,
   lastNewsAtMs: null,
@@ -66,6 +68,8 @@ export function initialState(group: string): State {
       leases: { longestMs: 0, untilMs: null },
       revokedAtMs: null,
       drill: null,
+      steering: null,
+      overlay: { weights: {}, added: [], removed: [] },
     },
     sight: freshSight,
   };
@@ -123,7 +127,7 @@ const added = [
     "notices",
     "failing",
   ],
-  ...["failoversAtMs", "lastSwitch", "leases", "revokedAtMs", "drill"],
+  ...["failoversAtMs", "lastSwitch", "leases", "revokedAtMs", "drill", "steering", "overlay"],
 ];
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -180,6 +184,8 @@ function filled(raw: Raw): Raw {
     replicaRunIds: {},
     notices: [],
     failing: {},
+    steering: null,
+    overlay: { weights: {}, added: [], removed: [] },
     ...raw,
     published,
     ...(phase.kind === "promoting" ? { phase: { answeredAtMs: null, ...phase } } : {}),

@@ -44,6 +44,20 @@ export const groupSettings = {
     "docs/decisions/0024",
     "time between looks once something is wrong",
   ),
+  probes: setting(
+    1,
+    1,
+    10,
+    "redis-py, Jedis, Lettuce: 3",
+    "looks at a node that make one: 1, since max_failures looks in a row are asked for anyway",
+  ),
+  probe_delay_ms: setting(
+    500,
+    0,
+    10_000,
+    "redis-py, Jedis, Lettuce",
+    "time between the looks that make one",
+  ),
   max_failures: setting(
     3,
     1,
@@ -127,6 +141,34 @@ export const groupSettings = {
     100,
     "Redis's min-replicas-to-write",
     "what unsealing sets min-replicas-to-write to",
+  ),
+  failback_interval_ms: setting(
+    120_000,
+    0,
+    86_400_000,
+    "redis-py, Jedis, Lettuce",
+    "active-active: time from a switch until a heavier healthy node is gone back to; 0: never by itself",
+  ),
+  failback_grace_ms: setting(
+    60_000,
+    0,
+    86_400_000,
+    "redis-py, Jedis, Lettuce; Respire: any failed look starts it again",
+    "active-active: how long no look at a node may have failed before it is gone back to",
+  ),
+  failover_attempts: setting(
+    10,
+    1,
+    1000,
+    "redis-py, Jedis",
+    "active-active: how often it is counted that no node is healthy before that is called permanent",
+  ),
+  failover_delay_ms: setting(
+    12_000,
+    100,
+    3_600_000,
+    "redis-py, Jedis, Lettuce",
+    "active-active: time between two such attempts",
   ),
   loading_limit_ms: setting(
     30_000,
@@ -234,7 +276,56 @@ export const nodeSettings = {
     "where replicas connect, if not at port; 0: at port",
   ),
   read_weight: setting(1, 0, 1000, "design.md section 7", "share of reads"),
+  weight: {
+    ...setting(
+      1,
+      0.001,
+      1_000_000,
+      "redis-py, Jedis, Lettuce",
+      "active-active: the heaviest healthy node is used, the earlier one among equals",
+    ),
+    fraction: true,
+  },
 } as const satisfies Readonly<Record<string, Setting>>;
+
+/** `[vars.GROUPS.nodes.probe]`, by transport. */
+export const probeSettings = {
+  tcp: {
+    port: setting(0, 0, 65_535, "the node's", "where Redis listens for a look; 0: the node's port"),
+  },
+  custom: {
+    expect_status: setting(
+      200,
+      100,
+      599,
+      "Cloudflare Load Balancing: 200",
+      "the only status that is up",
+    ),
+    timeout_ms: setting(
+      0,
+      0,
+      10_000,
+      "probe_timeout_ms",
+      "deadline of the request, within the look's; 0: the look's",
+    ),
+  },
+  "lag-aware": {
+    lag_tolerance_ms: setting(
+      5000,
+      0,
+      600_000,
+      "redis-py, Jedis, Lettuce (100 on the server's side)",
+      "how far behind its peers a healthy database may be",
+    ),
+    timeout_ms: setting(
+      0,
+      0,
+      10_000,
+      "probe_timeout_ms",
+      "deadline of one request, within the look's; 0: the look's",
+    ),
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Setting>>>>;
 
 /** `[vars.BRAKE]`: over all groups of the Worker. */
 export const brakeSettings = {

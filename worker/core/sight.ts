@@ -230,12 +230,14 @@ function nextRelayBelief(
   looks: readonly Observation[],
 ): RelayBelief {
   const atMs = Math.max(...looks.map((seen) => seen.atMs));
+  const asked = Math.max(before?.askedAtMs ?? 0, ...looks.map(askedAt));
   const reached = looks.some((seen) => !blind.includes(seen.class));
   const newest = looks
     .map((seen) => seen.relay)
     .filter((facts) => facts !== null)
     .sort((a, b) => b.stamp.ms - a.stamp.ms)[0];
   return {
+    askedAtMs: asked,
     facts: newest ?? (reached ? null : (before?.facts ?? null)),
     atMs: reached ? atMs : (before?.atMs ?? 0),
     failures: reached ? 0 : (before?.failures ?? 0) + 1,

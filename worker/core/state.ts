@@ -7,7 +7,9 @@ import type { OperatorRequest, Reply } from "./asked.ts";
 import type { Baseline, Sight } from "./believed.ts";
 import type { GroupEvent } from "./events.ts";
 import type { Keeping } from "./lease.ts";
+import type { VantageReport } from "./looking.ts";
 import type { Route } from "./route.ts";
+import type { GeoState } from "./steering.ts";
 import type { Action, NodeConfig, Observation, Outcome } from "./types.ts";
 
 export type * from "./asked.ts";
@@ -239,6 +241,23 @@ export type Saved = {
   /** With fencing "lease": nothing was granted since; null while leases are granted. */
   readonly revokedAtMs: number | null;
   readonly drill: DrillPoint | null;
+  /** Active-active: which node is used, and what that was decided on; null: not chosen yet, or another mode. */
+  readonly steering: Steering | null;
+  /** Active-active: what people changed at run time. */
+  readonly overlay: Overlay;
+};
+
+export type Steering = GeoState & {
+  /** Since when nobody is healthy, and whether that is called permanent; null: somebody is. */
+  readonly unavailable: { readonly sinceMs: number; readonly permanent: boolean } | null;
+};
+
+/** What people changed at run time, on top of what is deployed: a deploy that names the same thing anew wins. */
+export type Overlay = {
+  /** By node; `over`: the deployed weight that it stands for. */
+  readonly weights: Readonly<Record<string, { readonly weight: number; readonly over: number }>>;
+  readonly added: readonly NodeConfig[];
+  readonly removed: readonly string[];
 };
 
 export type State = { readonly saved: Saved; readonly sight: Sight };
@@ -251,6 +270,8 @@ export type Input = {
   readonly requests: readonly OperatorRequest[];
   /** Relays that hold a connection over which they tell at once what they see. */
   readonly connected?: readonly string[];
+  /** How the vantages themselves did since the last decision. */
+  readonly vantages?: readonly VantageReport[];
   /** Relays that asked for a lease, with something that is not known of them yet. */
   readonly keepers?: readonly Keeping[];
 };

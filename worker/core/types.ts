@@ -11,7 +11,10 @@ export type * from "./configured.ts";
 
 // ---------------------------------------------------------------------- seen
 
-/** What one look at one node was. design.md section 3; `malformed`: an answer that no relay gives. */
+/**
+ * What one look at one node was. design.md section 3; `malformed`: an answer that nobody gives who speaks this
+ * protocol; `unavailable`: a check of somebody's own says that it is not to be used.
+ */
 export type ObservationClass =
   | "up"
   | "refused"
@@ -27,6 +30,7 @@ export type ObservationClass =
   | "tls"
   | "dns"
   | "relay-unreachable"
+  | "unavailable"
   | "malformed";
 
 export type Address = { readonly host: string; readonly port: number };
@@ -54,6 +58,8 @@ export type NodeFacts = {
   /** `master_failover_state` is something other than `no-failover`. */
   readonly switching: boolean;
   readonly connectedReplicas: number;
+  /** Who follows it, as a primary names them; at most 64. */
+  readonly replicas: readonly Address[];
   /** Keys of all databases. */
   readonly keys: number;
   /** min-replicas-to-write, null when it was not to be had. */

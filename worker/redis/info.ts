@@ -38,6 +38,7 @@ export function parseInfo(text: string, minReplicas: string | number | null): No
     secondOffset: count(fields.get("second_repl_offset")),
     switching: (fields.get("master_failover_state") ?? "no-failover") !== "no-failover",
     connectedReplicas: count(fields.get("connected_slaves")) ?? 0,
+    replicas: replica ? [] : addressesOf(fields),
     keys: keysOf(fields),
     minReplicasToWrite: minReplicas === null ? null : count(String(minReplicas)),
   };
@@ -86,16 +87,25 @@ function count(text: string | undefined): number | null {
   return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : null;
 }
 
+const MAX_SHOWN = 64;
+
+function addressesOf(fields: ReadonlyMap<string, string>): readonly Address[] {
+  return listed(fields, MAX_SHOWN).map(({ host, port }) => ({ host, port }));
+}
+
 /** A replica as its primary names it: what FAILOVER TO wants to hear. */
 export type ConnectedReplica = Address & { readonly state: string };
 
 const MAX_REPLICAS = 1000;
 
 /** The `slaveN:` lines of INFO replication. */
-export function replicasOf(text: string): readonly ConnectedReplica[] {
+export const replicasOf = (text: string): readonly ConnectedReplica[] =>
+  listed(fieldsOf(text), MAX_REPLICAS);
+
+function listed(fields: ReadonlyMap<string, string>, most: number): readonly ConnectedReplica[] {
   const replicas: ConnectedReplica[] = [];
-  for (const [name, value] of fieldsOf(text)) {
-    if (!/^slave\d+$/.test(name) || replicas.length === MAX_REPLICAS) continue;
+  for (const [name, value] of fields) {
+    if (!/^slave\d+$/.test(name) || replicas.length === most) continue;
     const parts = new Map(value.split(",").map((part) => divided(part)));
     const host = parts.get("ip") ?? "";
     const port = count(parts.get("port"));

@@ -37,7 +37,8 @@ const classes = [
   ...["policy", "auth", "tls", "dns", "malformed"],
 ] as const satisfies readonly ObservationClass[];
 
-const facts = v.strictObject({
+/** A relay of a later version may say more of a node. */
+const facts = v.object({
   runId: text(64),
   role: v.picklist(["primary", "replica"]),
   replicaOf: v.nullable(v.strictObject({ host: name, port: count })),
@@ -53,9 +54,14 @@ const facts = v.strictObject({
   secondOffset: v.nullable(count),
   switching: v.boolean(),
   connectedReplicas: count,
+  /** Relays before this version tell none. */
+  replicas: v.optional(
+    v.pipe(v.array(v.strictObject({ host: name, port: count })), v.maxLength(64), v.readonly()),
+    [],
+  ),
   keys: count,
   minReplicasToWrite: v.nullable(count),
-}) satisfies v.GenericSchema<NodeFacts>;
+}) satisfies v.GenericSchema<unknown, NodeFacts>;
 
 /** One node as the relay sees it now. */
 const look = v.strictObject({

@@ -225,6 +225,7 @@ export function factsOf(world: World, node: RedisNode): NodeFacts {
     secondOffset: node.secondOffset,
     switching: node.handover !== null,
     connectedReplicas: node.followers.size,
+    replicas: [],
     keys: node.length,
     minReplicasToWrite: node.minReplicas,
   };

@@ -5,11 +5,12 @@
  * at a time, each with an end; a result that comes late changes nothing.
  * Must never: send a command of the app.
  */
+
+import * as core from "../../core/steering.ts";
 import { type Breaker, breaker } from "../breaker.ts";
 import { askNode, type NodeRequester, nodeRequester } from "../sdk.ts";
 import { within } from "../wait.ts";
 import { isHealthy, pings } from "./checking.ts";
-import * as core from "./core.ts";
 import type { Database, GeoOptions, Settings } from "./options.ts";
 
 export type Node = {

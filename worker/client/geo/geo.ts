@@ -7,12 +7,13 @@
  * unless an interval was asked for.
  * Must never: keep data in step between the databases: they do that themselves.
  */
+
+import * as core from "../../core/steering.ts";
 import { OptionError, OutcomeUnknownError } from "../failure.ts";
 import { backoffMs } from "../follow-stream.ts";
 import { askNode, type Requester, RoutedRedis, type UpstashRequest } from "../sdk.ts";
 import { pause, within } from "../wait.ts";
 import { isEnough } from "./checking.ts";
-import * as core from "./core.ts";
 import {
   InitialHealthCheckFailedError,
   NoValidDatabaseError,

@@ -13,8 +13,8 @@ import { WrongModeError } from "./errors.ts";
 import { type GeoControls, geoOver, type Members, type Membership } from "./geo.ts";
 import { checkDatabases, checkWeight, type Database, type GeoOptions } from "./options.ts";
 
+export type { Reason as GeoSwitchReason } from "../../core/steering.ts";
 export { pings } from "./checking.ts";
-export type { Reason as GeoSwitchReason } from "./core.ts";
 export * from "./errors.ts";
 export { type LagAwareOptions, lagAware } from "./lag-aware.ts";
 export type { Database, GeoOptions, HealthCheck, Look } from "./options.ts";

@@ -3,10 +3,11 @@
  *
  * Promises: a wrong option is refused with its name, its value and what is allowed, never with a token.
  */
+
+import type { Reason } from "../../core/steering.ts";
 import { OptionError } from "../failure.ts";
 import type { Logger } from "../options.ts";
 import type { SurfaceOptions } from "../sdk.ts";
-import type { Reason } from "./core.ts";
 
 export type Database = {
   readonly id: string;

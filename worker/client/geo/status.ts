@@ -1,5 +1,5 @@
 /** What is known of the databases, in numbers, for metrics and for people. Must never: hold a token. */
-import { isClean, type Reason } from "./core.ts";
+import { isClean, type Reason } from "../../core/steering.ts";
 import { type Fleet, nowMs } from "./fleet.ts";
 import type { Settings } from "./options.ts";
 

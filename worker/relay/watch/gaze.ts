@@ -19,7 +19,7 @@ export type Plan = {
 
 /** One look, by this relay's monotonic clock. */
 export type Seen = {
-  readonly class: Exclude<ObservationClass, "relay-unreachable" | "wrong-role">;
+  readonly class: Exclude<ObservationClass, "relay-unreachable" | "wrong-role" | "unavailable">;
   readonly detail: string;
   readonly facts: NodeFacts | null;
   readonly askedAtMs: number;

@@ -4,6 +4,7 @@
  * Promises: pure. The heaviest healthy one leads at the start; one that failed is left at once; a heavier one is
  * gone back to only when `autoFallbackIntervalMs` has passed since the last switch and no look at it failed for
  * `gracePeriodMs`, so one that alternates is never gone back to. A late result changes nothing.
+ * Plain data that JSON carries: the Group keeps it on disk, the client of an app in memory.
  * Must never: look at a clock, wait, or call anyone.
  */
 
@@ -47,12 +48,12 @@ export type Answer = ({ readonly kind: "done" } & Step) | { readonly kind: Refus
 
 export const newMember = (id: string, weight: number): Member => ({
   ...{ id, weight, healthy: null, failedAtMs: null },
-  beganAtMs: Number.NEGATIVE_INFINITY,
+  beganAtMs: 0,
 });
 
 export const newState = (members: readonly Member[], nowMs: number): GeoState => ({
   ...{ members, active: null, switchedAtMs: nowMs, pinnedUntilMs: null },
-  ...{ attempts: 0, nextAttemptAtMs: Number.NEGATIVE_INFINITY },
+  ...{ attempts: 0, nextAttemptAtMs: 0 },
 });
 
 /** A look, which began at `beganAtMs`, ended. A tripped breaker is a look that failed. */
@@ -114,7 +115,7 @@ export function attempt(
     state: {
       ...state,
       attempts: isOver ? 0 : attempts,
-      nextAttemptAtMs: isOver ? Number.NEGATIVE_INFINITY : nowMs + rules.failoverDelayMs,
+      nextAttemptAtMs: isOver ? 0 : nowMs + rules.failoverDelayMs,
     },
     kind: isOver ? "permanent" : "temporary",
   };
@@ -188,7 +189,7 @@ const mapped = (state: GeoState, id: string, change: (member: Member) => Member)
 /** Attempts are counted anew once somebody is usable. */
 const refreshed = (state: GeoState, active: Member): GeoState =>
   active.healthy === true && state.attempts > 0
-    ? { ...state, attempts: 0, nextAttemptAtMs: Number.NEGATIVE_INFINITY }
+    ? { ...state, attempts: 0, nextAttemptAtMs: 0 }
     : state;
 
 const heaviest = (members: readonly Member[]): Member | undefined =>
@@ -216,7 +217,7 @@ function toHeavier(state: GeoState, id: string, nowMs: number): Step {
 function switched(state: GeoState, to: string, reason: Reason, nowMs: number): Step {
   if (state.active === to) return { state: { ...state, switchedAtMs: nowMs }, change: null };
   const from = state.active;
-  const attempts = { attempts: 0, nextAttemptAtMs: Number.NEGATIVE_INFINITY };
+  const attempts = { attempts: 0, nextAttemptAtMs: 0 };
   return {
     state: { ...state, ...attempts, active: to, switchedAtMs: nowMs },
     change: from === null ? null : { from, to, reason },

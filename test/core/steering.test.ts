@@ -1,7 +1,7 @@
 /** Which database is used when: what was seen and when, and what follows. No network, no clock. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import * as core from "../../worker/client/geo/core.ts";
+import * as core from "../../worker/core/steering.ts";
 
 const rules: core.Rules = {
   autoFallbackIntervalMs: 120_000,
