@@ -114,7 +114,7 @@ test.each<[given: unknown, complaint: string]>([
     "limits.max_pipeline: given 0, allowed: a whole number from 1 to 10000",
   ],
   [{ ...right, pool: 7 }, "pool: given a number, allowed: an object"],
-  [{ ...right, nodes: [] }, "nodes: given a list, allowed: 1 to 64 nodes"],
+  [{ ...right, nodes: [] }, "nodes: given a list, allowed: 1 to 256 nodes"],
   [
     { ...right, nodes: [node, node] },
     "nodes: given a list, allowed: nodes that differ from each other",

@@ -147,7 +147,7 @@ export function fileSchema(sources: Sources) {
       drain_ms: v.optional(whole(0, 60_000), 0),
       command_ttl_ms: v.optional(whole(100, 60_000), 2000),
       node_timeout_ms: v.optional(whole(10, 30_000), 1000),
-      nodes: list(node, 1, 64, "nodes", (all) => different(all.map((each) => each.id))),
+      nodes: list(node, 1, 256, "nodes", (all) => different(all.map((each) => each.id))),
       groups: v.optional(
         list(v.strictObject({ name: id, url }), 0, 64, "groups", (all) =>
           different(all.map((each) => each.name)),
