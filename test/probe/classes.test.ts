@@ -1,18 +1,14 @@
 /** From a reply to its class, one line a case. */
 import { expect, it } from "vitest";
-import { upstashProbe } from "../../worker/probe/upstash.ts";
+import { lookOverRest } from "../../worker/probe/upstash.ts";
 import type { Fetch } from "../../worker/relay/request.ts";
 
 const target = {
-  vantage: "relay:a",
-  from: "group",
-  epoch: 7,
   group: "cache",
-  node: "a",
   url: "https://relay-a.example.com/nodes/a/",
   token: "data-token-of-a",
 };
-const options = { timeoutMs: 1000, now: () => 5 };
+const options = { timeoutMs: 1000 };
 
 const info = (more = "") =>
   `# Server\r\nrun_id:f00d\r\nloading:0\r\n${more}\r\n# Replication\r\nrole:master\r\nconnected_slaves:1\r\nmaster_failover_state:no-failover\r\nmaster_replid:abc\r\nmaster_repl_offset:42\r\n`;
@@ -30,7 +26,7 @@ const answering =
   (body: unknown, status = 200, headers: Record<string, string> = {}): Fetch =>
   async () =>
     Response.json(body, { status, headers });
-const look = (fetch: Fetch) => upstashProbe(fetch)(target, options);
+const look = (fetch: Fetch) => lookOverRest(target, { ...options, fetch });
 
 it("asks everything in one request", async () => {
   const asked: { url: string; init: RequestInit }[] = [];
@@ -52,14 +48,8 @@ it("asks everything in one request", async () => {
     "content-type": "application/json",
   });
   expect(seen).toMatchObject({
-    vantage: "relay:a",
-    from: "group",
-    epoch: 7,
-    node: "a",
     class: "up",
     detail: "PONG",
-    atMs: 5,
-    tookMs: 0,
     facts: { runId: "f00d", role: "primary", offset: 42, minReplicasToWrite: 1_000_000 },
     relay: { stamp: { boot: "boot-1", ms: 1234 }, epoch: 7 },
   });
@@ -163,7 +153,7 @@ it("never repeats its token", async () => {
 });
 
 it("never repeats a token that HTTP does not allow", async () => {
-  const seen = await upstashProbe()({ ...target, token: "two\nlines" }, options);
+  const seen = await lookOverRest({ ...target, token: "two\nlines" }, options);
   expect(seen).toMatchObject({
     class: "relay-unreachable",
     detail: "a header HTTP does not allow",
@@ -178,6 +168,6 @@ it("never rejects", async () => {
     },
   ];
   for (const fetch of broken) expect((await look(fetch)).class).toBe("relay-unreachable");
-  const noUrl = await upstashProbe()({ ...target, url: "not a url" }, options);
+  const noUrl = await lookOverRest({ ...target, url: "not a url" }, options);
   expect(noUrl.class).toBe("relay-unreachable");
 });

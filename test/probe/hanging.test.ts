@@ -1,24 +1,23 @@
 /** A hanging node is never up, and no answer of a broken server takes more than its share. */
 import { afterEach, expect, it } from "vitest";
 import { freePort } from "../../scripts/redis-server.ts";
-import { upstashProbe } from "../../worker/probe/upstash.ts";
+import { lookOverRest } from "../../worker/probe/upstash.ts";
 import { http, type RawServer, rawServer } from "./server.ts";
 
-const timeoutMs = 300;
-const asked = { vantage: "v", from: "weur", epoch: 1, group: "cache", node: "a" };
+/** For what never answers; and for what does, on a machine however slow. */
+const timeoutMs = 150;
+const patientMs = 20_000;
 let server: RawServer | null = null;
 afterEach(async () => {
   await server?.close();
   server = null;
 });
 
-async function look(url: string) {
-  const startedAt = performance.now();
-  const seen = await upstashProbe()(
-    { ...asked, url, token: "secret-token" },
-    { timeoutMs, now: Date.now },
+async function look(url: string, forMs = patientMs) {
+  const seen = await lookOverRest(
+    { url, token: "secret-token", group: "cache" },
+    { timeoutMs: forMs },
   );
-  expect(performance.now() - startedAt).toBeLessThan(timeoutMs + 200);
   expect(seen.class).not.toBe("up");
   expect(seen.facts).toBeNull();
   expect(seen.detail).not.toContain("secret-token");
@@ -40,8 +39,9 @@ it.each([
   ],
 ])("%s: %s", async (_, expected, bytes) => {
   server = await rawServer((socket) => void socket.write(bytes));
-  expect((await look(server.url)).class).toBe(expected);
-  expect(server.heads()).toHaveLength(1);
+  const { class: kind, detail } = await look(server.url, timeoutMs);
+  expect(kind).toBe(expected);
+  expect(detail).toBe(`no answer within ${timeoutMs} ms`);
 });
 
 it.each([
@@ -109,8 +109,8 @@ it("does not begin to read what is declared too large", async () => {
 });
 
 it("a fetch that ignores its signal is late all the same", async () => {
-  const deaf = upstashProbe(() => new Promise(() => {}));
-  const target = { ...asked, url: "http://x", token: "secret" };
-  const seen = await deaf(target, { timeoutMs: 20, now: Date.now });
+  const target = { group: "cache", url: "http://x", token: "secret" };
+  const fetch = () => new Promise<Response>(() => {});
+  const seen = await lookOverRest(target, { timeoutMs: 20, fetch });
   expect(seen).toMatchObject({ class: "relay-unreachable", detail: "no answer within 20 ms" });
 });

@@ -4,8 +4,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { RedisOptions } from "../../scripts/redis-server.ts";
-import type { Observation } from "../../worker/core/types.ts";
-import { upstashProbe } from "../../worker/probe/upstash.ts";
+import type { Found } from "../../worker/core/looking.ts";
+import { lookOverRest } from "../../worker/probe/upstash.ts";
 import type { Relay } from "../../worker/relay/serve.ts";
 import { tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
@@ -35,14 +35,8 @@ async function beside(options?: RedisOptions) {
 const command = (relay: Relay, ...words: readonly string[]) =>
   post(relay, "/nodes/a", words, { authorization: `Bearer ${DATA}` });
 
-const look = (relay: Relay): Promise<Observation> =>
-  upstashProbe()(
-    {
-      ...{ vantage: "relay:r", from: "group", epoch: 0, group: "g", node: "a" },
-      ...{ url: `${relay.url}/nodes/a`, token: CONTROL },
-    },
-    { timeoutMs: 20_000, now: Date.now },
-  );
+const look = (relay: Relay): Promise<Found> =>
+  lookOverRest({ group: "g", url: `${relay.url}/nodes/a`, token: CONTROL }, { timeoutMs: 20_000 });
 
 test("X26 out of memory: writes are refused by Redis, reads and looks are not", async () => {
   const { a, relay } = await beside();

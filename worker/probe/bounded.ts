@@ -11,7 +11,14 @@ import type { RelayFacts } from "../core/types.ts";
 import { relayHeaders } from "../relay/caller.ts";
 import { headers } from "../relay/protocol.ts";
 import { type Answer, type Fetch, request } from "../relay/request.ts";
-import type { Target } from "./probe.ts";
+
+/** An Upstash REST address. */
+export type RestTarget = {
+  readonly url: string;
+  readonly token: string;
+  /** Whose epoch a relay is to tell; null: what stands there is the node itself. */
+  readonly group: string | null;
+};
 
 /** What became of the request as a whole. Only `answered` gives the commands anything to say. */
 export type Wire =
@@ -34,7 +41,7 @@ type Waiting = {
 };
 
 export function boundedRequester(
-  target: Target,
+  target: RestTarget,
   options: { readonly timeoutMs: number; readonly fetch?: Fetch },
 ): BoundedRequester {
   let wire: Wire = { kind: "unasked" };
@@ -47,7 +54,7 @@ export function boundedRequester(
       {
         method: "POST",
         url: `${target.url.replace(/\/+$/, "")}/pipeline`,
-        headers: relayHeaders(target.token, target.group, options.timeoutMs),
+        headers: relayHeaders(target.token, target.group ?? "", options.timeoutMs),
         body: batch.map((each) => each.command),
       },
       options,

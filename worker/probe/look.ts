@@ -1,23 +1,137 @@
 /**
- * One complete look: every relay at every node, all in parallel, under one deadline.
+ * One look of one place: every relay and every node in the order, all in parallel, under one deadline.
  *
- * Promises: nothing rejects; one observation for each pair, so silence is an observation too.
+ * Promises: nothing rejects, and everything ends by the deadline, whatever a transport does; one answer for each
+ * pair, so silence is an answer too; at most six requests are under way at once, as the platform has it, and who
+ * got no turn was not asked: that says nothing of a node.
+ * Must never: judge what was seen, or let a secret into a text.
  */
+import type { Found, LookOrder, Repeat, Seen } from "../core/looking.ts";
 import { vantageOf } from "../core/sight.ts";
 import type { GroupConfig, Observation } from "../core/types.ts";
-import { upstashProbe } from "./upstash.ts";
+import { within } from "../relay/request.ts";
+import { failed } from "./probe.ts";
+import { lookThrough } from "./relayed.ts";
+import { type Round, repeated, type Timed } from "./repeated.ts";
+import { lookBy } from "./transports.ts";
+import { lookOverRest } from "./upstash.ts";
 
 export type Pair = { readonly vantage: string; readonly node: string };
+
+/** One request or connection of one place: what it is about, and what will be seen. Never rejects. */
+export type Call = {
+  readonly pairs: readonly Pair[];
+  /** `agoMs` counts from the moment at which this settles: who keeps it longer adds that. */
+  readonly seen: Promise<readonly Seen[]>;
+};
+
+type LookOptions = {
+  /** Whose vote the looks by a way of their own are; null: the Group itself, whose orders have no `nodes`. */
+  readonly region: string | null;
+  /** A secret by its name. */
+  readonly secret: (name: string) => string;
+};
+
+/** As many as one invocation may have waiting for their answer. */
+const MOST_AT_ONCE = 6;
+/** A transport's own word says more than that it was late. */
+const SHARE = 0.98;
+
+/** Starts everything in the order at once. */
+export function startLooks(order: LookOrder, { region, secret }: LookOptions): readonly Call[] {
+  const inTurn = createTurns(MOST_AT_ONCE);
+  const { group, repeat, timeoutMs } = order;
+  const deadlineAtMs = performance.now() + timeoutMs;
+
+  /** One question about these nodes, in its turn. `silence`: what it is that no answer came. */
+  const round =
+    (
+      silence: Found["class"],
+      look: (nodes: readonly string[], timeoutMs: number) => ReturnType<Round>,
+    ): Round =>
+    (nodes, forMs) => {
+      const byMs = performance.now() + forMs;
+      const none = (kind: Found["class"], detail: string) =>
+        new Map(nodes.map((node) => [node, timed(failed(kind, detail))]));
+      let asked = false;
+      return within(
+        Math.max(1, forMs),
+        () =>
+          inTurn(() => {
+            asked = true;
+            return look(nodes, Math.floor((byMs - performance.now()) * SHARE));
+          }).catch((error: unknown) =>
+            none("malformed", `a fault of the look: ${error instanceof Error ? error.name : "?"}`),
+          ),
+        () =>
+          asked
+            ? none(silence, `no answer within ${Math.round(forMs)} ms`)
+            : none("relay-unreachable", "not asked: too much else was"),
+      );
+    };
+
+  const relays = order.relays.map((relay) => {
+    const ask = round("relay-unreachable", async (nodes, forMs) => {
+      const target = { group, url: relay.url, token: secret(relay.tokenSecret) };
+      const answers = await lookThrough(target, nodes, forMs);
+      const nowMs = performance.now();
+      return new Map(
+        [...answers].map(([node, look]) => [node, { ...look, atMs: nowMs - look.agoMs }]),
+      );
+    });
+    return callOf(vantageOf(relay.id), relay.nodes, ask, { repeat, deadlineAtMs });
+  });
+  const nodes = order.nodes.map(({ id, probe }) => {
+    const ask = round("timeout", async (_, forMs) => {
+      const found = await lookBy(probe, { timeoutMs: forMs, secret });
+      return new Map([[id, timed(found)]]);
+    });
+    return callOf(region ?? "", [id], ask, { repeat, deadlineAtMs });
+  });
+  return [...relays, ...nodes];
+}
+
+const timed = (found: Found): Timed => ({ ...found, atMs: performance.now() });
+
+function callOf(
+  vantage: string,
+  nodes: readonly string[],
+  ask: Round,
+  limits: { readonly repeat: Repeat; readonly deadlineAtMs: number },
+): Call {
+  const seen = repeated(nodes, ask, limits).then((found) => {
+    const nowMs = performance.now();
+    return nodes.map((node): Seen => {
+      const { atMs, ...look } = found.get(node) ?? timed(failed("malformed", "no answer about it"));
+      return { ...look, vantage, node, agoMs: Math.max(0, nowMs - atMs) };
+    });
+  });
+  return { pairs: nodes.map((node) => ({ vantage, node })), seen };
+}
+
+/** So many at once, the others in the order in which they came. */
+function createTurns(most: number) {
+  let free = most;
+  const waiting: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
+}
+
+// ---------------------------------------------------------------- until the Group gives orders
+
 /** A look under way. */
 export type Looking = Pair & { readonly seen: Promise<Observation> };
 
-const probe = upstashProbe();
-
-/**
- * The Group's own look, through its relays: one for each pair.
- * @param token gives the control token of a relay by the name of its secret.
- * @param epoch the epoch in force now: what is seen later belongs to it.
- */
+/** The Group's own look, through its relays: one for each pair. */
 export const lookAtAll = (
   config: GroupConfig,
   token: (secret: string) => string,
@@ -29,15 +143,15 @@ export const lookAtAll = (
       const vantage = vantageOf(relay.id);
       if (!wanted({ vantage, node })) return [];
       const target = {
-        vantage,
-        from: "group",
-        epoch,
         group: config.name,
-        node,
         url: `${relay.url}/nodes/${encodeURIComponent(node)}`,
         token: token(relay.controlTokenSecret),
       };
-      const seen = probe(target, { timeoutMs: config.probeTimeoutMs, now: Date.now });
+      const askedAtMs = Date.now();
+      const seen = lookOverRest(target, { timeoutMs: config.probeTimeoutMs }).then((found) => {
+        const atMs = Date.now();
+        return { ...found, vantage, from: "group", epoch, node, atMs, tookMs: atMs - askedAtMs };
+      });
       return [{ vantage, node, seen }];
     }),
   );

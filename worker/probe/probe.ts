@@ -1,26 +1,31 @@
 /**
  * The port of seeing: one look at one node, whatever the transport.
  *
- * Promises: a probe never rejects and never takes longer than its deadline plus a few milliseconds;
- * whatever cannot be understood is an observation of its own class, and never `up`.
+ * Promises of every transport (test/contract/probe.ts): it never rejects, and ends by its deadline; `up` is only
+ * what answered as a healthy node does; whatever cannot be understood is a class of its own; a detail has at most
+ * 200 characters and no secret; nothing stays behind, neither a connection nor a timer.
  */
-import type { Observation } from "../core/types.ts";
+import type { ProbeConfig } from "../core/configured.ts";
+import type { Found } from "../core/looking.ts";
 
-export type Target = {
-  /** Whose vote it is, where the question is asked from, and the epoch in force: all as in Observation. */
-  readonly vantage: string;
-  readonly from: string;
-  readonly epoch: number;
-  readonly group: string;
-  readonly node: string;
-  /** Upstash REST base address of the node. */
-  readonly url: string;
-  readonly token: string;
-};
-
-export type LookOptions = {
+export type Limits = {
   readonly timeoutMs: number;
-  readonly now: () => number;
+  /** A secret by its name; empty where it is not set. */
+  readonly secret: (name: string) => string;
 };
 
-export type Probe = (target: Target, options: LookOptions) => Promise<Observation>;
+/** What is configured of one transport. */
+export type ProbeOf<T extends ProbeConfig["transport"]> = Extract<
+  ProbeConfig,
+  { readonly transport: T }
+>;
+
+export type Transport<Target> = (target: Target, limits: Limits) => Promise<Found>;
+
+/** A look that came to nothing. */
+export const failed = (kind: Found["class"], detail: string): Found => ({
+  class: kind,
+  detail,
+  facts: null,
+  relay: null,
+});

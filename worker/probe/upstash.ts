@@ -6,13 +6,14 @@
  * Must never: reject, retry, or judge a role: the core knows who should be primary.
  */
 import { Redis } from "@upstash/redis";
-import type { NodeFacts, Observation, ObservationClass } from "../core/types.ts";
+import type { Found } from "../core/looking.ts";
+import type { NodeFacts, ObservationClass } from "../core/types.ts";
 import { parseInfo } from "../redis/info.ts";
 import { classOfWord, firstWord } from "../redis/words.ts";
 import { nodeErrors } from "../relay/protocol.ts";
 import { brief, type Fetch } from "../relay/request.ts";
-import { boundedRequester, type Wire } from "./bounded.ts";
-import type { LookOptions, Probe, Target } from "./probe.ts";
+import { boundedRequester, type RestTarget, type Wire } from "./bounded.ts";
+import type { ProbeOf, Transport } from "./probe.ts";
 
 type Verdict = {
   readonly class: ObservationClass;
@@ -25,34 +26,31 @@ type Reply = { readonly value: unknown } | { readonly error: string };
 
 const SETTING = "min-replicas-to-write";
 
-export const upstashProbe =
-  (send?: Fetch): Probe =>
-  async (target, options) => {
-    const startedAtMs = options.now();
-    const { verdict, wire } = await look(target, options, send);
-    const atMs = options.now();
-    return {
-      vantage: target.vantage,
-      from: target.from,
-      epoch: target.epoch,
-      node: target.node,
-      class: verdict.class,
-      detail: brief(verdict.detail, target.token),
-      atMs,
-      tookMs: atMs - startedAtMs,
-      facts: verdict.facts,
-      relay: wire.kind === "unasked" ? null : wire.relay,
-    } satisfies Observation;
+/** One look at a node by its Upstash REST address. */
+export async function lookOverRest(
+  target: RestTarget,
+  options: { readonly timeoutMs: number; readonly fetch?: Fetch },
+): Promise<Found> {
+  const { verdict, wire } = await look(target, options);
+  return {
+    class: verdict.class,
+    detail: brief(verdict.detail, target.token),
+    facts: verdict.facts,
+    relay: wire.kind === "unasked" ? null : wire.relay,
   };
+}
+
+/** A node that has such an address of its own. */
+export const upstash: Transport<ProbeOf<"upstash">> = ({ url, tokenSecret }, limits) =>
+  lookOverRest({ url, token: limits.secret(tokenSecret), group: null }, limits);
 
 async function look(
-  target: Target,
-  { timeoutMs }: LookOptions,
-  send: Fetch | undefined,
+  target: RestTarget,
+  { timeoutMs, fetch }: { readonly timeoutMs: number; readonly fetch?: Fetch },
 ): Promise<{ readonly verdict: Verdict; readonly wire: Wire }> {
   const { requester, wire } = boundedRequester(target, {
     timeoutMs,
-    ...(send === undefined ? {} : { fetch: send }),
+    ...(fetch === undefined ? {} : { fetch }),
   });
   const redis = new Redis(requester);
   const [ping, info, config] = await Promise.all([
