@@ -31,7 +31,8 @@ export type OperatorRequest = { readonly id: string; readonly askedAtMs?: number
   | { readonly kind: "end-downtime"; readonly node: string }
   | { readonly kind: "acknowledge" }
   /** Active-active, from here to `remove-node`. A pin: nothing else moves it for so long. */
-  | { readonly kind: "select"; readonly node: string; readonly pinMs: number | null }
+  /** Null: the heaviest healthy one beside the one that is used. */
+  | { readonly kind: "select"; readonly node: string | null; readonly pinMs: number | null }
   | { readonly kind: "unpin" }
   | { readonly kind: "weight"; readonly node: string; readonly weight: number }
   | { readonly kind: "add-node"; readonly node: NodeConfig }

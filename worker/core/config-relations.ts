@@ -58,6 +58,8 @@ export function relations(
     });
     needSecrets(`relays[${index}]`, relay);
   });
+  if (raw.mode === "active-active" && raw.fencing !== "none")
+    complain("fencing", raw.fencing, "none in active-active: every node takes writes");
   if (raw.fencing === "lease")
     for (const node of nodes) {
       const keepers = raw.relays.filter(({ local }) => local.includes(node)).map(({ id }) => id);

@@ -5,6 +5,7 @@
  * The order is the rule: time, outcomes, looks, requests, the phase, repairs, the route, publishing.
  * Must never: wait, read a clock, draw lots, log.
  */
+import { steer } from "./active-active.ts";
 import {
   attemptOf,
   type Draft,
@@ -25,6 +26,7 @@ import { leasesNow } from "./lease.ts";
 import { followConfig, forgetRemoved, keepNodes } from "./membership.ts";
 import { aheadOf, moveBack } from "./moments.ts";
 import { noteEvents, notified, notifyDue } from "./notices.ts";
+import { overlaid } from "./overlay.ts";
 import { countFailure, sendVerb, tellEpochs } from "./plan.ts";
 import { promotionAnswered, stepPromoting, stepPublishing } from "./promotion.ts";
 import { publishDue, published, publishLost, setRoute } from "./publishing.ts";
@@ -59,17 +61,11 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   see(draft, input, saved.epoch);
   expireStandstills(draft);
   for (const request of input.requests)
-    if (isLookedFor(draft, request, tilt)) draft.replies.push(answer(draft, request, tilt));
+    if (isLookedFor(draft, request, tilt)) draft.replies.push(answer(draft, request, tilt, config));
     else wakeBy(draft, nowMs + config.retryMs);
   if (!tilt) {
-    sealStrangers(draft);
-    step(draft);
-    killScripts(draft);
-    if (!draft.config.observeOnly) tellEpochs(draft);
-    noteBaseline(draft);
-    // Of nodes that go down together one is told first: who followed the others is not forgotten for that.
-    if (draft.sight.newsAtMs === null) noteFollowers(draft);
-    setRoute(draft, routeState(draft), readableNow(draft));
+    if (config.mode === "active-active") steer(draft, config);
+    else replicate(draft);
   }
   publishDue(draft);
   noteEvents(draft);
@@ -83,7 +79,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
   return {
     // Whom this decision named cannot be removed by the next deploy; whom it let go is no member for the next.
     state: {
-      saved: keepNodes(forgetRemoved(draft.saved, config), draft.config),
+      saved: keepNodes(forgetRemoved(draft.saved, overlaid(draft.saved, config)), draft.config),
       sight: draft.sight,
     },
     actions: draft.actions,
@@ -93,6 +89,18 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     wakeAtMs: draft.wakeAtMs,
     crash: draft.crash,
   };
+}
+
+/** One primary, promoted by command. */
+function replicate(draft: Draft): void {
+  sealStrangers(draft);
+  step(draft);
+  killScripts(draft);
+  if (!draft.config.observeOnly) tellEpochs(draft);
+  noteBaseline(draft);
+  // Of nodes that go down together one is told first: who followed the others is not forgotten for that.
+  if (draft.sight.newsAtMs === null) noteFollowers(draft);
+  setRoute(draft, routeState(draft), readableNow(draft));
 }
 
 /** What a new configuration changed that nobody may overlook. */
@@ -108,7 +116,8 @@ function tellMembership(draft: Draft, before: Saved, deployed: GroupConfig): voi
         from: before.primary,
       },
     );
-  const kept = saved.keptNodes.filter(({ id }) => !deployed.nodes.some((node) => node.id === id));
+  const { nodes } = overlaid(saved, deployed);
+  const kept = saved.keptNodes.filter(({ id }) => !nodes.some((node) => node.id === id));
   tellEdge(draft, "node-kept", kept.length > 0, () => ({
     names: ["+node-kept", null],
     node: kept[0]?.id ?? null,

@@ -90,6 +90,10 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
 /** Bad, or a connection that was dropped: the next look tells more. */
 const isDoubtful = ({ class: kind }: Belief) => bad.includes(kind) || kind === "closed";
 
+/** Where another node can be used at once and nothing is lost, nobody waits for one that loads. */
+const loadingLimitMs = ({ mode, downAfterMs, loadingLimitMs: limitMs }: GroupConfig): number =>
+  mode === "active-active" ? downAfterMs : limitMs;
+
 /** For how long it loads, or runs a script. */
 export const stuckForMs = ({ atMs, stuck }: Belief): number =>
   stuck === null ? 0 : atMs - stuck.sinceMs;
@@ -103,7 +107,7 @@ function voteOf(
   if (belief === undefined) return "abstain";
   if (blind.includes(belief.class)) return "abstain";
   // However it answers in between: it loads, or runs a script, until it is up.
-  const limitMs = belief.stuck?.class === "busy" ? config.busyLimitMs : config.loadingLimitMs;
+  const limitMs = belief.stuck?.class === "busy" ? config.busyLimitMs : loadingLimitMs(config);
   if (belief.stuck !== null && limitMs > 0 && stuckForMs(belief) >= limitMs) return "down";
   if (belief.class === "busy") return "abstain";
   if (belief.class === "up" && wrongRole && belief.facts?.role === "replica") return "down";
@@ -155,8 +159,12 @@ function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief
     const isGood = good.includes(belief.class);
     if (!isGood && (belief.class !== "misconf" || belief.facts === null)) continue;
     const ofLook = belief.askedAtMs >= (sight.lookAskedAtMs ?? 0);
+    // A region may be told that it lives, and not what it is.
     const rank =
-      4 * Number(isGood) + 2 * Number(ofLook) + Number(ofLook && isLocal(vantage, node, config));
+      8 * Number(isGood) +
+      4 * Number(belief.facts !== null) +
+      2 * Number(ofLook) +
+      Number(ofLook && isLocal(vantage, node, config));
     const newer = best === null || belief.askedAtMs > best.askedAtMs;
     if (best !== null && (rank < bestRank || (rank === bestRank && !newer))) continue;
     [best, bestRank] = [belief, rank];

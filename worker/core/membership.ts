@@ -5,11 +5,13 @@
  * configured until they are replaced. The same address under a new id is the same node, renamed: the primary
  * goes on under its new name at the next epoch, because relays hold the old name for this one.
  */
+import { keepOverlay, overlaid } from "./overlay.ts";
 import type { Member, Saved } from "./state.ts";
 import type { GroupConfig, NodeConfig } from "./types.ts";
 
 /** The configuration with every node that must not vanish. */
-export function effectiveConfig(saved: Saved, config: GroupConfig): GroupConfig {
+export function effectiveConfig(saved: Saved, deployed: GroupConfig): GroupConfig {
+  const config = overlaid(saved, deployed);
   const kept = saved.keptNodes.filter((node) => !config.nodes.some(({ id }) => id === node.id));
   if (kept.length === 0) return config;
   // A node that is kept under its old id must not be seen as a second one under its new id.
@@ -18,7 +20,9 @@ export function effectiveConfig(saved: Saved, config: GroupConfig): GroupConfig 
 }
 
 /** Takes over names and addresses of a new configuration as far as that can be done now. */
-export function followConfig(saved: Saved, config: GroupConfig): Saved {
+export function followConfig(before: Saved, deployed: GroupConfig): Saved {
+  const saved = keepOverlay(before, deployed);
+  const config = overlaid(saved, deployed);
   return keepNodes(forgetRemoved(renamePrimary(saved, config), config), config);
 }
 

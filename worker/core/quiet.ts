@@ -16,6 +16,7 @@ export function isQuiet(draft: Draft, { connected = [] }: Input): boolean {
   const silent = config.relays.some(({ id }) => (relayBelief(sight, id)?.failures ?? 1) > 0);
   return (
     config.quiet &&
+    config.mode === "replication" &&
     connected.length >= 2 &&
     config.nodes.every((node) => isWatched(draft, node, connected)) &&
     !silent &&

@@ -57,9 +57,15 @@ function mayLead({ primary, phase }: Saved, id: string): boolean {
   return (id === primary && !replaced) || id === named || id === phase.attempt.target;
 }
 
-/** Nothing is sealed of a group that has no primary yet, is paused, or only observed. */
-const sealsAtSight = ({ epoch, phase, paused }: Saved, { observeOnly }: GroupConfig): boolean =>
-  epoch > 0 && !observeOnly && (phase.kind !== "watching" || paused === null);
+/** Nothing is sealed of a group that has no primary yet, is paused, or only observed, or has no primary but a choice. */
+const sealsAtSight = (
+  { epoch, phase, paused }: Saved,
+  { observeOnly, mode }: GroupConfig,
+): boolean =>
+  mode === "replication" &&
+  epoch > 0 &&
+  !observeOnly &&
+  (phase.kind !== "watching" || paused === null);
 
 /** Whom a relay seals by itself when it comes back as a primary: nobody who may be one, and no unknown. */
 export const strangersOf = (saved: Saved, config: GroupConfig): readonly string[] =>

@@ -4,28 +4,20 @@
  *
  * Promises: a refused request changes nothing.
  */
+import { answerActive } from "./active-requests.ts";
+import { type Answer, no, noSuchNode, yes } from "./answers.ts";
 import { electFor } from "./candidates.ts";
 import { attemptOf, type Draft, enter, factsOf, nodeOf, remember, save, tell } from "./draft.ts";
 import { abort, begin, isLiving, isStrict } from "./failover.ts";
 import { memberOf } from "./membership.ts";
 import { isUnknown } from "./repair.ts";
 import { freshSight } from "./saved.ts";
-import { expire } from "./standstill.ts";
-import type { OperatorRequest, Refusal, RefusalCode, Reply } from "./state.ts";
+import { downtime, endDowntime, pause, resume } from "./standstill.ts";
+import type { OperatorRequest, Reply } from "./state.ts";
 import { beginSwitchover, callOff } from "./switchover.ts";
+import type { GroupConfig } from "./types.ts";
 
-type Answer =
-  | { readonly ok: true; readonly detail: string }
-  | {
-      readonly ok: false;
-      readonly code: RefusalCode;
-      readonly detail: string;
-      readonly reasons?: readonly Refusal[];
-    };
-
-const yes = (detail: string): Answer => ({ ok: true, detail });
-const no = (code: RefusalCode, detail: string, reasons?: readonly Refusal[]): Answer =>
-  reasons === undefined ? { ok: false, code, detail } : { ok: false, code, detail, reasons };
+const CHANGES = ["failover", "switchover", "bootstrap"] as const;
 
 /**
  * What depends on the nodes is not judged by what was seen before it was asked: of one that hung a moment ago
@@ -37,20 +29,32 @@ export function isLookedFor(
   tilt: boolean,
 ): boolean {
   // The clock went back: no look is later than what was asked before, and nothing is done anyway.
-  if (tilt || !["failover", "switchover", "bootstrap", "acknowledge"].includes(kind)) return true;
+  if (tilt || ![...CHANGES, "acknowledge", "select", "remove-node"].includes(kind)) return true;
   return askedAtMs === undefined || (sight.lookAskedAtMs ?? 0) >= askedAtMs;
 }
 
-export function answer(draft: Draft, request: OperatorRequest, tilt: boolean): Reply {
+/** @param deployed the configuration as deployed, without what is only kept. */
+export function answer(
+  draft: Draft,
+  request: OperatorRequest,
+  tilt: boolean,
+  deployed: GroupConfig,
+): Reply {
   const { id } = request;
-  const given = answerTo(draft, request, tilt);
+  const given = answerTo(draft, request, tilt, deployed);
   if (given.ok)
     return { id, kind: "accepted", epoch: draft.saved.highestEpoch, detail: given.detail };
   const { code, detail, reasons = [] } = given;
   return { id, kind: "refused", code, detail, reasons };
 }
 
-function answerTo(draft: Draft, request: OperatorRequest, tilt: boolean): Answer {
+function answerTo(
+  draft: Draft,
+  request: OperatorRequest,
+  tilt: boolean,
+  deployed: GroupConfig,
+): Answer {
+  const active = draft.config.mode === "active-active";
   switch (request.kind) {
     case "pause":
       return pause(draft, request);
@@ -63,6 +67,7 @@ function answerTo(draft: Draft, request: OperatorRequest, tilt: boolean): Answer
     case "acknowledge":
       return acknowledge(draft);
     case "drill":
+      if (active) return no("MODE", "there is no failover to die in: nothing is promoted");
       save(draft, { drill: request.at });
       tell(draft, "+drill", null, `the Group will die ${request.at} of the next failover`);
       return yes(`the Group will die ${request.at}`);
@@ -75,13 +80,27 @@ function answerTo(draft: Draft, request: OperatorRequest, tilt: boolean): Answer
     case "weight":
     case "add-node":
     case "remove-node":
-      return no("MODE", `${request.kind} is for mode "active-active"`);
+      if (!active) return no("MODE", `${request.kind} is for mode "active-active"`);
+      if (tilt) return TILTED;
+      return answerActive(draft, request, deployed);
     default:
+      if (active && tilt) return TILTED;
+      if (active) return answerActive(draft, asSelect(request), deployed);
       return changePrimary(draft, request, tilt);
   }
 }
 
-type Change = Extract<OperatorRequest, { kind: "failover" | "switchover" | "bootstrap" }>;
+const TILTED = no("NOTREADY", "the clock went back: nothing is done for 30 seconds");
+
+/** Whoever names another node means that it is to be used: there is nothing to promote. */
+const asSelect = (request: Change) => ({
+  id: request.id,
+  kind: "select" as const,
+  node: request.kind === "bootstrap" ? request.primary : request.to,
+  pinMs: null,
+});
+
+type Change = Extract<OperatorRequest, { kind: (typeof CHANGES)[number] }>;
 
 /** What all that give the group another primary need first. */
 function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
@@ -89,14 +108,15 @@ function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
   const attempt = attemptOf(saved);
   if (config.observeOnly)
     return no("OBSERVING", "the group is only observed: deploy it without observe_only to act");
-  if (tilt) return no("NOTREADY", "the clock went back: nothing is done for 30 seconds");
+  if (tilt) return TILTED;
   if (attempt !== null)
     return no(
       "INPROG",
       `failover already in progress: ${saved.phase.kind} at epoch ${attempt.epoch}; ask again when it is over`,
     );
   const named = request.kind === "bootstrap" ? request.primary : request.to;
-  if (named !== null && nodeOf(config, named) === null) return unknown(draft, named, "NOGOODSLAVE");
+  if (named !== null && nodeOf(config, named) === null)
+    return noSuchNode(draft, named, "NOGOODSLAVE");
   if (request.kind === "bootstrap") return bootstrap(draft, request.primary);
   if (saved.primary === null)
     return no(
@@ -108,9 +128,6 @@ function changePrimary(draft: Draft, request: Change, tilt: boolean): Answer {
     return no("ISPRIMARY", `${request.to} is the primary already`);
   return request.kind === "failover" ? failover(draft, request.to) : switchover(draft, request);
 }
-
-const unknown = ({ config }: Draft, node: string, code: RefusalCode): Answer =>
-  no(code, `no node ${node} in this group: ${config.nodes.map(({ id }) => id).join(", ")}`);
 
 function bootstrap(draft: Draft, primary: string): Answer {
   const { saved } = draft;
@@ -185,43 +202,6 @@ function abortSwitchover(draft: Draft): Answer {
   return yes("the switchover is called off, if it is not too late; an event tells who is primary");
 }
 
-function pause(
-  draft: Draft,
-  { reason, forMs }: Extract<OperatorRequest, { kind: "pause" }>,
-): Answer {
-  const { nowMs } = draft;
-  const untilMs = forMs === null ? null : nowMs + forMs;
-  save(draft, { paused: { reason, sinceMs: nowMs, untilMs } });
-  const end = forMs === null ? "until it is resumed" : `for ${forMs} ms`;
-  tell(draft, "+pause", null, `nothing is done by itself ${end}: ${reason}`, { reason, untilMs });
-  return yes(`paused ${end}; a failover or switchover by hand works as ever`);
-}
-
-function resume(draft: Draft): Answer {
-  if (draft.saved.paused === null) return no("NOTHING", "the group is not paused");
-  save(draft, { paused: null });
-  tell(draft, "-pause", null, "an operator ended the pause: everything is judged anew");
-  return yes("resumed");
-}
-
-function downtime(
-  draft: Draft,
-  { node, reason, forMs }: Extract<OperatorRequest, { kind: "downtime" }>,
-): Answer {
-  if (nodeOf(draft.config, node) === null) return unknown(draft, node, "NOTREADY");
-  const untilMs = draft.nowMs + forMs;
-  save(draft, { downtimes: { ...draft.saved.downtimes, [node]: { reason, untilMs } } });
-  const text = `${node} is left alone for ${forMs} ms: ${reason}`;
-  tell(draft, "+downtime", node, text, { reason, untilMs });
-  return yes(text);
-}
-
-function endDowntime(draft: Draft, node: string): Answer {
-  if (draft.saved.downtimes[node] === undefined) return no("NOTHING", `${node} is in no downtime`);
-  expire(draft, node, "an operator ended it");
-  return yes(`the downtime of ${node} is over`);
-}
-
 /** Lifts the cooldown and the hourly limit, and takes a primary that came back emptied as it is. */
 function acknowledge(draft: Draft): Answer {
   const { saved } = draft;
@@ -283,7 +263,7 @@ function reset(draft: Draft): Answer {
     );
   enter(draft, { kind: "watching" });
   save(draft, { outage: null, lastAttemptAtMs: null, aborted: 0, downtimes: {}, drill: null });
-  save(draft, { replicaRunIds: {} });
+  save(draft, { replicaRunIds: {}, steering: null });
   const { lastDecisionAtMs, dropped, lookAskedAtMs, tiltUntilMs, told } = draft.sight;
   const kept = { lastDecisionAtMs, dropped, lookAskedAtMs, tiltUntilMs };
   draft.sight = { ...freshSight, ...kept, told: told.filter((mark) => mark === "tilt") };

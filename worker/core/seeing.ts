@@ -6,6 +6,7 @@
  */
 
 import type { Belief } from "./believed.ts";
+import { seeDiscovered } from "./discovery.ts";
 import {
   attemptOf,
   type Draft,
@@ -26,6 +27,7 @@ import { absorb, blind, vantageOf } from "./sight.ts";
 import type { Input } from "./state.ts";
 import { cycleSeen, foreignPrimary, primariesSeen, ROLE_CHANGE, standing } from "./topology.ts";
 import type { NodeConfig, ObservationClass, RelayConfig } from "./types.ts";
+import { seeVantages, silentRegions } from "./vantages.ts";
 
 /** A node that answers so is not dead: it, or who asks it, is set up wrongly, or busy. */
 const faults: readonly ObservationClass[] = ["policy", "auth", "tls", "dns", "busy", "malformed"];
@@ -43,12 +45,21 @@ export function see(draft: Draft, input: Input, askedEpoch: number): void {
   // What came while they were asked is decided on, and they are asked once more.
   else if ((draft.sight.lastNewsAtMs ?? 0) > (draft.sight.lookAskedAtMs ?? 0)) wakeBy(draft, nowMs);
   noteAway(draft);
+  seeVantages(draft, input.vantages ?? []);
+  if (config.mode === "active-active") {
+    for (const node of config.nodes) seeNode(draft, node);
+    seeRelays(draft);
+    const active = draft.known[saved.primary ?? ""]?.verdict;
+    if (active?.suspicious === true) wakeBy(draft, nowMs + config.retryMs);
+    return;
+  }
   const primary = nodeOf(config, saved.primary);
   const wrongRole = factsOf(draft, saved.primary)?.role === "replica";
   onlySince(draft, "wrong-role:", wrongRole ? saved.primary : null);
   for (const node of config.nodes) seeNode(draft, node);
   seeRelays(draft);
   seeRoles(draft);
+  seeDiscovered(draft);
   if (primary !== null) seePrimary(draft, primary);
   seeOutage(draft);
 }
@@ -61,7 +72,10 @@ function noteAway(draft: Draft): void {
     (relayBelief(sight, id)?.failures ?? 0) >= config.maxFailures;
   const away = {
     nodes: config.nodes.filter(isDown).map(({ id }) => id),
-    vantages: config.relays.filter(isSilent).map(({ id }) => vantageOf(id)),
+    vantages: [
+      ...config.relays.filter(isSilent).map(({ id }) => vantageOf(id)),
+      ...silentRegions(draft),
+    ],
   };
   const same = JSON.stringify(away) === JSON.stringify(sight.away);
   if (!same) remember(draft, { away });
@@ -92,6 +106,11 @@ function seeNode(draft: Draft, node: NodeConfig): void {
       data: { vantage, class: belief?.class },
     }));
   }
+  if (config.mode === "replication") noteRole(draft, id);
+}
+
+/** Under which run id it was a replica: what it is promoted over. */
+function noteRole(draft: Draft, id: string): void {
   const facts = factsOf(draft, id);
   if (facts === null) return;
   const known = draft.saved.replicaRunIds[id];
@@ -128,7 +147,7 @@ function seeRelays(draft: Draft): void {
   }
   if (highest > saved.highestEpoch) save(draft, { highestEpoch: highest });
   // Whoever gave that epoch away is gone: the same primary goes on above it, or no relay would obey.
-  if (highest > saved.epoch)
+  if (highest > saved.epoch && config.mode === "replication")
     raiseEpoch(draft, `a relay holds epoch ${highest}, which is not in force`);
 }
 

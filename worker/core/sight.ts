@@ -5,13 +5,13 @@
  * the future, from somebody unknown, for an older epoch, or later than a newer look is dropped and counted.
  * Must never: judge. `health.ts` does.
  */
-import type { Belief, RelayBelief, Sight } from "./believed.ts";
+import type { Belief, PathBelief, RelayBelief, Sight } from "./believed.ts";
 import type { GroupConfig, Observation, ObservationClass } from "./types.ts";
 
 /** Redis answered, and as Sentinel accepts it: PONG, LOADING; a planned switch is no failure either. */
 export const good: readonly ObservationClass[] = ["up", "loading", "switching"];
-/** Counts towards down as it is. MISCONF as Sentinel does: an answer, but not an acceptable one. */
-export const bad: readonly ObservationClass[] = ["refused", "timeout", "misconf"];
+/** Counts towards down as it is. MISCONF as Sentinel does, and what a check of somebody's own calls unavailable: an answer, but not an acceptable one. */
+export const bad: readonly ObservationClass[] = ["refused", "timeout", "misconf", "unavailable"];
 /** The observer failed: it saw nothing of the node. */
 export const blind: readonly ObservationClass[] = ["relay-unreachable", "malformed"];
 
@@ -47,6 +47,15 @@ export function forget(
   return { ...sight, nodes: Object.fromEntries(nodes), relays: {}, ...since };
 }
 
+/** Where questions come from: the Group itself, and its regions. */
+const isPlace = (from: string, config: GroupConfig) =>
+  from === "group" || config.regions.includes(from);
+
+const knownPaths = (paths: Readonly<Record<string, PathBelief>>, config: GroupConfig) =>
+  Object.fromEntries(
+    Object.entries(paths).filter(([path]) => isPlace(path.split(" ", 1)[0] ?? "", config)),
+  );
+
 type Epochs = { readonly inForce: number; readonly highest: number };
 
 export function absorb(
@@ -64,6 +73,8 @@ export function absorb(
     // What a vantage saw that is one no more would stay the newest for ever.
     nodes[id] = Object.fromEntries(before.filter(([vantage]) => isKnown(vantage)));
   }
+  const paths: Record<string, Record<string, PathBelief>> = {};
+  for (const { id } of config.nodes) paths[id] = knownPaths(sight.paths[id] ?? {}, config);
   const votes = new Map<string, Observation>();
   const places = new Map<string, Map<string, Observation[]>>();
   let dropped = 0;
@@ -74,12 +85,26 @@ export function absorb(
     const seen = bounded(lies ? { ...told, relay: null } : told, config);
     const beliefs = nodes[seen.node];
     const relay = relays.get(seen.vantage);
-    if (beliefs === undefined || !isKnown(seen.vantage) || !isOfNow(seen, config, epochs, nowMs)) {
+    if (
+      beliefs === undefined ||
+      !isKnown(seen.vantage) ||
+      !isPlace(seen.from, config) ||
+      !isOfNow(seen, config, epochs, nowMs)
+    ) {
       dropped += 1;
       continue;
     }
     const key = `${seen.node} ${seen.vantage}`;
     const askedAtMs = askedAt(seen);
+    const path = `${seen.from} ${seen.vantage}`;
+    const { [seen.node]: ofNode = {} } = paths;
+    if ((ofNode[path]?.atMs ?? 0) <= seen.atMs)
+      ofNode[path] = {
+        class: seen.class,
+        detail: seen.detail,
+        atMs: seen.atMs,
+        tookMs: seen.tookMs,
+      };
     // One place's look may be older than another's newest, and still be the newest of that place.
     const late = askedAtMs < (beliefs[seen.vantage]?.askedAtMs ?? 0);
     // That what a relay is asked and what it tells of its own accord cross is no fault.
@@ -106,13 +131,17 @@ export function absorb(
     const froms = { ...sight.relays[id] };
     for (const [from, looks] of places.get(id) ?? [])
       froms[from] = nextRelayBelief(froms[from], looks);
-    known[id] = froms;
+    // What a place knew of it long ago, or one that looks no more, says nothing of now.
+    const isNow = ([from, belief]: [string, RelayBelief]) =>
+      isPlace(from, config) && nowMs - belief.askedAtMs <= oldestMs(config);
+    known[id] = Object.fromEntries(Object.entries(froms).filter(isNow));
   }
   const lookAskedAtMs = oldestLook({ ...sight, nodes }, config);
   return {
     ...sight,
     nodes,
     relays: known,
+    paths,
     lookAskedAtMs,
     newsAtMs: newsAtMs !== null && (lookAskedAtMs ?? 0) > newsAtMs ? null : newsAtMs,
     lastNewsAtMs,

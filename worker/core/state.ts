@@ -170,7 +170,8 @@ export type Cost = {
 /** The last change of primary, and what it cost. */
 export type Switch = Cost & {
   readonly epoch: number;
-  readonly cause: FailoverCause | "foreign";
+  /** In active-active: the reason. */
+  readonly cause: FailoverCause | "foreign" | "automatic" | "manual" | "failback";
   readonly from: string | null;
   readonly to: string;
   readonly atMs: number;

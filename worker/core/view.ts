@@ -4,21 +4,26 @@
  * Must never: hold a secret, or anything that a reader would have to know Picket's code to understand.
  */
 
+import { memberIn, whyUnusable } from "./active-health.ts";
 import { electFor } from "./candidates.ts";
-import { startDraft } from "./draft.ts";
+import { type Discovered, discoveredOf } from "./discovery.ts";
+import { type Draft, startDraft } from "./draft.ts";
 import { isSealed } from "./facts.ts";
 import type { Survey, Vote } from "./health.ts";
 import type {
   DrillPoint,
   Notice,
+  Overlay,
   Pause,
   PhaseKind,
   Published,
+  Refusal,
   Saved,
   State,
+  Steering,
   Switch,
 } from "./state.ts";
-import type { GroupConfig, NodeConfig, ObservationClass } from "./types.ts";
+import type { GroupConfig, NodeConfig, ObservationClass, ProbeConfig } from "./types.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -55,6 +60,37 @@ export type NodeView = {
       }
     >
   >;
+  /** Who saw what by which path: every place that looks, through a relay or by a way of its own. */
+  readonly paths: readonly PathView[];
+  /** Active-active: as steering counts it; `healthy` null: not known yet. */
+  readonly weight: number;
+  readonly healthy: boolean | null;
+};
+
+export type PathView = {
+  /** `group` for the Group itself, or a region. */
+  readonly from: string;
+  /** Whose vote it is. */
+  readonly vantage: string;
+  readonly transport: "relay" | ProbeConfig["transport"];
+  readonly class: ObservationClass;
+  readonly detail: string;
+  readonly tookMs: number;
+  readonly agoMs: number;
+};
+
+/** How a region itself does. */
+export type VantageView = {
+  readonly region: string;
+  /** It has a vote of its own, or only asks relays. */
+  readonly votes: boolean;
+  /** Looks in a row that it did not answer. */
+  readonly failures: number;
+  readonly detail: string;
+  /** Where it really runs; null: not known. */
+  readonly colo: string | null;
+  readonly runsIn: string | null;
+  readonly agoMs: number | null;
 };
 
 export type GroupView = {
@@ -68,6 +104,15 @@ export type GroupView = {
   readonly quorum: number;
   readonly because: string;
   readonly nodes: readonly NodeView[];
+  readonly vantages: readonly VantageView[];
+  /** Replicas of the primary that are not configured, and the lines that would configure them. */
+  readonly discovered: readonly Discovered[];
+  /** Active-active: until when one is pinned, since when nobody is healthy, and what was changed at run time. */
+  readonly steering:
+    | (Pick<Steering, "switchedAtMs" | "pinnedUntilMs" | "attempts" | "unavailable"> & {
+        readonly overlay: Overlay;
+      })
+    | null;
   readonly publishers: Readonly<Record<string, Published>>;
   /** What webhooks are still to be told, oldest first. */
   readonly notices: readonly (Omit<Notice, "event"> & { readonly event: string })[];
@@ -93,7 +138,10 @@ export function viewOf(
 ): GroupView {
   const draft = startDraft(state, deployed, nowMs);
   const { saved, sight, config, known } = draft;
-  const { order, refused } = electFor(draft, { target: null, cause: null });
+  const { order, refused } =
+    config.mode === "replication"
+      ? electFor(draft, { target: null, cause: null })
+      : usableIn(draft);
   const failoversAtMs = saved.failoversAtMs.filter((atMs) => nowMs - atMs < HOUR_MS);
   return {
     name: saved.group,
@@ -109,6 +157,9 @@ export function viewOf(
       ...nodeView(state, config, known, node, nowMs),
       refused: refused.find((each) => each.node === node.id)?.reason ?? null,
     })),
+    vantages: vantagesOf(state, config, nowMs),
+    discovered: discoveredOf(draft),
+    steering: steeringOf(saved),
     publishers: saved.published,
     notices: saved.notices.map((each) => ({ ...each, event: each.event.name })),
     failing: saved.failing,
@@ -121,6 +172,59 @@ export function viewOf(
     dropped: sight.dropped,
   };
 }
+
+/** Who could be used now, the heaviest first, and why the others could not. */
+function usableIn(draft: Draft): {
+  readonly order: readonly { readonly id: string }[];
+  readonly refused: readonly Refusal[];
+} {
+  const { nodes } = draft.config;
+  const whys = nodes.map((node) => ({ node, why: whyUnusable(draft, node) }));
+  return {
+    order: whys
+      .flatMap(({ node, why }) => (why === null ? [node] : []))
+      .sort((a, b) => b.weight - a.weight),
+    refused: whys.flatMap(({ node: { id }, why }) =>
+      why === null ? [] : [{ node: id, reason: why ?? "not seen by most vantages yet" }],
+    ),
+  };
+}
+
+function steeringOf({ steering, overlay }: Saved): GroupView["steering"] {
+  if (steering === null) return null;
+  const { switchedAtMs, pinnedUntilMs, attempts, unavailable } = steering;
+  return { switchedAtMs, pinnedUntilMs, attempts, unavailable, overlay };
+}
+
+const vantagesOf = (
+  { sight }: State,
+  { regions, vantages }: GroupConfig,
+  nowMs: number,
+): readonly VantageView[] =>
+  regions.map((region) => {
+    const {
+      failures = 0,
+      detail = "not asked yet",
+      atMs,
+      whereabouts,
+    } = sight.vantages[region] ?? {};
+    return {
+      region,
+      votes: vantages.includes(region),
+      failures,
+      detail,
+      colo: whereabouts?.colo ?? null,
+      runsIn: whereabouts?.region ?? null,
+      agoMs: atMs === undefined ? null : Math.max(0, nowMs - atMs),
+    };
+  });
+
+const pathsOf = ({ sight }: State, { id, probe }: NodeConfig, nowMs: number): readonly PathView[] =>
+  Object.entries(sight.paths[id] ?? {}).map(([path, { atMs, ...seen }]) => {
+    const [from = "", vantage = ""] = path.split(" ");
+    const transport = vantage.startsWith("relay:") ? "relay" : (probe?.transport ?? "relay");
+    return { from, vantage, transport, ...seen, agoMs: Math.max(0, nowMs - atMs) };
+  });
 
 function nodeView(
   { saved, sight }: State,
@@ -154,6 +258,9 @@ function nodeView(
     downtime: saved.downtimes[id] ?? null,
     keys: facts?.keys ?? null,
     zone: node.zone,
+    paths: pathsOf({ saved, sight }, node, nowMs),
+    weight: node.weight,
+    healthy: memberIn(saved.steering, id)?.healthy ?? null,
     vantages: Object.fromEntries(
       config.vantages.map((vantage) => {
         const belief = beliefs[vantage];

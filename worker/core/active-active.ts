@@ -1,0 +1,247 @@
+/**
+ * Active-active: every node takes writes, nothing is promoted, and one is routed to: the heaviest that is healthy.
+ *
+ * Rules: the first one is chosen when as many nodes are healthy as `initial_health_policy` asks for; one that cannot
+ * be used is left at once; a heavier one is gone back to after `failback_interval_ms`, when no look at it failed for
+ * `failback_grace_ms`; a pin holds against all of that until it ends. Where nobody is healthy the route stays, and it
+ * is counted; after `failover_attempts` that is called permanent. Every switch is an epoch of its own.
+ * Must never: send a verb: to Redis nothing is done.
+ */
+import { seeMembers } from "./active-health.ts";
+import { type Draft, enter, nodeOf, save, tell, tellEdge, wakeBy } from "./draft.ts";
+import { memberOf } from "./membership.ts";
+import { overlaid } from "./overlay.ts";
+import { setRoute } from "./publishing.ts";
+import type { Saved, Steering } from "./state.ts";
+import {
+  attempt,
+  type GeoState,
+  type Reason,
+  type Rules,
+  remove,
+  settle,
+  usable,
+} from "./steering.ts";
+import type { GroupConfig } from "./types.ts";
+
+export const rulesOf = (config: GroupConfig): Rules => ({
+  autoFallbackIntervalMs: config.failbackIntervalMs,
+  gracePeriodMs: config.failbackGraceMs,
+  failoverAttempts: config.failoverAttempts,
+  failoverDelayMs: config.failoverDelayMs,
+});
+
+/** @param deployed as configured, without whom the group only keeps because it is in use. */
+export function steer(draft: Draft, deployed: GroupConfig): void {
+  if (draft.saved.phase.kind !== "watching") enter(draft, { kind: "watching" });
+  const config = overlaid(draft.saved, deployed);
+  // One that was taken out by a deploy stays in use until another one can be.
+  const kept = config.nodes.some(({ id }) => id === draft.saved.primary)
+    ? null
+    : nodeOf(draft.config, draft.saved.primary);
+  seeMembers(draft, kept === null ? config.nodes : [...config.nodes, kept]);
+  if (draft.sight.lookAskedAtMs === null) draft.because ||= "not everyone was asked yet";
+  else if (draft.config.observeOnly) observe(draft, config);
+  else move(draft, config, kept !== null);
+  tellPin(draft);
+  count(draft, config);
+  wakeForFailback(draft, config);
+  setRoute(draft, routeState(draft), []);
+  draft.because ||= becauseOf(draft);
+}
+
+/** Whatever follows from what is seen. */
+function move(draft: Draft, config: GroupConfig, leaving: boolean): void {
+  const { steering, primary } = draft.saved;
+  if (steering === null || isHeld(draft)) return;
+  if (primary === null || steering.active === null) return chooseFirst(draft, config, steering);
+  const rules = rulesOf(config);
+  if (leaving) {
+    const left = remove(steering, primary, rules, draft.nowMs);
+    if (left.kind === "done" && left.change !== null)
+      return switchTo(
+        draft,
+        left.state,
+        left.change.to,
+        "manual",
+        `${primary} is no longer configured`,
+      );
+    draft.because = `${primary} is no longer configured, and stays until another node is healthy`;
+  }
+  const { state, change } = settle(steering, rules, draft.nowMs);
+  if (change === null) keep(draft, state);
+  else switchTo(draft, state, change.to, change.reason, whyOf(draft, change));
+}
+
+/** A person said that nothing is to be done by itself. */
+function isHeld(draft: Draft): boolean {
+  const { paused } = draft.saved;
+  if (paused === null) return false;
+  draft.because = `the group is paused: ${paused.reason}`;
+  return true;
+}
+
+function chooseFirst(draft: Draft, config: GroupConfig, steering: Steering): void {
+  const { members } = steering;
+  const healthy = members.filter((member) => member.healthy === true).length;
+  const needed = { all: members.length, majority: Math.floor(members.length / 2) + 1, one: 1 }[
+    config.initialHealthPolicy
+  ];
+  if (healthy < needed) {
+    draft.because = `no node is used yet: ${healthy} of ${members.length} are healthy, initial_health_policy "${config.initialHealthPolicy}" needs ${needed}; POST /v1/groups/:group/select names one`;
+    return;
+  }
+  const { state } = settle(steering, rulesOf(config), draft.nowMs);
+  if (state.active !== null)
+    switchTo(draft, state, state.active, "automatic", "the heaviest healthy node");
+}
+
+type Change = { readonly from: string; readonly to: string; readonly reason: Reason };
+
+function whyOf({ saved }: Draft, { from, to, reason }: Change): string {
+  const weight = (id: string) => saved.steering?.members.find((each) => each.id === id)?.weight;
+  return reason === "failback"
+    ? `${to} weighs ${weight(to)}, ${from} ${weight(from)}, and no look at ${to} failed for the grace period`
+    : `${from} cannot be used; ${to} is the heaviest healthy node`;
+}
+
+/** Another node is used from now on: an epoch of its own. */
+export function switchTo(
+  draft: Draft,
+  state: GeoState,
+  to: string,
+  reason: Reason,
+  why: string,
+): void {
+  const { saved, config, nowMs } = draft;
+  const from = saved.primary;
+  keep(draft, { ...state, active: to });
+  if (from === to) return;
+  const epoch = saved.highestEpoch + 1;
+  const cause = reason === "route" ? "manual" : reason;
+  save(draft, {
+    epoch,
+    highestEpoch: epoch,
+    primary: to,
+    primaryRunId: null,
+    rev: 0,
+    members: config.nodes.map(memberOf),
+    lastSwitch: {
+      ...{ epoch, cause, from, to, atMs: nowMs, tookMs: 0 },
+      ...{ lostBytesAtLeast: null, unseenMs: null, lostBytes: null },
+    },
+  });
+  draft.because = `${to} is used since now (${cause}): ${why}`;
+  if (from === null) return tell(draft, "+monitor", to, `${to} is used: ${why}`);
+  const where = (id: string) => {
+    const node = nodeOf(config, id);
+    return node === null ? id : `${node.host} ${node.port}`;
+  };
+  const text = `${saved.group} ${where(from)} -> ${where(to)} (${cause}): ${why}`;
+  tell(draft, "+switch-master", to, text, { from, to, reason: cause, why });
+}
+
+export function keep(draft: Draft, state: GeoState): void {
+  const { steering } = draft.saved;
+  const next: Steering = { ...state, unavailable: steering?.unavailable ?? null };
+  if (JSON.stringify(next) !== JSON.stringify(steering)) save(draft, { steering: next });
+}
+
+function observe(draft: Draft, config: GroupConfig): void {
+  const { steering } = draft.saved;
+  if (steering === null) return;
+  const { change } = settle(steering, rulesOf(config), draft.nowMs);
+  if (change !== null)
+    draft.because = `observing only: ${change.to} would be used (${change.reason})`;
+  tellEdge(draft, "would-failover", change !== null, () => ({
+    names: ["+would-failover", null],
+    node: change?.to ?? null,
+    text: draft.because,
+    data: { from: change?.from, reason: change?.reason },
+  }));
+}
+
+function tellPin(draft: Draft): void {
+  const { steering } = draft.saved;
+  const pinnedUntilMs = steering?.pinnedUntilMs ?? 0;
+  const untilMs = pinnedUntilMs > draft.nowMs ? pinnedUntilMs : null;
+  tellEdge(draft, "pinned", untilMs !== null, () => ({
+    names: ["+pinned", "-pinned"],
+    node: steering?.active ?? null,
+    text:
+      untilMs === null
+        ? "the pin is over: the heaviest healthy node is used again"
+        : `${steering?.active} is pinned until ${new Date(untilMs).toISOString()}: nothing but a person's word moves it`,
+    data: { untilMs },
+  }));
+  if (untilMs !== null) wakeBy(draft, untilMs);
+}
+
+/** Nobody can be used: counted at `failover_delay_ms`, and called permanent after all attempts. */
+function count(draft: Draft, config: GroupConfig): void {
+  const { steering } = draft.saved;
+  if (steering === null || steering.active === null) return;
+  const isOver = usable(steering) !== null;
+  const before = steering.unavailable;
+  if (isOver && before === null) return;
+  const { state, kind } = isOver
+    ? { state: steering, kind: null }
+    : attempt(steering, rulesOf(config), draft.nowMs);
+  const permanent = before?.permanent === true || kind === "permanent";
+  const unavailable = isOver ? null : { sinceMs: before?.sinceMs ?? draft.nowMs, permanent };
+  const next: Steering = { ...state, unavailable };
+  if (JSON.stringify(next) !== JSON.stringify(steering)) save(draft, { steering: next });
+  if (!isOver && state.nextAttemptAtMs > draft.nowMs) wakeBy(draft, state.nextAttemptAtMs);
+  const text = isOver
+    ? `${steering.active} can be used again`
+    : `${steering.active} cannot be used, and nobody else is healthy${permanent ? `: permanent, after ${config.failoverAttempts} attempts` : ": temporary"}`;
+  const names = ["+unavailable", "-unavailable"] as const;
+  const data = { permanent };
+  tellEdge(draft, "unavailable", !isOver, () => ({ names, node: steering.active, text, data }));
+  const last = [names[0], null] as const;
+  tellEdge(draft, "unavailable:permanent", !isOver && permanent, () => ({
+    names: last,
+    node: steering.active,
+    text,
+    data,
+  }));
+}
+
+/** The moment at which a heavier one may be gone back to, if nothing changes until then. */
+function wakeForFailback(draft: Draft, config: GroupConfig): void {
+  const { steering } = draft.saved;
+  const { failbackIntervalMs, failbackGraceMs } = config;
+  const active = steering?.members.find(({ id }) => id === steering.active);
+  if (steering === null || active === undefined || failbackIntervalMs === 0) return;
+  for (const { weight, healthy, failedAtMs } of steering.members) {
+    if (weight <= active.weight || healthy !== true) continue;
+    const cleanAtMs = failedAtMs === null ? 0 : failedAtMs + failbackGraceMs;
+    const atMs = Math.max(steering.switchedAtMs + failbackIntervalMs, cleanAtMs);
+    if (atMs > draft.nowMs) wakeBy(draft, atMs);
+  }
+}
+
+function routeState({ saved }: Draft): Saved["routeState"] {
+  const { steering } = saved;
+  if (saved.primary === null || steering === null) return saved.routeState;
+  const active = steering.members.find(({ id }) => id === steering.active);
+  // One that was not seen yet since the last start is what it was.
+  if (active?.healthy === null) return saved.routeState;
+  if (usable(steering) !== null) return "up";
+  return steering.unavailable?.permanent === true ? "down" : "failing-over";
+}
+
+function becauseOf({ saved }: Draft): string {
+  const { steering, primary } = saved;
+  if (steering === null || primary === null) return "no node is used yet";
+  const active = steering.members.find(({ id }) => id === steering.active);
+  const healthy = steering.members.filter((each) => each.healthy === true).length;
+  const rest = `${healthy} of ${steering.members.length} nodes are healthy`;
+  if (active?.healthy !== true)
+    return `${primary} is used and not healthy, and nobody else is: ${rest}`;
+  const heavier = steering.members
+    .filter(({ weight }) => weight > active.weight)
+    .map(({ id }) => id);
+  const waiting = heavier.length > 0 ? `; ${heavier.join(", ")} would be preferred` : "";
+  return `${primary} is used: it is healthy and weighs ${active.weight}; ${rest}${waiting}`;
+}
