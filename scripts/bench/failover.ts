@@ -13,7 +13,8 @@ import { type Case, cases } from "./cases.ts";
 import type { Result } from "./figures.ts";
 import { type App, type Fencing, picketSettings, startPicketSide } from "./picket.ts";
 import { goalsOf, type Measured, summary, table } from "./report.ts";
-import { sentinelSettings, startSentinelSide } from "./sentinel.ts";
+import { startSentinelSide } from "./sentinel.ts";
+import { sentinelSettings } from "./sentinels.ts";
 import type { Side, SideOptions } from "./side.ts";
 import { ask, hangUp } from "./writer.ts";
 

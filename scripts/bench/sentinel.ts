@@ -5,32 +5,20 @@
  * is gone after `stop`, and with this process.
  * Must never: touch a process that it did not start.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { EDGE, makeBoxes } from "../netns/boxes.ts";
 import { startStays } from "../netns/stays.ts";
-import { onPath } from "../redis-binary.ts";
-import { findRedisServer, freePort, type RedisProcess, startRedis } from "../redis-server.ts";
+import { type RedisProcess, startRedis } from "../redis-server.ts";
 import { sentinelApp } from "./apps.ts";
+import { oneMachine, type Place, startSentinels } from "./sentinels.ts";
 import { follows, ids, type Side, type SideOptions, staysFrom, until } from "./side.ts";
 import { type Address, ask, startWriter } from "./writer.ts";
 
 const group = "cache";
-export const sentinelSettings = {
-  quorum: 2,
-  "failover-timeout": 10_000,
-  "parallel-syncs": 1,
-};
-
-type Sentinel = Address & { readonly lines: string[] };
-
-/** Where a server or a sentinel runs, and how it is started there. */
-type Place = { readonly host: string; readonly inside: readonly string[] };
+const addressOf = ({ host, port }: Address) => ({ host, port });
 
 export async function startSentinelSide(
   { redisArgs, boxed }: SideOptions,
@@ -55,7 +43,7 @@ export async function startSentinelSide(
     /** a sentinel stands beside each server, as its documentation has it. */
     const placeOf = (id: string): Place => {
       const place = id === "a" ? id : EDGE;
-      if (boxes === null) return { host: "127.0.0.1", inside: [] };
+      if (boxes === null) return oneMachine;
       return { host: boxes.hostOf(place), inside: boxes.inside(place) };
     };
     const redis: Record<string, RedisProcess> = {};
@@ -77,112 +65,31 @@ export async function startSentinelSide(
       for (const replica of replicas) if (!(await follows(replica, primary))) return false;
       return true;
     });
-    const sentinels: Sentinel[] = [];
-    for (const id of ids) {
-      const place = placeOf(id);
-      const { sentinel, child } = await startSentinel(
-        join(dir, `sentinel-${id}`),
-        place,
-        primary,
-        downAfterMs,
-      );
-      sentinels.push(sentinel);
-      ending.push(async () => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        child.kill("SIGKILL");
-        await once(child, "exit");
-      });
-    }
-    await until("sentinels that know each other", () => allKnown(sentinels, replicas.length));
+    const places = ids.map(placeOf);
+    const master = { name: group, ...addressOf(primary), replicas: replicas.length };
+    const sentinels = await startSentinels(dir, places, [master], downAfterMs);
+    ending.push(sentinels.stop);
     return {
       redis,
       // It hears of switches from the first of them: let that be one that lives on.
-      app: () => sentinelApp(group, [...sentinels].reverse()),
+      app: () => sentinelApp(group, [...sentinels.all].reverse()),
       stays: async () =>
         boxes === null
           ? startWriter(primary, staysFrom)
           : startStays(boxes.inside("a"), primary, staysFrom),
       switchOver: async () => {
-        const [one] = sentinels;
+        const [one] = sentinels.all;
         if (one !== undefined) await ask(one, ["SENTINEL", "FAILOVER", group]);
       },
       box:
         boxes === null
           ? null
           : { cut: () => boxes.cut("a", EDGE), heal: () => boxes.heal("a", EDGE) },
-      said: async () => sentinels.flatMap(({ lines }) => lines),
+      said: async () => sentinels.all.flatMap(({ lines }) => lines),
       stop,
     };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-async function startSentinel(
-  dir: string,
-  { host, inside }: Place,
-  primary: Address,
-  downAfterMs: number,
-) {
-  const port = await freePort();
-  const server = await findRedisServer();
-  await mkdir(dir, { recursive: true });
-  const file = join(dir, "sentinel.conf");
-  const { quorum } = sentinelSettings;
-  const settings = ["failover-timeout", "parallel-syncs"] as const;
-  const lines = [
-    `port ${port}`,
-    `bind ${host}`,
-    "protected-mode no",
-    `dir "${dir}"`,
-    "daemonize no",
-    `sentinel announce-ip ${host}`,
-    `sentinel monitor ${group} ${primary.host} ${primary.port} ${quorum}`,
-    `sentinel down-after-milliseconds ${group} ${downAfterMs}`,
-    ...settings.map((name) => `sentinel ${name} ${group} ${sentinelSettings[name]}`),
-  ];
-  await writeFile(file, `${lines.join("\n")}\n`);
-  const line = [server.command, file, "--sentinel"];
-  const guard = onPath("setpriv");
-  if (guard !== null) line.unshift(guard, "--pdeathsig", "KILL", "--");
-  line.unshift(...inside);
-  const [command = server.command, ...args] = line;
-  const child: ChildProcess = spawn(command, args, {
-    cwd: dir,
-    env: server.env,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  const last = () => child.kill("SIGKILL");
-  process.on("exit", last);
-  child.once("exit", () => process.off("exit", last));
-  const sentinel: Sentinel = { host, port, lines: [] };
-  if (child.stdout !== null)
-    createInterface(child.stdout).on("line", (text) => {
-      // pid:role date # +event …
-      const event = /# ([+-]\S.*)$/.exec(text)?.[1];
-      if (event !== undefined) sentinel.lines.push(event);
-    });
-  await until("a sentinel that answers", async () => (await ask(sentinel, ["PING"])).length === 1);
-  return { sentinel, child };
-}
-
-/** Every sentinel knows the two others and both replicas, and has heard from these. */
-async function allKnown(sentinels: readonly Sentinel[], replicas: number) {
-  for (const sentinel of sentinels) {
-    const [others, known, check] = await ask(
-      sentinel,
-      ["SENTINEL", "SENTINELS", group],
-      ["SENTINEL", "REPLICAS", group],
-      ["SENTINEL", "CKQUORUM", group],
-    );
-    if (!Array.isArray(others) || others.length !== sentinels.length - 1) return false;
-    if (!Array.isArray(known) || known.length !== replicas) return false;
-    for (const each of known) {
-      const fields = (each as readonly unknown[]).map(String);
-      if (fields[fields.indexOf("master-link-status") + 1] !== "ok") return false;
-    }
-    if (!String(check).startsWith("OK")) return false;
-  }
-  return true;
 }

@@ -6,8 +6,9 @@
 import { dirname, join } from "node:path";
 import { run } from "../../debian.ts";
 import { findRedisServer } from "../../redis-server.ts";
+import { processorMs } from "../processor.ts";
 import { cores, onCore, type Program } from "./programs.ts";
-import { processorMs, type Served, TOKEN } from "./servers.ts";
+import { type Served, TOKEN } from "./servers.ts";
 
 export type Shape = { readonly command: "get" | "set"; readonly depth: 1 | 16 };
 

@@ -10,16 +10,10 @@ import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { createClient } from "@redis/client";
 import { startRedis } from "../../redis-server.ts";
+import { residentBytes } from "../processor.ts";
 import { measure, type Shape, type Slice, shapes, viaHttp } from "./load.ts";
 import { cores, findPrograms, pin, pinned } from "./programs.ts";
-import {
-  residentBytes,
-  type Served,
-  startBare,
-  startDirect,
-  startRelay,
-  startWebdis,
-} from "./servers.ts";
+import { type Served, startBare, startDirect, startRelay, startWebdis } from "./servers.ts";
 
 const USAGE =
   "npm run bench:relay -- [--rounds N] [--seconds S] [--memory] [--profile DIR] [--json]";

@@ -3,7 +3,7 @@
  *
  * Promises: each answers rightly once before it is measured; free ports, temporary folders; gone after `stop`.
  */
-import { type ChildProcess, execFileSync } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -126,18 +126,4 @@ export async function startDirect(): Promise<Served> {
   await pin(redis.pid, cores.server);
   const { port, pid, stop } = redis;
   return { name: "Redis direct", kind: "redis", port, pid, stop };
-}
-
-const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"]).toString());
-
-/** Processor time that it used so far, user and system. */
-export function processorMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1000;
-}
-
-export function residentBytes(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
