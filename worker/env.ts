@@ -79,6 +79,9 @@ export type Kept =
   /** A later version wrote it. */
   | { readonly kind: "unreadable"; readonly problem: string };
 
+/** A group that is to be woken, and where it lives. */
+export type Sleeper = { readonly name: string; readonly location: string | null };
+
 export type Permit = { readonly granted: boolean; readonly detail: string };
 
 /** What everyone asks of the Fleet. */
@@ -88,6 +91,8 @@ export type FleetRpc = {
   lastGood(): Promise<Kept>;
   /** Every group that ever was: those no longer configured are woken too, to stop. */
   names(): Promise<readonly string[]>;
+  /** Wakes these groups: one invocation may call only so many. */
+  wakeMany(sleepers: readonly Sleeper[]): Promise<void>;
   /** May one more failover begin? Asked twice for one action it counts once. */
   permit(group: string, action: string, brake: Brake): Promise<Permit>;
 };
@@ -112,6 +117,8 @@ export type RawEnv = {
   readonly VANTAGE: DurableObjectNamespace<VantageRpc & Rpc.DurableObjectBranded>;
   /** Another name for every vantage, which puts them up anew: what was put in the wrong place stays there. */
   readonly VANTAGE_SERIES?: string;
+  /** Where a vantage asks in which data centre it runs; empty: it does not. */
+  readonly TRACE_URL?: string;
   readonly READ_TOKEN?: string;
   readonly OPERATE_TOKEN?: string;
 };
@@ -151,7 +158,42 @@ export function vantageOf(env: RawEnv, region: string, group: string, groups: nu
   return env.VANTAGE.get(env.VANTAGE.idFromName(name), { locationHint });
 }
 
+export const traceUrlOf = (env: RawEnv): string =>
+  env.TRACE_URL ?? "https://www.cloudflare.com/cdn-cgi/trace";
+
 export const fleetOf = (env: RawEnv) => env.FLEET.get(env.FLEET.idFromName("fleet"));
+
+/** One of those that wake groups where they are many. */
+export const wakerOf = (env: RawEnv, n: number) =>
+  env.FLEET.get(env.FLEET.idFromName(`waker-${n}`));
+
+/** The platform lets one invocation wait for six answers at once. */
+const WOKEN_AT_ONCE = 6;
+/** Who has not answered by then is waited for no longer before the next one is woken. */
+const TURN_MS = 1000;
+
+/** Wakes groups, and ends when all have answered, or after so long. Never rejects: one that fails keeps none asleep. */
+export async function wakeEach(
+  env: RawEnv,
+  sleepers: readonly Sleeper[],
+  withinMs: number,
+): Promise<void> {
+  const untilMs = Date.now() + withinMs;
+  const waiting = sleepers.values();
+  const waking: Promise<void>[] = [];
+  const takeTurns = async () => {
+    for (const { name, location } of waiting) {
+      const answer = inTime(groupOf(env, name, location).wake(name), untilMs - Date.now());
+      const woken = answer.catch((error) =>
+        console.error("a group did not wake", name, String(error)),
+      );
+      waking.push(woken);
+      await inTime(woken, TURN_MS).catch(() => undefined);
+    }
+  };
+  await Promise.all(Array.from({ length: WOKEN_AT_ONCE }, takeTurns));
+  await Promise.all(waking);
+}
 
 const parsed = new WeakMap<RawEnv, ParsedConfig>();
 

@@ -1,5 +1,6 @@
 /**
- * Durable Object, one: the last good configuration, the names of all groups, the brake over all failovers.
+ * Durable Object, one: the last good configuration, the names of all groups, the brake over all failovers. Under
+ * other names, where groups are many: wakes a part of them.
  *
  * Promises: a configuration is kept whole, and only one that was found right; a row is written only when
  * something changed; a failover that was granted counts once, however often it is asked for.
@@ -7,8 +8,19 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { GroupConfig } from "./core/types.ts";
-import type { Brake, FleetRpc, Kept, Permit, RawEnv } from "./env.ts";
+import {
+  type Brake,
+  type FleetRpc,
+  type Kept,
+  type Permit,
+  type RawEnv,
+  type Sleeper,
+  wakeEach,
+} from "./env.ts";
 import { keptJson, readKept } from "./fleet/kept.ts";
+
+/** Whoever handed the groups over does not wait for much longer. */
+const WAKE_MS = 55_000;
 
 export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
   readonly #sql: SqlStorage;
@@ -43,6 +55,10 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
   async names(): Promise<readonly string[]> {
     const rows = this.#sql.exec<{ name: string }>("SELECT name FROM groups ORDER BY name");
     return rows.toArray().map((row) => row.name);
+  }
+
+  async wakeMany(sleepers: readonly Sleeper[]): Promise<void> {
+    await wakeEach(this.env, sleepers, WAKE_MS);
   }
 
   /** By this clock alone: the groups' clocks may differ. */

@@ -17,28 +17,27 @@ import { isNewer, type Route } from "./core/route.ts";
 import type { OperatorRequest, Reply } from "./core/state.ts";
 import type { Action, GroupConfig, Outcome } from "./core/types.ts";
 import { type GroupView, viewOf } from "./core/view.ts";
-import {
-  type Answer,
-  type AskedLease,
-  type Brake,
-  type EventPage,
-  type GroupRpc,
-  type LastInfo,
-  type RawEnv,
-  type RouteWait,
-  secretOf,
+import type {
+  Answer,
+  AskedLease,
+  Brake,
+  EventPage,
+  GroupRpc,
+  LastInfo,
+  RawEnv,
+  RouteWait,
 } from "./env.ts";
-import { alarmAfter, guardMs, isScheduledOnly } from "./group/alarm.ts";
+import { againAfter, alarmAfter, type Decided, guardMs, isScheduledOnly } from "./group/alarm.ts";
 import { lastInfoOf, nodeIn, noNode, told } from "./group/answers.ts";
 import { createInbox, unavailable, type WhyNot } from "./group/inbox.ts";
 import { createLeaseDesk, type LeaseDesk } from "./group/lease.ts";
 import { createLookout } from "./group/lookout.ts";
 import { createMemory, type Memory, type Ready } from "./group/memory.ts";
 import { perform } from "./group/perform.ts";
+import { type Asker, askPlace } from "./group/places.ts";
 import { createSockets, type Sockets } from "./group/sockets.ts";
 import { openStore, type Store } from "./group/store.ts";
 import { createAlarm, createChanges, createNap } from "./group/wakers.ts";
-import { lookAtAll } from "./probe/look.ts";
 
 /** A next look nearer than this is waited for in the same invocation, not left to an alarm. */
 const LINGER_MS = { alarms: 500, scheduledOnly: 2000 };
@@ -55,8 +54,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   readonly #nap = createNap();
   readonly #changes = createChanges();
   readonly #lookout = createLookout(
-    (config, epoch, wanted) =>
-      lookAtAll(config, (secret) => secretOf(this.env, secret), epoch, wanted),
+    (question) => askPlace(this.env, question, this.#asker),
     () => this.#nudge(),
   );
   readonly #alarm: ReturnType<typeof createAlarm>;
@@ -68,8 +66,9 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   #running: Promise<void> | null = null;
   #nudged = false;
   #guardMs = RETRY_MS;
-  /** The last decision left the next look to cron. */
-  #quiet = false;
+  /** The last decision left the next look to cron; null: there was none yet. */
+  #quiet: boolean | null = null;
+  #asker: Asker = { groups: 1, againMs: null };
 
   constructor(ctx: DurableObjectState, env: RawEnv) {
     super(ctx, env);
@@ -190,14 +189,14 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
     try {
       const ready = await this.#memory.ready();
       if (ready.kind !== "ready") return await this.#stop(ready);
-      const { config, brake } = ready;
+      const { config } = ready;
       cronOnly = isScheduledOnly(config);
       if (!cronOnly && !this.#quiet && (this.#alarm.armedAtMs() ?? 0) <= startMs)
         await this.#alarm.arm(startMs + guardMs(config, 0));
       const linger = cronOnly ? LINGER_MS.scheduledOnly : LINGER_MS.alarms;
       for (;;) {
         this.#nudged = false;
-        const decided = await this.#round(config, brake);
+        const decided = await this.#round(ready);
         const nowMs = Date.now();
         const near = decided.wakeAtMs - nowMs < linger || this.#nudged;
         if (!near || nowMs - startMs > INVOCATION_MS) {
@@ -205,6 +204,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
           this.#quiet = next === null;
           return await this.#alarm.arm(next);
         }
+        this.#quiet = false;
         if (!this.#nudged) await this.#nap.until(decided.wakeAtMs);
       }
     } catch (error) {
@@ -226,21 +226,19 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   }
 
   /** Look, decide, save, act. Tells when it decided, and when to look again. */
-  async #round(
-    config: GroupConfig,
-    brake: Brake,
-  ): Promise<{ readonly atMs: number; readonly wakeAtMs: number }> {
+  async #round({ config, brake, groups }: Ready): Promise<Decided> {
     const startMs = Date.now();
+    const connected = this.#sockets.connected();
+    this.#asker = { groups, againMs: againAfter(config, this.#quiet, connected.length) };
     await this.#lookout.look(this.#memory.state(config.name).state, config, startMs);
     const { state, version } = this.#memory.state(config.name);
     // Taken off their lists only when the decision is saved: a round that fails leaves them as they were.
     const requests = this.#inbox.requests();
     const outcomes = [...this.#outcomes];
     const atMs = Date.now();
-    const observations = this.#lookout.take();
+    const seen = this.#lookout.take();
     const keepers = this.#leases.news();
-    const connected = this.#sockets.connected();
-    const input = { observations, outcomes, requests, connected, keepers };
+    const input = { ...seen, outcomes, requests, connected: this.#sockets.connected(), keepers };
     const decision = decide(state, input, config, atMs);
     const next = decision.state.saved;
     const json = next === state.saved ? null : JSON.stringify(next);

@@ -2,13 +2,22 @@
  * The door: requests go to the API, cron wakes every group. Exports the Durable Objects, and `Routes` for Workers
  * of the same account.
  *
- * Promises: one group that fails to wake does not keep another asleep.
+ * Promises: one group that fails to wake does not keep another asleep; every group is woken once by each cron,
+ * however many there are.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { app } from "./api/app.ts";
 import { type After, routeOf, routeOnly } from "./api/route.ts";
 import type { Route } from "./core/route.ts";
-import { type Answer, deployedConfig, fleetOf, groupOf, inTime, type RawEnv } from "./env.ts";
+import {
+  type Answer,
+  deployedConfig,
+  fleetOf,
+  inTime,
+  type RawEnv,
+  wakeEach,
+  wakerOf,
+} from "./env.ts";
 
 export { Fleet } from "./fleet.ts";
 export { Group } from "./group.ts";
@@ -21,6 +30,8 @@ const noNames = (): readonly string[] => [];
 const FLEET_MS = 5000;
 /** The next cron comes then. */
 const WAKE_MS = 60_000;
+/** More groups than this are woken by several objects: one invocation may call only so many. */
+const CHUNK = 200;
 
 /** Keeps the deployed configuration if it is right, and wakes every group there ever was. */
 async function wakeAll(env: RawEnv): Promise<void> {
@@ -33,13 +44,17 @@ async function wakeAll(env: RawEnv): Promise<void> {
   const known = await inTime(fleet.names(), FLEET_MS).catch(noNames);
   const locations = new Map(known.map((name): [string, string | null] => [name, null]));
   if (deployed.ok) for (const { name, location } of deployed.groups) locations.set(name, location);
-  const woken = await Promise.allSettled(
-    [...locations].map(([name, location]) =>
-      inTime(groupOf(env, name, location).wake(name), WAKE_MS),
-    ),
-  );
-  for (const each of woken)
-    if (each.status === "rejected") console.error("a group did not wake", String(each.reason));
+  const sleepers = [...locations].map(([name, location]) => ({ name, location }));
+  if (sleepers.length <= CHUNK) return await wakeEach(env, sleepers, WAKE_MS);
+  const chunks = Array.from({ length: Math.ceil(sleepers.length / CHUNK) }, async (_, n) => {
+    const chunk = sleepers.slice(n * CHUNK, (n + 1) * CHUNK);
+    try {
+      await inTime(wakerOf(env, n + 1).wakeMany(chunk), WAKE_MS);
+    } catch (error) {
+      console.error("groups may not have been woken", chunk.length, String(error));
+    }
+  });
+  await Promise.all(chunks);
 }
 
 /**

@@ -227,6 +227,8 @@ function variablesFor(
     data_token_secret: `RELAY_${id.toUpperCase()}_DATA`,
   });
   return {
+    // Nothing outside this machine is asked.
+    TRACE_URL: "",
     GROUPS: [
       {
         name: group,

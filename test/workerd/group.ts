@@ -46,8 +46,14 @@ export const variables = {
     group("routed", two),
     group("drifting", two),
   ],
+  GROUPS_3: [
+    // Regions that see the relay, and have no vote.
+    group("watched", { vantages: ["relay:a", "weur", "enam"], check_interval_ms: 1000 }),
+    group("seen-from-afar", { vantages: ["relay:a", "oc"], quiet: false }),
+  ],
   RELAY_CONTROL: "control-token-of-the-tests",
   RELAY_DATA: "data-token-of-the-tests",
+  TRACE_URL: "",
   READ_TOKEN: "read-token-of-the-tests",
   OPERATE_TOKEN: "operate-token-of-the-tests",
 };

@@ -11,6 +11,24 @@ const CRON_MS = 60_000;
 /** With this interval cron alone wakes the group. */
 export const isScheduledOnly = (config: GroupConfig) => config.checkIntervalMs >= CRON_MS;
 
+/** When a decision was made, and when it wants the next look. */
+export type Decided = { readonly atMs: number; readonly wakeAtMs: number };
+
+/**
+ * When vantages are told to be asked again, and wake the group if they are not; null: no alarm of the group stands that
+ * could die.
+ * @param quiet as the last decision left it; null: there was none, and a group that may be quiet is soon heard of again.
+ * @param connected relays that tell at once what they see.
+ */
+export function againAfter(
+  config: GroupConfig,
+  quiet: boolean | null,
+  connected: number,
+): number | null {
+  const may = config.quiet && connected >= 2;
+  return isScheduledOnly(config) || (quiet ?? may) ? null : config.checkIntervalMs;
+}
+
 /** How far ahead the alarm is set before a look: where the look, if it takes as long as the last one, wants it. */
 export const guardMs = ({ checkIntervalMs }: GroupConfig, lookMs: number) =>
   checkIntervalMs + Math.min(lookMs, checkIntervalMs);
@@ -21,7 +39,7 @@ export const guardMs = ({ checkIntervalMs }: GroupConfig, lookMs: number) =>
  */
 export function alarmAfter(
   armedAtMs: number | null,
-  decided: { readonly atMs: number; readonly wakeAtMs: number },
+  decided: Decided,
   nowMs: number,
   config: GroupConfig,
 ): number | null {

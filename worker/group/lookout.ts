@@ -1,60 +1,127 @@
 /**
- * What was seen and not decided on yet: looks under way, and what relays tell of their own accord.
+ * What was seen and not decided on yet: looks under way at every place, and what relays tell of their own accord.
  *
- * Promises: a pair of relay and node has at most one look under way; who is away holds up nobody, and what
+ * Promises: a pair of a place has at most one look under way; one call is as slow as the slowest that it is about, so
+ * who is away, and who did not answer last time, is asked by calls of their own; who is away holds up nobody, and what
  * comes from there in the end is not lost; what is told is ready at once, and cannot keep the Group from looking.
  * Must never: judge what was seen.
  */
+import type { VantageReport } from "../core/looking.ts";
 import { effectiveConfig } from "../core/membership.ts";
 import { awaitedBy } from "../core/sight.ts";
 import type { State } from "../core/state.ts";
 import type { GroupConfig, Observation } from "../core/types.ts";
-import type { Looking, Pair } from "../probe/look.ts";
+import type { Pair } from "../probe/look.ts";
+import { GROUP, keyOf, type PlacePair, placesOf } from "./orders.ts";
 
-/** Starts looks at the pairs that are wanted. */
-export type LookAt = (
-  config: GroupConfig,
-  epoch: number,
-  wanted: (pair: Pair) => boolean,
-) => readonly Looking[];
+/** What came of one call, by the Group's clock. */
+export type Heard = {
+  readonly observations: readonly Observation[];
+  /** How the place itself did; null: nothing to say of it. */
+  readonly report: VantageReport | null;
+};
 
-export type Lookout = ReturnType<typeof createLookout>;
+/** One call, and the pairs that it is about. Never rejects, and ends by the deadline of a look. */
+export type Asked = { readonly pairs: readonly Pair[]; readonly heard: Promise<Heard> };
 
-/** @param returned is called when a node answers that nobody waited for. */
-export function createLookout(lookAt: LookAt, returned: () => void) {
-  const underWay = new Map<string, { readonly pair: Pair; awaited: boolean }>();
+export type Question = {
+  readonly config: GroupConfig;
+  readonly epoch: number;
+  /** The Group itself, or a region. */
+  readonly from: string;
+  readonly pairs: readonly Pair[];
+};
+
+/** Starts a look of one place, at once. */
+export type Ask = (question: Question) => readonly Asked[];
+
+type Call = { readonly from: string; readonly pairs: readonly PlacePair[]; awaited: boolean };
+
+/** @param returned is called when a node is back that nobody waited for. */
+export function createLookout(ask: Ask, returned: () => void) {
+  const calls = new Set<Call>();
+  const underWay = new Set<string>();
+  /** Pairs that saw nobody at their last look. */
+  const unseen = new Set<string>();
   let seen: Observation[] = [];
+  const reports = new Map<string, VantageReport>();
   /** Something was told since it was last taken. */
   let news = false;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   let ready = () => {};
 
-  const keyOf = ({ vantage, node }: Pair) => `${vantage} ${node}`;
-  const isReady = () => news || ![...underWay.values()].some(({ awaited }) => awaited);
+  function isReady(): boolean {
+    if (news) return true;
+    for (const { awaited } of calls) if (awaited) return false;
+    return true;
+  }
 
-  async function follow(looking: Looking): Promise<void> {
-    const key = keyOf(looking);
-    const entry = { pair: looking, awaited: true };
-    underWay.set(key, entry);
-    const observation = await looking.seen;
-    underWay.delete(key);
-    seen.push(observation);
+  function start(question: Question, pairs: readonly PlacePair[], awaited: boolean): void {
+    if (pairs.length === 0) return;
+    for (const asked of ask({ ...question, pairs })) {
+      const mine = pairs.filter((pair) => asked.pairs.some((each) => isSame(each, pair)));
+      void follow({ from: question.from, pairs: mine, awaited }, asked.heard);
+    }
+  }
+
+  async function follow(call: Call, heard: Promise<Heard>): Promise<void> {
+    calls.add(call);
+    for (const { key } of call.pairs) underWay.add(key);
+    const { observations, report } = await heard;
+    calls.delete(call);
+    for (const { key } of call.pairs) underWay.delete(key);
+    seen.push(...observations);
+    if (report !== null) note(report);
+    const back = notice(observations);
     if (isReady()) ready();
-    if (!entry.awaited && observation.facts !== null) returned();
+    if (back && !call.awaited) returned();
+  }
+
+  /** Whether anybody is seen again. */
+  function notice(observations: readonly Observation[]): boolean {
+    let back = false;
+    for (const saw of observations) {
+      const key = keyOf(saw.from, saw);
+      if (saw.facts === null && saw.class !== "up") unseen.add(key);
+      else back = unseen.delete(key) || back;
+    }
+    return back;
+  }
+
+  /** A region that is asked twice in one look, because somebody is away, has answered if it answered once. */
+  function note(report: VantageReport): void {
+    const other = reports.get(report.vantage);
+    if (report.whereabouts === null && other !== undefined && other.whereabouts !== null) return;
+    reports.set(report.vantage, report);
   }
 
   return {
     /** Looks at everything; ends when everyone has answered who is waited for, or something was told. */
     async look({ saved, sight }: State, config: GroupConfig, nowMs: number): Promise<void> {
       const whole = effectiveConfig(saved, config);
+      const awaits = awaitedBy(sight.away, whole);
+      /** A region that is away itself answers about nobody. */
+      const isAwaited = (from: string, { vantage, node }: Pair) =>
+        awaits({ vantage, node }) &&
+        (from === GROUP || from === vantage || awaits({ vantage: from, node }));
+      for (const call of calls)
+        call.awaited = call.pairs.some((pair) => isAwaited(call.from, pair));
       // What is told all the time is decided on all the time, and must not be asked for as often.
       if (!news || nowMs - lookedAtMs >= config.retryMs) {
         lookedAtMs = nowMs;
-        const free = (pair: Pair) => !underWay.has(keyOf(pair));
-        for (const each of lookAt(whole, saved.epoch, free)) void follow(each);
+        for (const { from, pairs } of placesOf(whole)) {
+          const question = { config: whole, epoch: saved.epoch, from, pairs };
+          const [sound, silent, away]: [PlacePair[], PlacePair[], PlacePair[]] = [[], [], []];
+          for (const pair of pairs) {
+            if (underWay.has(pair.key)) continue;
+            const isSilent = unseen.has(pair.key);
+            (isAwaited(from, pair) ? (isSilent ? silent : sound) : away).push(pair);
+          }
+          start(question, sound, true);
+          start(question, silent, true);
+          start(question, away, false);
+        }
       }
-      const isAwaited = awaitedBy(sight.away, whole);
-      for (const each of underWay.values()) each.awaited = isAwaited(each.pair);
       if (isReady()) return;
       await new Promise<void>((resolve) => {
         ready = resolve;
@@ -68,11 +135,17 @@ export function createLookout(lookAt: LookAt, returned: () => void) {
     },
 
     /** Everything that came since it was last taken. */
-    take(): readonly Observation[] {
-      const taken = seen;
+    take(): {
+      readonly observations: readonly Observation[];
+      readonly vantages: readonly VantageReport[];
+    } {
+      const taken = { observations: seen, vantages: [...reports.values()] };
       seen = [];
+      reports.clear();
       news = false;
       return taken;
     },
   };
 }
+
+const isSame = (a: Pair, b: Pair) => a.vantage === b.vantage && a.node === b.node;

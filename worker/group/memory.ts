@@ -16,6 +16,8 @@ export type Ready = {
   readonly kind: "ready";
   readonly config: GroupConfig;
   readonly brake: Brake;
+  /** How many groups this Worker has. */
+  readonly groups: number;
   readonly state: State;
 };
 
@@ -46,7 +48,8 @@ export function createMemory(env: RawEnv, store: Store, name: string | null) {
         return { kind: "not-found", detail: "the group is no longer configured" };
       known = config.name;
       const found = recall(config.name);
-      return found.kind === "read" ? { kind: "ready", config, brake, state: found.state } : found;
+      if (found.kind !== "read") return found;
+      return { kind: "ready", config, brake, groups: groups.length, state: found.state };
     },
 
     /** Only for whoever was ready. */

@@ -38,7 +38,7 @@ const classes = [
 ] as const satisfies readonly ObservationClass[];
 
 /** A relay of a later version may say more of a node. */
-const facts = v.object({
+export const facts = v.object({
   runId: text(64),
   role: v.picklist(["primary", "replica"]),
   replicaOf: v.nullable(v.strictObject({ host: name, port: count })),

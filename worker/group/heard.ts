@@ -1,0 +1,109 @@
+/**
+ * From what a place saw to observations by the Group's clock.
+ *
+ * Promises: pure; nothing is seen before it was asked for; what a vantage answers is checked, for after a deploy it
+ * may run other code than the Group for some minutes.
+ * Must never: judge what was seen.
+ */
+import * as v from "valibot";
+import type { Looked, Seen, Whereabouts } from "../core/looking.ts";
+import type { Observation, ObservationClass } from "../core/types.ts";
+import type { Pair } from "../probe/look.ts";
+import { facts as factsSchema } from "../relay/push.ts";
+import type { Heard } from "./lookout.ts";
+
+/** When a place was asked, and under which epoch. */
+export type AskedOf = { readonly from: string; readonly epoch: number; readonly askedAtMs: number };
+
+export const observed = (
+  seen: readonly Seen[],
+  { from, epoch, askedAtMs }: AskedOf,
+  heardAtMs: number,
+): readonly Observation[] =>
+  seen.map(({ agoMs, ...found }) => {
+    const atMs = Math.max(askedAtMs, Math.floor(heardAtMs - agoMs));
+    return { ...found, from, epoch, atMs, tookMs: atMs - askedAtMs };
+  });
+
+/** What a region answered; null: nothing that could be understood. */
+export function heardOf(
+  answer: unknown,
+  pairs: readonly Pair[],
+  asked: AskedOf,
+  heardAtMs: number,
+): Heard | null {
+  const looked = readLooked(answer);
+  if (looked === null) return null;
+  const mine = looked.seen.filter((seen) => pairs.some((pair) => isSame(pair, seen)));
+  // Each own look is a vote: one that is missing is no silence of the node.
+  const missing = pairs.filter(
+    (pair) => pair.vantage === asked.from && !mine.some((seen) => isSame(seen, pair)),
+  );
+  const lost = missing.map((pair) => failed(pair, "malformed", "no answer about it"));
+  return {
+    observations: observed([...mine, ...lost], asked, heardAtMs),
+    report: {
+      vantage: asked.from,
+      whereabouts: looked.whereabouts,
+      detail: "answers",
+      atMs: heardAtMs,
+    },
+  };
+}
+
+/** The observer failed: its own vote is none, and of what it would have seen through relays nothing is said. */
+export function unanswered(
+  pairs: readonly Pair[],
+  asked: AskedOf,
+  detail: string,
+  heardAtMs: number,
+): Heard {
+  const own = pairs.filter(({ vantage }) => vantage === asked.from);
+  const seen = own.map((pair) => failed(pair, "relay-unreachable", detail));
+  return {
+    observations: observed(seen, asked, heardAtMs),
+    report: { vantage: asked.from, whereabouts: null, detail, atMs: heardAtMs },
+  };
+}
+
+const failed = ({ vantage, node }: Pair, kind: ObservationClass, detail: string): Seen => ({
+  ...{ vantage, node, class: kind, detail },
+  ...{ facts: null, relay: null, agoMs: 0 },
+});
+
+const isSame = (a: Pair, b: Pair) => a.vantage === b.vantage && a.node === b.node;
+
+const classes = [
+  ...["up", "refused", "timeout", "closed", "loading", "busy", "misconf", "wrong-role"],
+  ...["switching", "policy", "auth", "tls", "dns", "relay-unreachable", "unavailable"],
+  "malformed",
+] as const satisfies readonly ObservationClass[];
+
+const text = v.pipe(v.string(), v.maxLength(253));
+const count = v.pipe(v.number(), v.minValue(0));
+
+const seen = v.object({
+  vantage: text,
+  node: text,
+  class: v.picklist(classes),
+  detail: text,
+  facts: v.nullable(factsSchema),
+  relay: v.nullable(
+    v.object({ stamp: v.object({ boot: text, ms: count }), epoch: v.nullable(count) }),
+  ),
+  agoMs: v.pipe(count, v.maxValue(600_000)),
+}) satisfies v.GenericSchema<unknown, Seen>;
+
+const place = v.nullable(text);
+const answered = v.object({
+  seen: v.pipe(v.array(seen), v.maxLength(2048)),
+  whereabouts: v.object({ colo: place, region: place }) satisfies v.GenericSchema<
+    unknown,
+    Whereabouts
+  >,
+});
+
+function readLooked(answer: unknown): Looked | null {
+  const parsed = v.safeParse(answered, answer);
+  return parsed.success ? parsed.output : null;
+}

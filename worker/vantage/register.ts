@@ -1,0 +1,114 @@
+/**
+ * Who asked this vantage, and when: the second clock of every group that did.
+ *
+ * Rules: who meant to ask again and did not for two intervals is woken; if that does not help, again after four, eight,
+ * and so on; who does not ask for ten minutes is forgotten, and so is who leaves its next look to others.
+ * Promises: a row is written only when a group is new, or means something else than before, and the alarm only when
+ * none stands; both survive an eviction, and after one whoever is known and does not ask is woken. Nothing throws out
+ * of it: a look is worth more than its register.
+ */
+import type { Sleeper } from "../env.ts";
+
+export type Asker = Sleeper & {
+  /** When it means to ask again; null: it leaves that to others. */
+  readonly againMs: number | null;
+};
+
+type Entry = Sleeper & {
+  readonly againMs: number;
+  readonly askedAtMs: number;
+  readonly dueAtMs: number;
+  /** How often it was woken since it asked. */
+  readonly woken: number;
+};
+
+/** Two alarms are at least so far apart. */
+const APART_MS = 1000;
+/** Who does not ask for so long is gone, or asks another vantage. */
+const FORGET_MS = 600_000;
+/** An alarm may be late by a minute. */
+const LOST_MS = 60_000;
+
+export type Register = ReturnType<typeof createRegister>;
+
+/** @param startedAtMs since when this is in memory: nobody has asked yet. */
+export function createRegister(storage: DurableObjectStorage, startedAtMs: number) {
+  const { sql } = storage;
+  sql.exec(
+    "CREATE TABLE IF NOT EXISTS asked (name TEXT PRIMARY KEY, location TEXT, again_ms INTEGER)",
+  );
+  type Row = { name: string; location: string | null; again_ms: number };
+  const entries = new Map(
+    sql
+      .exec<Row>("SELECT name, location, again_ms FROM asked")
+      .toArray()
+      .map(({ name, location, again_ms: againMs }): [string, Entry] => [
+        name,
+        { ...{ name, location, againMs }, askedAtMs: startedAtMs, dueAtMs: startedAtMs, woken: 0 },
+      ]),
+  );
+  /** Null: none stands; undefined: not known. */
+  let armedAtMs: number | null | undefined;
+
+  /** Sets the alarm, unless one stands that comes soon enough; one that should have rung long ago is lost. */
+  async function arm(atMs: number, nowMs: number): Promise<void> {
+    try {
+      if (armedAtMs === undefined) armedAtMs = await storage.getAlarm();
+      if (armedAtMs !== null && armedAtMs <= atMs && armedAtMs > nowMs - LOST_MS) return;
+      armedAtMs = atMs;
+      await storage.setAlarm(atMs);
+    } catch (error) {
+      armedAtMs = undefined;
+      console.error("no alarm", error instanceof Error ? error.message : "unknown");
+    }
+  }
+
+  function write(statement: string, ...values: readonly (string | number | null)[]): void {
+    try {
+      sql.exec(statement, ...values);
+    } catch (error) {
+      console.error("not noted", error instanceof Error ? error.message : "unknown");
+    }
+  }
+
+  function forget(name: string): void {
+    if (entries.delete(name)) write("DELETE FROM asked WHERE name = ?", name);
+  }
+
+  return {
+    /** @param forMs how long the look may take that it asked for. */
+    async asked({ name, location, againMs }: Asker, forMs: number, nowMs: number): Promise<void> {
+      if (againMs === null) return forget(name);
+      const before = entries.get(name);
+      const dueAtMs = nowMs + forMs + 2 * againMs;
+      entries.set(name, { name, location, againMs, askedAtMs: nowMs, dueAtMs, woken: 0 });
+      if (before?.againMs !== againMs || before.location !== location)
+        write("INSERT OR REPLACE INTO asked VALUES (?, ?, ?)", name, location, againMs);
+      await arm(dueAtMs, nowMs);
+    },
+
+    /** The alarm went off: sets the next one, and tells who is to be woken. */
+    async rang(nowMs: number): Promise<readonly Sleeper[]> {
+      armedAtMs = null;
+      const overdue: Sleeper[] = [];
+      let nextAtMs = Number.POSITIVE_INFINITY;
+      for (const entry of [...entries.values()]) {
+        if (nowMs - entry.askedAtMs >= FORGET_MS) {
+          forget(entry.name);
+          continue;
+        }
+        let { dueAtMs, woken } = entry;
+        if (dueAtMs <= nowMs) {
+          const { name, location } = entry;
+          overdue.push({ name, location });
+          woken += 1;
+          dueAtMs = nowMs + entry.againMs * 2 ** (woken + 1);
+          entries.set(name, { ...entry, dueAtMs, woken });
+        }
+        nextAtMs = Math.min(nextAtMs, dueAtMs, entry.askedAtMs + FORGET_MS);
+      }
+      if (entries.size > 0) await arm(Math.max(nextAtMs, nowMs + APART_MS), nowMs);
+      return overdue;
+    },
+  };
+}
