@@ -7,7 +7,7 @@
  * Must never: log, or put the token or a command into a message.
  */
 import type { Requester, UpstashRequest, UpstashResponse } from "@upstash/redis";
-import type { RelayFacts } from "../core/types.ts";
+import type { ObservationClass, RelayFacts } from "../core/types.ts";
 import { relayHeaders } from "../relay/caller.ts";
 import { headers } from "../relay/protocol.ts";
 import { type Answer, type Fetch, request } from "../relay/request.ts";
@@ -26,7 +26,7 @@ export type Wire =
   | { readonly kind: "answered"; readonly status: number; readonly relay: RelayFacts | null }
   | {
       readonly kind: "failed";
-      readonly class: "relay-unreachable" | "malformed" | "auth";
+      readonly class: ObservationClass;
       readonly detail: string;
       readonly relay: RelayFacts | null;
     };
@@ -60,7 +60,7 @@ export function boundedRequester(
       options,
     );
     const replies = repliesOf(answer, batch.length);
-    wire = wireOf(answer, replies);
+    wire = wireOf(answer, replies, target.group !== null);
     batch.forEach((each, index) => {
       const reply = replies?.[index];
       if (wire.kind === "answered" && reply !== undefined) each.resolve(reply);
@@ -79,26 +79,63 @@ export function boundedRequester(
   };
 }
 
-function wireOf(answer: Answer, replies: readonly Reply[] | null): Wire {
-  if (answer.kind === "none") {
-    return { kind: "failed", class: "relay-unreachable", detail: answer.detail, relay: null };
-  }
-  const { status } = answer;
-  const relay = relayFacts(answer.headers);
-  const failed = (kind: "relay-unreachable" | "malformed" | "auth", detail: string): Wire => ({
-    kind: "failed",
-    class: kind,
-    detail,
-    relay,
-  });
-  if (status === 401 || status === 403) return failed("auth", `HTTP ${status}: token refused`);
-  if (replies !== null) return { kind: "answered", status, relay };
-  const detail = answer.kind === "no-json" ? answer.detail : `HTTP ${status}, unexpected JSON`;
-  return failed(
-    status >= 500 && answer.kind === "no-json" ? "relay-unreachable" : "malformed",
-    detail,
-  );
+function wireOf(answer: Answer, replies: readonly Reply[] | null, behindRelay: boolean): Wire {
+  const relay = answer.kind === "none" ? null : relayFacts(answer.headers);
+  if (replies !== null && answer.kind !== "none" && !isTurnedAway(answer.status))
+    return { kind: "answered", status: answer.status, relay };
+  return { kind: "failed", relay, ...(behindRelay ? relayFault(answer) : nodeFault(answer)) };
 }
+
+const isTurnedAway = (status: number): boolean => status === 401 || status === 403;
+
+type Fault = { readonly class: ObservationClass; readonly detail: string };
+
+/** What it is that a relay gave no answer of the kind that was asked for: nothing is known of its nodes. */
+export function relayFault(answer: Answer): Fault {
+  if (answer.kind === "none") return { class: "relay-unreachable", detail: answer.detail };
+  const { status } = answer;
+  if (isTurnedAway(status)) return { class: "auth", detail: `HTTP ${status}: token refused` };
+  const detail = answer.kind === "no-json" ? answer.detail : `HTTP ${status}, unexpected JSON`;
+  const away = status >= 500 && answer.kind === "no-json";
+  return { class: away ? "relay-unreachable" : "malformed", detail };
+}
+
+/** The same, where the address is the node itself: its silence is the node's. */
+function nodeFault(answer: Answer): Fault {
+  if (answer.kind === "none") return { class: classOfNone(answer), detail: answer.detail };
+  const fault = relayFault(answer);
+  return fault.class === "relay-unreachable"
+    ? { ...fault, class: outcomes[answer.status] ?? "unavailable" }
+    : fault;
+}
+
+/** What Cloudflare's own network says for a server that it did not reach, where others fail. 530: DNS, or a tunnel. */
+const outcomes: Readonly<Record<number, ObservationClass>> = {
+  520: "closed",
+  521: "refused",
+  522: "timeout",
+  523: "timeout",
+  524: "timeout",
+  525: "tls",
+  526: "tls",
+  530: "dns",
+};
+
+/** A runtime that does not say why leaves it at a connection that was lost: that counts towards nothing. */
+function classOfNone({ unsent, detail }: Extract<Answer, { kind: "none" }>): ObservationClass {
+  const known = reasons.find(([reason]) => reason.test(detail));
+  // Nothing was sent, for a reason of ours.
+  return known?.[1] ?? (unsent ? "relay-unreachable" : "closed");
+}
+
+const reasons: readonly (readonly [RegExp, ObservationClass])[] = [
+  [/^no answer within /, "timeout"],
+  [/^ECONNREFUSED$/, "refused"],
+  [/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/, "timeout"],
+  [/^(ENOTFOUND|EAI_AGAIN)$/, "dns"],
+  [/^ERR_(TLS|SSL)|CERT|^UNABLE_TO_|^EPROTO$/, "tls"],
+  [/^HPE_|^UND_ERR_HEADERS_OVERFLOW$|does not match the HTTP/, "malformed"],
+];
 
 /** One reply per command; one error for the whole request counts for each. Null: neither. */
 function repliesOf(answer: Answer, count: number): readonly Reply[] | null {

@@ -5,19 +5,19 @@
  */
 import type { ObservationClass } from "../core/types.ts";
 
-const classes: Readonly<Record<string, ObservationClass>> = {
+const classes = {
   LOADING: "loading",
   BUSY: "busy",
   MISCONF: "misconf",
   NOAUTH: "auth",
   WRONGPASS: "auth",
   NOPERM: "auth",
-};
+} as const satisfies Readonly<Record<string, ObservationClass>>;
 
 export const firstWord = (error: string): string => error.replace(/^-/, "").split(" ", 1)[0] ?? "";
 
 /** Null: none of those that say how a Redis is. */
-export function classOfWord(error: string): ObservationClass | null {
+export function classOfWord(error: string): (typeof classes)[keyof typeof classes] | null {
   const word = firstWord(error);
-  return Object.hasOwn(classes, word) ? (classes[word] ?? null) : null;
+  return Object.hasOwn(classes, word) ? classes[word as keyof typeof classes] : null;
 }
