@@ -175,6 +175,9 @@ describe("thresholds: what each vantage votes", () => {
 
 describe("a relay that does not answer, asked from several places", () => {
   const places = ["group", "weur", "enam"];
+  const config = { ...groupConfig(), regions: ["weur", "enam"] };
+  const take = (sight: Sight, seen: readonly Observation[], atMs: number) =>
+    absorb(sight, seen, config, { inForce: 1, highest: 1 }, atMs);
   /** Which of three places reach relay a, in each of `rows` looks a second apart. */
   function asked(rows: readonly (readonly boolean[])[]) {
     let sight: Sight = freshSight;

@@ -25,13 +25,18 @@
  *   stranger x n                  a deploy adds a primary with n keys of its own
  *   remove x · rename x y · zone x z · set key value      a new deploy
  *   failover [to x] · bootstrap x · switchover [to x] [for 3s] [force] · abort · pause [for 3s] · resume
+ *   select [x] [for 3s] · unpin · weigh x n · add x n · take-out x       operators, in active-active
  *   downtime x 3s · end-downtime x · acknowledge · reset · drill after-election      operators
+ *   silence weur · hear weur · cut weur from x · mend weur from x      a region that looks
+ *   lie weur x <class> · truth weur x · place weur FRA weur
+ *   shadow x of y                 a replica that no deploy names
+ *   weight x n                    a new deploy
  *   evict · jump <ms>             the Group forgets; the clock jumps
  */
 import type { EventName } from "../../worker/core/events.ts";
 import { SEALED } from "../../worker/core/facts.ts";
 import type { DrillPoint, OperatorRequest } from "../../worker/core/state.ts";
-import type { NodeConfig, OutcomeKind } from "../../worker/core/types.ts";
+import type { NodeConfig, ObservationClass, OutcomeKind } from "../../worker/core/types.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 export function play(script: string): string {
@@ -76,12 +81,23 @@ function found(line: string): World {
     .filter((each) => each.includes("="))
     .map((each) => each.split("="))
     .map(([key, value]) => [key, settingOf(value ?? "")]);
-  return createWorld({ ids, ...Object.fromEntries(settings) });
+  const { weights, ...rest } = Object.fromEntries(settings) as Record<string, unknown>;
+  const world = createWorld({
+    ids,
+    ...(rest.mode === "active-active" ? { relays: [] } : {}),
+    ...rest,
+  });
+  if (Array.isArray(weights))
+    world.configure({
+      nodes: world.config.nodes.map((node, at) => ({ ...node, weight: Number(weights[at]) })),
+    });
+  return world;
 }
 
 const msOf = (text: string) =>
   text.endsWith("ms") ? Number.parseFloat(text) : Number.parseFloat(text) * 1000;
-const settingOf = (text: string) =>
+const settingOf = (text: string): unknown => (text.includes(",") ? text.split(",") : plainOf(text));
+const plainOf = (text: string) =>
   text === "true" || text === "false"
     ? text === "true"
     : /^[\d.]+$/.test(text)
@@ -166,12 +182,14 @@ function obey(world: World, line: string): void {
       });
       return;
     case "cut":
+      if (x !== "relay") return void world.eye(x).cut.add(z);
       world.relay(y).cut.add(last);
       return;
     case "fail":
       return world.fail(x, y as OutcomeKind);
     case "mend":
       if (x === "relay") world.relay(y).cut.delete(last);
+      else if (y === "from") world.eye(x).cut.delete(z);
       else world.mend(x);
       return;
     case "remove":
@@ -205,6 +223,38 @@ function obey(world: World, line: string): void {
     case "drill":
       world.ask(requestOf(line));
       return;
+    case "select":
+    case "unpin":
+    case "weigh":
+    case "take-out":
+      world.ask(requestOf(line));
+      return;
+    case "add":
+      world.ask({
+        kind: "add-node",
+        id: "operator",
+        node: { ...world.spare(x), weight: Number(y) },
+      });
+      return;
+    case "silence":
+      world.eye(x).answers = false;
+      return;
+    case "hear":
+      world.eye(x).answers = true;
+      return;
+    case "lie":
+      world.eye(x).lies.set(y, z as ObservationClass);
+      return;
+    case "truth":
+      world.eye(x).lies.delete(y);
+      return;
+    case "place":
+      world.eye(x).whereabouts = { colo: y, region: z };
+      return;
+    case "shadow":
+      return world.shadow(x, z);
+    case "weight":
+      return world.configure({ nodes: changed(world, x, { weight: Number(y) }) });
     case "drift":
       world.byHand.set(x, y);
       return;
@@ -262,6 +312,14 @@ function requestOf(line: string): OperatorRequest {
       return { kind: "end-downtime", id, node: x };
     case "drill":
       return { kind: "drill", id, at: x as DrillPoint };
+    case "select":
+      return { kind: "select", id, node: x === "" || x === "for" ? null : x, pinMs: forMs };
+    case "unpin":
+      return { kind: "unpin", id };
+    case "weigh":
+      return { kind: "weight", id, node: x, weight: Number(y) };
+    case "take-out":
+      return { kind: "remove-node", id, node: x };
     case "acknowledge":
     case "reset":
     case "resume":
@@ -272,7 +330,7 @@ function requestOf(line: string): OperatorRequest {
 }
 
 const OPERATORS =
-  /^(failover|bootstrap|switchover|abort|pause|resume|downtime|end-downtime|acknowledge|reset|drill)/;
+  /^(failover|bootstrap|switchover|abort|pause|resume|downtime|end-downtime|acknowledge|reset|drill|select|unpin|weigh|add|take-out)/;
 
 /** An operator's answer is part of the story when it is a no. */
 function refused(world: World, line: string): string | null {
@@ -282,8 +340,17 @@ function refused(world: World, line: string): string | null {
   return `          refused ${reply.code}: ${reply.detail}${reasons === "" ? "" : `: ${reasons}`}`;
 }
 
+function inShortActive({ state: { saved } }: World): string {
+  const nodes = saved.steering?.members.map(
+    ({ id, weight, healthy }) =>
+      `${id} ${weight} ${healthy === null ? "unknown" : healthy ? "healthy" : "not healthy"}`,
+  );
+  return `epoch ${saved.epoch}, uses ${saved.primary}, ${saved.routeState}; ${nodes?.join(", ")}`;
+}
+
 function inShort(world: World): string {
   const { saved } = world.state;
+  if (world.config.mode === "active-active") return inShortActive(world);
   const nodes = world.config.nodes.map(({ id }) => {
     const { life, role, follows, minReplicas } = world.node(id);
     const what = role === "primary" ? "primary" : `of ${follows}`;

@@ -8,6 +8,7 @@ import { decide } from "../../worker/core/decide.ts";
 import type { GroupEvent } from "../../worker/core/events.ts";
 import { SEALED } from "../../worker/core/facts.ts";
 import { isKeeper, promisersFor } from "../../worker/core/lease.ts";
+import type { VantageReport, Whereabouts } from "../../worker/core/looking.ts";
 import { effectiveConfig } from "../../worker/core/membership.ts";
 import { freshSight, initialState } from "../../worker/core/saved.ts";
 import type { Decision, OperatorRequest, Reply, State } from "../../worker/core/state.ts";
@@ -15,6 +16,7 @@ import type {
   Action,
   Address,
   GroupConfig,
+  NodeConfig,
   NodeFacts,
   Observation,
   ObservationClass,
@@ -65,6 +67,16 @@ type RelayProcess = {
   done: Map<string, OutcomeKind>;
 };
 
+/** How a region does that looks for the Group. */
+type Eye = {
+  answers: boolean;
+  /** Nodes that it does not reach, and relays. */
+  readonly cut: Set<string>;
+  /** What it says of a node instead of what it sees. */
+  readonly lies: Map<string, ObservationClass>;
+  whereabouts: Whereabouts;
+};
+
 /** What a relay says whose Redis does not know a command. */
 export const UNSUPPORTED = "UNSUPPORTED";
 
@@ -100,6 +112,7 @@ export function createWorld(
   /** Publishers that cannot be asked how far they are. */
   const deaf = new Set<string>();
   const nodes = new Map<string, Instance>();
+  const eyes = new Map<string, Eye>();
   const relays = new Map<string, RelayProcess>();
   const addNode = (id: string, isPrimary: boolean) =>
     nodes.set(id, {
@@ -124,7 +137,8 @@ export function createWorld(
       backlog: [],
       brokenAtMs: null,
     });
-  for (const [index, id] of ids.entries()) addNode(id, index === 0);
+  const everyonePrimary = config.mode === "active-active";
+  for (const [index, id] of ids.entries()) addNode(id, index === 0 || everyonePrimary);
   const addRelay = (id: string) =>
     relays.set(id, {
       reach: true,
@@ -146,6 +160,16 @@ export function createWorld(
   const relay = (id: string): RelayProcess => {
     const found = relays.get(id);
     if (found === undefined) throw new Error(`no relay ${id} in this world`);
+    return found;
+  };
+  const eye = (region: string): Eye => {
+    const found = eyes.get(region) ?? {
+      answers: true,
+      cut: new Set<string>(),
+      lies: new Map<string, ObservationClass>(),
+      whereabouts: { colo: null, region: null },
+    };
+    eyes.set(region, found);
     return found;
   };
   const address = (id: string) => {
@@ -205,6 +229,14 @@ export function createWorld(
 
   function factsAbout(each: Instance): NodeFacts {
     const linkUp = each.role === "replica" && each.brokenAtMs === null;
+    const followers = [...nodes].flatMap(([id, { role, follows, brokenAtMs, life }]) =>
+      role === "replica" &&
+      life === "up" &&
+      brokenAtMs === null &&
+      nodes.get(follows ?? "") === each
+        ? (address(id) ?? [])
+        : [],
+    );
     return {
       runId: each.runId,
       role: each.role,
@@ -224,7 +256,7 @@ export function createWorld(
       secondOffset: each.secondOffset,
       switching: each.handsTo !== null,
       connectedReplicas: 0,
-      replicas: [],
+      replicas: each.role === "primary" ? followers : [],
       keys: each.keys,
       minReplicasToWrite: each.minReplicas,
     };
@@ -232,33 +264,70 @@ export function createWorld(
 
   function look(): Observation[] {
     const about = effectiveConfig(state.saved, config).nodes.map((each) => each.id);
+    const places = config.regions.filter((region) => eye(region).answers);
+    return [
+      ...throughRelays("group", about),
+      ...places.flatMap((region) => throughRelays(region, about)),
+      ...config.regions
+        .filter((region) => config.vantages.includes(region))
+        .flatMap((region) => about.map((id) => byItself(region, id))),
+    ];
+  }
+
+  const headOf = (vantage: string, from: string, about: string) => ({
+    ...{ vantage, from, epoch: state.saved.epoch, node: about, atMs: nowMs, tookMs: 1 },
+    relay: null,
+  });
+
+  function byItself(region: string, about: string): Observation {
+    const { answers, cut, lies } = eye(region);
+    const lie = answers ? lies.get(about) : undefined;
+    const [kind, facts] =
+      lie !== undefined
+        ? ([lie, null] as const)
+        : answers
+          ? seenOf(about, cut.has(about))
+          : (["relay-unreachable", null] as const);
+    return { ...headOf(region, region, about), class: kind, detail: kind, facts };
+  }
+
+  function throughRelays(from: string, about: readonly string[]): Observation[] {
     return config.relays.flatMap(({ id }) =>
       about.map((about): Observation => {
         const through = relay(id);
-        const each = node(about);
-        const seen = (kind: ObservationClass, facts: NodeFacts | null = null): Observation => ({
-          vantage: `relay:${id}`,
-          from: "group",
-          epoch: state.saved.epoch,
-          node: about,
+        const reach = through.reach && (from === "group" || !eye(from).cut.has(`relay:${id}`));
+        const [kind, facts] = reach
+          ? seenOf(about, through.cut.has(about))
+          : (["relay-unreachable", null] as const);
+        return {
+          ...headOf(`relay:${id}`, from, about),
           class: kind,
           detail: kind,
-          atMs: nowMs,
-          tookMs: 1,
           facts,
-          relay: through.reach
+          relay: reach
             ? { stamp: { boot: String(through.boot), ms: nowMs }, epoch: through.epoch }
             : null,
-        });
-        if (!through.reach) return seen("relay-unreachable");
-        if (through.cut.has(about) || each.life === "hung") return seen("timeout");
-        if (each.life === "dead") return seen("refused");
-        if (each.life === "auth" || each.life === "policy" || each.life === "busy")
-          return seen(each.life);
-        return seen(each.handsTo === null ? each.life : "switching", factsAbout(each));
+        };
       }),
     );
   }
+
+  function seenOf(about: string, cut: boolean): readonly [ObservationClass, NodeFacts | null] {
+    const each = node(about);
+    if (cut || each.life === "hung") return ["timeout", null];
+    if (each.life === "dead") return ["refused", null];
+    if (each.life === "auth" || each.life === "policy" || each.life === "busy")
+      return [each.life, null];
+    return [each.handsTo === null ? each.life : "switching", factsAbout(each)];
+  }
+
+  /** How the regions themselves did. */
+  const reports = (): VantageReport[] =>
+    config.regions.map((vantage) => {
+      const { answers, whereabouts } = eye(vantage);
+      const detail = answers ? "answered" : "no answer in time";
+      return { vantage, whereabouts: answers ? whereabouts : null, detail, atMs: nowMs };
+    });
 
   function perform(action: Action): OutcomeKind {
     actions.push(action);
@@ -382,7 +451,10 @@ export function createWorld(
       else outcomes.push(each.outcome);
     }
     const observations = seen ?? look();
-    const input = { observations, outcomes, requests, connected: [...connected], keepers: asked() };
+    const input = {
+      ...{ observations, outcomes, requests, connected: [...connected], keepers: asked() },
+      vantages: seen === undefined ? reports() : [],
+    };
     outcomes = [];
     const decision = decide(deepFreeze(state), deepFreeze(input), config, nowMs);
     state = decision.state;
@@ -434,6 +506,27 @@ export function createWorld(
       everyone = [...everyone, added];
       config = { ...config, nodes: [...config.nodes, added], relays: [...config.relays, relay] };
     },
+    /** A replica of `of` that no deploy names. */
+    shadow(id: string, of: string) {
+      const {
+        nodes: [added],
+      } = groupConfig({ ids: [id] });
+      if (added === undefined) throw new Error(`no node ${id}`);
+      everyone = [...everyone, added];
+      addNode(id, false);
+      node(id).follows = of;
+    },
+    /** One that takes writes, and that no deploy names yet. */
+    spare(id: string): NodeConfig {
+      const {
+        nodes: [added],
+      } = groupConfig({ ids: [id] });
+      if (added === undefined) throw new Error(`no node ${id}`);
+      everyone = [...everyone, added];
+      addNode(id, true);
+      return added;
+    },
+    eye,
     connected,
     leaseless,
     byHand,

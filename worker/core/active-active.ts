@@ -180,7 +180,9 @@ function tellPin(draft: Draft): void {
 /** Nobody can be used: counted at `failover_delay_ms`, and called permanent after all attempts. */
 function count(draft: Draft, config: GroupConfig): void {
   const { steering } = draft.saved;
-  if (steering === null || steering.active === null) return;
+  const active = steering?.members.find(({ id }) => id === steering.active);
+  // Of one that was not seen since the last start nothing is known.
+  if (steering === null || active === undefined || active.healthy === null) return;
   const isOver = usable(steering) !== null;
   const before = steering.unavailable;
   if (isOver && before === null) return;
@@ -192,9 +194,15 @@ function count(draft: Draft, config: GroupConfig): void {
   const next: Steering = { ...state, unavailable };
   if (JSON.stringify(next) !== JSON.stringify(steering)) save(draft, { steering: next });
   if (!isOver && state.nextAttemptAtMs > draft.nowMs) wakeBy(draft, state.nextAttemptAtMs);
+  const others = steering.members.filter(({ id, healthy }) => healthy === true && id !== active.id);
+  const why =
+    others.length === 0
+      ? "nobody else is healthy"
+      : `nothing moves by itself now, though ${others.map(({ id }) => id).join(", ")} could be used`;
+  const howLong = permanent ? `permanent, after ${config.failoverAttempts} attempts` : "temporary";
   const text = isOver
-    ? `${steering.active} can be used again`
-    : `${steering.active} cannot be used, and nobody else is healthy${permanent ? `: permanent, after ${config.failoverAttempts} attempts` : ": temporary"}`;
+    ? `${active.id} can be used again`
+    : `${active.id} cannot be used, and ${why}: ${howLong}`;
   const names = ["+unavailable", "-unavailable"] as const;
   const data = { permanent };
   tellEdge(draft, "unavailable", !isOver, () => ({ names, node: steering.active, text, data }));

@@ -65,7 +65,7 @@ function answerTo(
     case "end-downtime":
       return endDowntime(draft, request.node);
     case "acknowledge":
-      return acknowledge(draft);
+      return active ? no("NOTHING", "there is nothing to acknowledge") : acknowledge(draft);
     case "drill":
       if (active) return no("MODE", "there is no failover to die in: nothing is promoted");
       save(draft, { drill: request.at });
