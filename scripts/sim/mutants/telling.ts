@@ -74,14 +74,14 @@ export const tellingMutants: readonly Mutant[] = [
   {
     name: "the queue of notices is lost with the Group",
     file: core("saved"),
-    find: "    notices: [],\n    failing: {},\n    ...raw,\n",
-    replace: "    failing: {},\n    ...raw,\n    notices: [],\n",
+    find: "    ...raw,\n    published,\n",
+    replace: "    ...raw,\n    notices: [],\n    published,\n",
   },
   {
     name: "who asked for time is forgotten with the Group",
     file: core("saved"),
-    find: "    failing: {},\n    ...raw,\n",
-    replace: "    ...raw,\n    failing: {},\n",
+    find: "    ...raw,\n    published,\n",
+    replace: "    ...raw,\n    failing: {},\n    published,\n",
   },
   {
     name: "a try that the Group did not live to hear of is never ended",

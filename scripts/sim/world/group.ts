@@ -144,7 +144,7 @@ function round(world: World, group: Instance): void {
 /** Decides on what was seen: a look, or what a relay told of its own accord. */
 export function decided(world: World, group: Instance, observations: readonly Observation[]): void {
   const requests = group.asked;
-  const outcomes = group.outcomes;
+  const outcomes = [...group.outcomes];
   const connected = [...world.relays.values()]
     .filter((relay) => relay.socket.open)
     .map(({ id }) => id);
