@@ -3,11 +3,13 @@
  *
  * Rules: objectively down is not healthy; healthy is who most vantages see up, for `up_after` looks each once it
  * was not; in between nothing changes, so that one vantage that lies or is silent decides nothing. A look at a node
- * failed when as many vantages as the quorum found it bad at their newest: that alone starts its grace again. One in
- * downtime is drained; one that says that it is a replica takes no writes; one that loads does not yet.
+ * failed when as many vantages as the quorum found it bad at their newest, and fewer saw it up: that alone starts its
+ * grace again. One in downtime is drained; one that tells a quorum that it is a replica takes no writes; one that loads
+ * does not yet.
  * Must never: write anything where nothing changed: that would be a row for every look.
  */
-import { type Draft, factsOf, save, tellEdge } from "./draft.ts";
+import type { Belief } from "./believed.ts";
+import { type Draft, save, tellEdge } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
 import { bad } from "./sight.ts";
 import type { Steering } from "./state.ts";
@@ -23,21 +25,27 @@ export function whyUnusable(draft: Draft, { id }: NodeConfig): string | null | u
   if (verdict === undefined) return undefined;
   if (verdict.odown && verdict.authorised)
     return `down for ${verdict.down} of ${config.vantages.length} vantages`;
-  if (factsOf(draft, id)?.role === "replica")
-    return "says that it is a replica: it takes no writes";
-  const before = memberIn(saved.steering, id)?.healthy ?? null;
-  let up = 0;
-  for (const vantage of config.vantages) {
+  const beliefs = config.vantages.flatMap((vantage) => {
     const belief = sight.nodes[id]?.[vantage];
-    if (belief?.class !== "up" || verdict.votes[vantage] !== "up") continue;
-    if (before !== false || belief.successes >= config.upAfter) up += 1;
-  }
+    return belief === undefined ? [] : [{ ...belief, vote: verdict.votes[vantage] }];
+  });
+  const replica = beliefs.filter(isReplica).length;
+  if (replica >= config.quorum) return "says that it is a replica: it takes no writes";
+  const before = memberIn(saved.steering, id)?.healthy ?? null;
+  const isUp = ({ vote, successes }: (typeof beliefs)[number]) =>
+    vote === "up" && (before !== false || successes >= config.upAfter);
+  const up = beliefs.filter((each) => each.class === "up" && !isReplica(each) && isUp(each)).length;
   if (up * 2 > config.vantages.length && up > verdict.down) return null;
   if (before === null) return undefined;
   return before ? null : "not seen up by most vantages since it was down";
 }
 
-/** When the last look at it failed, if the newest one did, for as many vantages as the quorum; else null. */
+const isReplica = ({ class: kind, facts }: Belief) => kind === "up" && facts?.role === "replica";
+
+/**
+ * When the last look at it failed, if the newest one did, for as many vantages as the quorum, and for more than saw
+ * it up; else null.
+ */
 function failedLookAtMs({ sight, config }: Draft, id: string): number | null {
   const beliefs = sight.nodes[id] ?? {};
   const failed = config.vantages.flatMap((vantage) => {
@@ -46,7 +54,8 @@ function failedLookAtMs({ sight, config }: Draft, id: string): number | null {
       belief !== undefined && (bad.includes(belief.class) || belief.class === "loading");
     return isFailed ? [belief.atMs] : [];
   });
-  return failed.length >= config.quorum ? Math.max(...failed) : null;
+  const up = config.vantages.filter((vantage) => beliefs[vantage]?.class === "up").length;
+  return failed.length >= config.quorum && failed.length > up ? Math.max(...failed) : null;
 }
 
 export const memberIn = (steering: Steering | null, id: string): Member | undefined =>

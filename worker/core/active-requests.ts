@@ -88,6 +88,9 @@ function weigh(draft: Draft, id: string, weight: number, deployed: GroupConfig):
   return yes(`${id} weighs ${weight} until a deploy says something else`);
 }
 
+/** As many as may be configured. */
+const MOST_NODES = 32;
+
 function add(
   draft: Draft,
   node: Extract<Asked, { kind: "add-node" }>["node"],
@@ -106,6 +109,8 @@ function add(
       "EXISTS",
       `${node.id} is deployed, and was taken out at run time: deploy it anew, or use another id`,
     );
+  if (there.length >= MOST_NODES)
+    return no("NOTREADY", `a group has at most ${MOST_NODES} nodes: take one out first`);
   save(draft, { overlay: { ...overlay, added: [...overlay.added, node] } });
   tell(
     draft,

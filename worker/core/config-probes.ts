@@ -3,11 +3,10 @@
  *
  * Promises: every complaint names its path, what was given and what is allowed; a secret is never read.
  */
-import { mayBeTold, type RawGroup } from "./config-schema.ts";
+import { mayBeTold, type RawGroup, type RawNode } from "./config-schema.ts";
 import { isPublicHost } from "./public-address.ts";
 
 type Told = { readonly path: string; readonly given: string; readonly allowed: string };
-type RawNode = RawGroup["nodes"][number];
 
 export function probeComplaints(raw: RawGroup): readonly Told[] {
   const { nodes, mode, relays, vantages } = raw;
@@ -21,22 +20,33 @@ export function probeComplaints(raw: RawGroup): readonly Told[] {
       allowed: `so few that the time between them is at most half of probe_timeout_ms = ${raw.probe_timeout_ms}`,
     });
   const regions = vantages?.some((each) => !each.startsWith("relay:")) ?? relays.length === 0;
+  const place = { mode, relays: relays.length > 0, regions };
   nodes.forEach((node, index) => {
-    const at = `nodes[${index}].probe`;
-    if (node.probe === undefined) {
-      const why = whyProbed(seen.length > 0, mode, relays.length > 0);
-      if (why !== null) complaints.push({ path: at, given: "nothing", allowed: why });
-      return;
-    }
-    if (!regions)
-      complaints.push({
-        path: at,
-        given: node.probe.transport,
-        allowed: "nothing, or a region among the vantages: relays look by a way of their own",
-      });
-    complaints.push(...addressOf(node).map((each) => ({ ...each, path: `${at}.${each.path}` })));
+    const others = seen.some((each) => each !== node);
+    complaints.push(...probeOfNode(`nodes[${index}].`, node, { ...place, others }));
   });
   return complaints;
+}
+
+/** `others`: another node has a transport. */
+type Place = {
+  readonly mode: RawGroup["mode"];
+  readonly relays: boolean;
+  readonly regions: boolean;
+  readonly others: boolean;
+};
+
+/** @param path of the node, with the dot behind it. */
+export function probeOfNode(path: string, node: RawNode, place: Place): readonly Told[] {
+  const { probe } = node;
+  const at = `${path}probe`;
+  if (probe === undefined) {
+    const why = whyProbed(place.others, place.mode, place.relays);
+    return why === null ? [] : [{ path: at, given: "nothing", allowed: why }];
+  }
+  const allowed = "nothing, or a region among the vantages: relays look by a way of their own";
+  const nobody = place.regions ? [] : [{ path: at, given: probe.transport, allowed }];
+  return [...nobody, ...addressOf(node).map((each) => ({ ...each, path: `${at}.${each.path}` }))];
 }
 
 /** Why a node without a transport cannot be looked at as the others are; null: it can. */

@@ -5,8 +5,9 @@
  * name, and never read.
  */
 
-import { probeComplaints } from "./config-probes.ts";
-import { isAddress, mayBeTold, type RawGroup, REGIONS } from "./config-schema.ts";
+import { probeComplaints, probeOfNode } from "./config-probes.ts";
+import { isAddress, mayBeTold, type RawGroup, type RawNode, REGIONS } from "./config-schema.ts";
+import type { GroupConfig } from "./types.ts";
 
 export type Complaint = {
   /** Where: `GROUPS[0].nodes[1].port`. */
@@ -23,11 +24,8 @@ export function relations(
   const complaints: Complaint[] = [];
   const complain = (at: string, given: string, allowed: string) =>
     complaints.push({ path: `${path}.${at}`, given: clip(given), allowed });
-  const needSecrets = (at: string, table: object) => {
-    for (const [key, name] of Object.entries(table))
-      if (key.endsWith("_secret") && !isSecretSet(name))
-        complain(`${at}.${key}`, "a secret that is not set", setIt(name));
-  };
+  const needSecrets = (at: string, table: object) =>
+    complaints.push(...unsetSecrets(`${path}.${at}.`, table, isSecretSet));
   const nodes = raw.nodes.map((node) => node.id);
   const relays = raw.relays.map((relay) => relay.id);
   complaints.push(...duplicates("id", `${path}.nodes`, nodes));
@@ -52,6 +50,9 @@ export function relations(
   complaints.push(
     ...probeComplaints(raw).map((each) => ({ ...each, path: `${path}.${each.path}` })),
   );
+  raw.nodes.forEach(({ probe }, index) => {
+    needSecrets(`nodes[${index}].probe`, probe ?? {});
+  });
   raw.relays.forEach((relay, index) => {
     relay.local.forEach((node, at) => {
       if (!nodes.includes(node)) complain(`relays[${index}].local[${at}]`, node, nodes.join(", "));
@@ -85,12 +86,7 @@ export function relations(
   if (raw.replica_hostname !== undefined) {
     if (raw.dns === undefined) complain("dns", "nothing", "a table, since replica_hostname is set");
     raw.nodes.forEach(({ host }, index) => {
-      if (!isAddress(host))
-        complain(
-          `nodes[${index}].host`,
-          host,
-          "an IP address, since replica_hostname is set: one name cannot be several others",
-        );
+      if (!isAddress(host)) complain(`nodes[${index}].host`, host, AN_ADDRESS);
     });
   }
   const webhooks = raw.webhooks ?? [];
@@ -116,6 +112,40 @@ export function relations(
   return complaints;
 }
 
+const AN_ADDRESS =
+  "an IP address, since replica_hostname is set: one name cannot be several others";
+
+/** What a node that comes at run time has to be beside one that would be right in wrangler.toml. */
+export function relationsOfNode(
+  node: RawNode,
+  group: GroupConfig,
+  isSecretSet: (name: string) => boolean,
+): Complaint[] {
+  const { hostname, replicaHostname, nodes, relays, regions, mode } = group;
+  const others = nodes.some(({ probe }) => probe !== null);
+  const place = { mode, relays: relays.length > 0, regions: regions.length > 0, others };
+  const complaints: Complaint[] = [
+    ...probeOfNode("", node, place),
+    ...unsetSecrets("probe.", node.probe ?? {}, isSecretSet),
+  ];
+  if (node.probe !== undefined && place.regions && !others)
+    complaints.push({
+      path: "probe",
+      given: node.probe.transport,
+      allowed: "nothing, since the other nodes have none: a region votes about all or none",
+    });
+  const names = [hostname, replicaHostname].map((name) => name?.toLowerCase());
+  if (names.includes(node.host.toLowerCase()))
+    complaints.push({
+      path: "host",
+      given: clip(node.host),
+      allowed: "another name than the group's: it would lead to itself",
+    });
+  if (replicaHostname !== null && !isAddress(node.host))
+    complaints.push({ path: "host", given: clip(node.host), allowed: AN_ADDRESS });
+  return complaints;
+}
+
 /** Seen from here when nobody says from where: three continents, so that one that is cut off decides nothing. */
 const USUAL_REGIONS: readonly string[] = ["wnam", "weur", "apac"];
 
@@ -136,7 +166,13 @@ export function votesOf({ vantages, relays, nodes }: RawGroup) {
 const isWithin = (name: string | undefined, zone: string) =>
   name === undefined || `.${name}`.toLowerCase().endsWith(`.${zone}`.toLowerCase());
 
-const setIt = (name: string) => `set it first: wrangler secret put ${name}`;
+/** @param path of the table, with the dot behind it. */
+const unsetSecrets = (path: string, table: object, isSecretSet: (name: string) => boolean) =>
+  Object.entries(table).flatMap(([key, name]): Complaint[] => {
+    if (!key.endsWith("_secret") || name === undefined || isSecretSet(name)) return [];
+    const allowed = `set it first: wrangler secret put ${name}`;
+    return [{ path: `${path}${key}`, given: "a secret that is not set", allowed }];
+  });
 
 export function duplicates(what: string, path: string, values: readonly string[]): Complaint[] {
   const twice = values.filter((value, index) => values.indexOf(value) !== index);

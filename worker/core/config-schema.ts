@@ -138,7 +138,7 @@ const ProbeSchema = v.variant(
   "upstash, tcp, custom, lag-aware",
 );
 
-const NodeSchema = v.strictObject({
+export const NodeSchema = v.strictObject({
   id,
   host,
   replication_host: v.optional(host),
@@ -248,6 +248,7 @@ export const mayBeTold = (url: string, allowPrivate: boolean) => allowPrivate ||
 /** `[vars.BRAKE]`. */
 export const BrakeSchema = v.strictObject(numbers(brakeSettings));
 export type RawGroup = v.InferOutput<typeof GroupSchema>;
+export type RawNode = v.InferOutput<typeof NodeSchema>;
 
 const isIpv4 = (text: string) =>
   /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(text);

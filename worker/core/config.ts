@@ -6,8 +6,22 @@
  * Must never: read a secret; it only asks whether one is set.
  */
 import * as v from "valibot";
-import { type Complaint, clip, duplicates, relations, votesOf } from "./config-relations.ts";
-import { BrakeSchema, GroupSchema, type RawGroup, some } from "./config-schema.ts";
+import {
+  type Complaint,
+  clip,
+  duplicates,
+  relations,
+  relationsOfNode,
+  votesOf,
+} from "./config-relations.ts";
+import {
+  BrakeSchema,
+  GroupSchema,
+  NodeSchema,
+  type RawGroup,
+  type RawNode,
+  some,
+} from "./config-schema.ts";
 import { toldNames } from "./events.ts";
 import type {
   BrakeConfig,
@@ -82,6 +96,24 @@ export function parseConfig(
   if (complaints.length > 0 || !brake.success) return { ok: false, complaints };
   const { max_failovers: maxFailovers, window_ms: windowMs } = brake.output;
   return { ok: true, groups, brake: { maxFailovers, windowMs } };
+}
+
+export type ParsedNode =
+  | { readonly ok: true; readonly node: NodeConfig }
+  | { readonly ok: false; readonly complaints: readonly Complaint[] };
+
+/** Checks a node that comes at run time as it would be in wrangler.toml, but for who else there is. */
+export function parseNode(
+  value: unknown,
+  group: GroupConfig,
+  isSecretSet: (name: string) => boolean,
+): ParsedNode {
+  const parsed = v.safeParse(NodeSchema, value);
+  const complaints = parsed.success
+    ? relationsOfNode(parsed.output, group, isSecretSet)
+    : parsed.issues.map((issue) => complaintOf("", issue));
+  if (!parsed.success || complaints.length > 0) return { ok: false, complaints };
+  return { ok: true, node: nodeOf(parsed.output) };
 }
 
 function groupOf(raw: RawGroup): GroupConfig {
@@ -185,7 +217,7 @@ const relayOf = (raw: RawGroup["relays"][number]): RelayConfig => ({
   dataTokenSecret: raw.data_token_secret,
 });
 
-const nodeOf = (raw: RawGroup["nodes"][number]): NodeConfig => ({
+const nodeOf = (raw: RawNode): NodeConfig => ({
   id: raw.id,
   host: raw.host,
   port: raw.port,
@@ -200,10 +232,7 @@ const nodeOf = (raw: RawGroup["nodes"][number]): NodeConfig => ({
   probe: raw.probe === undefined ? null : probeOf(raw.probe, raw),
 });
 
-function probeOf(
-  raw: NonNullable<RawGroup["nodes"][number]["probe"]>,
-  node: RawGroup["nodes"][number],
-): ProbeConfig {
+function probeOf(raw: NonNullable<RawNode["probe"]>, node: RawNode): ProbeConfig {
   const { transport } = raw;
   if (transport === "upstash")
     return { transport, url: withoutSlash(raw.url), tokenSecret: raw.token_secret };
@@ -242,6 +271,7 @@ function complaintOf(variable: string, issue: v.BaseIssue<unknown>): Complaint {
   let path = variable;
   for (const item of issue.path ?? [])
     path += typeof item.key === "number" ? `[${item.key}]` : `.${String(item.key)}`;
+  path = path.replace(/^\./, "");
   const key = String(issue.path?.at(-1)?.key ?? "");
   if (issue.type === "strict_object" && issue.expected === "never")
     return { path, given: "an unknown key", allowed: "a key that docs/settings.md lists" };
@@ -259,4 +289,10 @@ const allowedBy = (issue: v.BaseIssue<unknown>) =>
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, "");
 const byNumber = (a: string, b: string) => Number(a.slice(7) || 1) - Number(b.slice(7) || 1);
-const show = (value: unknown) => clip(JSON.stringify(value) ?? typeof value);
+/** What stands in an address before the host, or in its query, may be a secret. */
+const show = (value: unknown) =>
+  clip(
+    (JSON.stringify(value) ?? typeof value)
+      .replace(/(:\/\/)[^\s/?#"]*@/g, "$1(not shown)@")
+      .replace(/(:\/\/[^\s?"]*\?)[^\s"]+/g, "$1(not shown)"),
+  );

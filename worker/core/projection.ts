@@ -1,6 +1,8 @@
 /**
  * The route that a saved state stands for: KV, DNS, the API and the relays tell nothing else.
  *
+ * Rules: in active-active `primary` is the node in use, and `replicas` is empty: the others hold the same data by the
+ * databases' own means, but a read there may miss what the reader has just written.
  * Promises: pure. Must never: put a secret into a route.
  */
 import { effectiveConfig } from "./membership.ts";
@@ -11,6 +13,7 @@ import type { GroupConfig, NodeConfig } from "./types.ts";
 export function routeOf(saved: Saved, deployed: GroupConfig): Route {
   const config = effectiveConfig(saved, deployed);
   const primary = config.nodes.find((node) => node.id === saved.primary);
+  const readable = config.mode === "replication" ? saved.readable : [];
   return {
     v: 1,
     group: saved.group,
@@ -21,17 +24,24 @@ export function routeOf(saved: Saved, deployed: GroupConfig): Route {
     hostname: config.hostname,
     primary: primary === undefined ? null : endpointOf(primary, config),
     replicas: config.nodes
-      .filter((node) => saved.readable.includes(node.id))
+      .filter((node) => readable.includes(node.id))
       .map((node) => ({ ...endpointOf(node, config), readWeight: node.readWeight })),
     updatedAt: new Date(saved.routeAtMs).toISOString(),
   };
 }
 
-function endpointOf(node: NodeConfig, config: GroupConfig) {
+const endpointOf = (node: NodeConfig, config: GroupConfig) => ({
+  ...{ id: node.id, host: node.host, port: node.port, tls: node.tls },
+  rest: restOf(node, config),
+});
+
+/** Where an app speaks REST to it: as configured, else at its relay, else where it is looked at by REST. */
+function restOf({ id, restUrl, probe }: NodeConfig, config: GroupConfig): string | null {
+  if (restUrl !== null) return restUrl;
   // A relay that names no machine of its own serves every node.
   const relay =
-    config.relays.find((each) => each.local.includes(node.id)) ??
+    config.relays.find((each) => each.local.includes(id)) ??
     config.relays.find((each) => each.local.length === 0);
-  const rest = relay === undefined ? null : `${relay.url}/nodes/${encodeURIComponent(node.id)}`;
-  return { id: node.id, host: node.host, port: node.port, tls: node.tls, rest };
+  if (relay !== undefined) return `${relay.url}/nodes/${encodeURIComponent(id)}`;
+  return probe?.transport === "upstash" ? probe.url : null;
 }

@@ -81,7 +81,9 @@ export function settle(before: GeoState, rules: Rules, nowMs: number): Step {
     return { state: { ...state, active: first.id, switchedAtMs: nowMs }, change: null };
   }
   if (isPinned(state)) return { state: refreshed(state, active), change: null };
-  if (active.healthy !== true) {
+  // Nobody looked at it yet: that is no reason to leave it.
+  if (active.healthy === null) return { state, change: null };
+  if (!active.healthy) {
     const next = best(others(state, active.id), rules, nowMs);
     if (next !== undefined) return switched(state, next.id, "automatic", nowMs);
     return { state, change: null };
