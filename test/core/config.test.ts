@@ -211,7 +211,7 @@ describe("wrong: refused whole, with the path, what was given and what is allowe
       "a relay address with a user in it",
       { GROUPS: [group({ relays: [relay("a", { url: "https://u:p@relay" }), relay("b")] })] },
       "GROUPS[0].relays[0].url",
-      '"https://u:p@relay"',
+      '"https://(not shown)@relay"',
       "without user",
     ],
     [

@@ -86,7 +86,7 @@ probeContract("a relay's own look", () =>
   bench(
     CONTROL,
     async ({ url, secret, timeoutMs }) => {
-      const found = await lookThrough({ group: "cache", url, token: secret }, ["a"], timeoutMs);
+      const found = await lookThrough({ group: "cache", url, token: secret }, ["a"], { timeoutMs });
       const { agoMs: _, ...look } = found.get("a") ?? { agoMs: 0 };
       return look as Found;
     },

@@ -8,6 +8,8 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { Answer, RawEnv } from "../../worker/env.ts";
+import { parseInfo } from "../../worker/redis/info.ts";
+import { LOOK_PATH, type NodeLook } from "../../worker/relay/look-protocol.ts";
 import { headers, nodeErrors } from "../../worker/relay/protocol.ts";
 
 /** The bindings are those of wrangler.toml. */
@@ -68,6 +70,13 @@ const infoOf = (id: string, { primary }: Node) =>
         ]),
   ].join("\r\n");
 
+const lookAt = (id: string, node: Node | undefined): NodeLook => ({
+  ...{ node: id, agoMs: 0 },
+  ...(node === undefined || node.down
+    ? { class: "refused", detail: "nothing listens there", facts: null }
+    : { class: "up", detail: "PONG", facts: parseInfo(infoOf(id, node), 0) as NodeLook["facts"] }),
+});
+
 /** Answers looks and verbs, each relay at the epoch that it was told; `verb` hears of what is no look first. */
 export function relayAnswers(
   verb: (path: string) => Promise<void> | void = () => undefined,
@@ -85,17 +94,12 @@ export function relayAnswers(
     });
     const [, , id = "", what = ""] = pathname.split("/");
     const node = nodes[id];
-    if (what === "pipeline") {
-      const refused = { error: `${nodeErrors.refused} nothing listens there` };
-      const replies =
-        node === undefined || node.down
-          ? [refused, refused, refused]
-          : [
-              { result: "PONG" },
-              { result: infoOf(id, node) },
-              { result: ["min-replicas-to-write", "0"] },
-            ];
-      return Response.json(replies, { headers: own() });
+    if (pathname === LOOK_PATH) {
+      const asked: string[] = JSON.parse(String(init?.body)).nodes;
+      return Response.json(
+        { looks: asked.map((each) => lookAt(each, nodes[each])) },
+        { headers: own() },
+      );
     }
     await verb(pathname);
     epochs.set(host, String(JSON.parse(String(init?.body)).epoch));

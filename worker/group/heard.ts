@@ -9,7 +9,7 @@ import * as v from "valibot";
 import type { Looked, Seen, Whereabouts } from "../core/looking.ts";
 import type { Observation, ObservationClass } from "../core/types.ts";
 import type { Pair } from "../probe/look.ts";
-import { facts as factsSchema } from "../relay/push.ts";
+import { facts as factsSchema } from "../relay/look-protocol.ts";
 import type { Heard } from "./lookout.ts";
 
 /** When a place was asked, and under which epoch. */

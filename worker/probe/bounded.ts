@@ -154,7 +154,7 @@ const isResult = (value: unknown): value is { result: unknown } =>
   isObject(value) && "result" in value && !("error" in value);
 
 /** Null when the headers are absent or nonsense: any other REST proxy has none. */
-function relayFacts(from: Headers): RelayFacts | null {
+export function relayFacts(from: Headers): RelayFacts | null {
   const boot = from.get(headers.boot) ?? "";
   const ms = from.get(headers.ms) ?? "";
   const epoch = from.get(headers.epoch) ?? "";

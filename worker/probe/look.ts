@@ -8,13 +8,11 @@
  */
 import type { Found, LookOrder, Repeat, Seen } from "../core/looking.ts";
 import { vantageOf } from "../core/sight.ts";
-import type { GroupConfig, Observation } from "../core/types.ts";
 import { within } from "../relay/request.ts";
 import { failed } from "./probe.ts";
 import { lookThrough } from "./relayed.ts";
 import { type Round, repeated, type Timed } from "./repeated.ts";
 import { lookBy } from "./transports.ts";
-import { lookOverRest } from "./upstash.ts";
 
 export type Pair = { readonly vantage: string; readonly node: string };
 
@@ -73,7 +71,7 @@ export function startLooks(order: LookOrder, { region, secret }: LookOptions): r
   const relays = order.relays.map((relay) => {
     const ask = round("relay-unreachable", async (nodes, forMs) => {
       const target = { group, url: relay.url, token: secret(relay.tokenSecret) };
-      const answers = await lookThrough(target, nodes, forMs);
+      const answers = await lookThrough(target, nodes, { timeoutMs: forMs });
       const nowMs = performance.now();
       return new Map(
         [...answers].map(([node, look]) => [node, { ...look, atMs: nowMs - look.agoMs }]),
@@ -125,33 +123,3 @@ function createTurns(most: number) {
     }
   };
 }
-
-// ---------------------------------------------------------------- until the Group gives orders
-
-/** A look under way. */
-export type Looking = Pair & { readonly seen: Promise<Observation> };
-
-/** The Group's own look, through its relays: one for each pair. */
-export const lookAtAll = (
-  config: GroupConfig,
-  token: (secret: string) => string,
-  epoch: number,
-  wanted: (pair: Pair) => boolean,
-): readonly Looking[] =>
-  config.relays.flatMap((relay) =>
-    config.nodes.flatMap(({ id: node }) => {
-      const vantage = vantageOf(relay.id);
-      if (!wanted({ vantage, node })) return [];
-      const target = {
-        group: config.name,
-        url: `${relay.url}/nodes/${encodeURIComponent(node)}`,
-        token: token(relay.controlTokenSecret),
-      };
-      const askedAtMs = Date.now();
-      const seen = lookOverRest(target, { timeoutMs: config.probeTimeoutMs }).then((found) => {
-        const atMs = Date.now();
-        return { ...found, vantage, from: "group", epoch, node, atMs, tookMs: atMs - askedAtMs };
-      });
-      return [{ vantage, node, seen }];
-    }),
-  );

@@ -9,6 +9,7 @@ import type { RequestListener } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { addLookRoute } from "./look.ts";
 import { headers, verbs } from "./protocol.ts";
 import { type Headers, refuse } from "./rest/answer.ts";
 import type { RestNode } from "./rest/node.ts";
@@ -112,11 +113,12 @@ function createRoutes(deps: AppDeps): Hono<Env> {
     }),
   );
 
-  addVerbRoutes(app, {
+  const now = {
     nodes: () => deps.site().nodes,
-    hands: deps.hands,
     nodeTimeoutMs: () => deps.site().nodeTimeoutMs,
-  });
+  };
+  addLookRoute(app, now);
+  addVerbRoutes(app, { ...now, hands: deps.hands });
   deps.routes?.(app);
 
   for (const path of [...verbs.map((verb) => `/nodes/:id/${verb}`), "/groups/:group/epoch"]) {

@@ -16,6 +16,7 @@ import {
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Log, seldom } from "./log.ts";
+import { LOOK_PATH } from "./look-protocol.ts";
 import type { Face, Metrics } from "./metrics.ts";
 import { verbs } from "./protocol.ts";
 
@@ -180,6 +181,7 @@ function faceOf(url: string): Face {
   const path = pathOf(url);
   if (path === "/healthz" || path === "/readyz" || path === "/metrics") return "operation";
   if (path.startsWith("/v1/groups/")) return "route";
+  if (path === LOOK_PATH) return "look";
   return path.startsWith("/groups/") || path === "/promise" ? "verbs" : "other";
 }
 

@@ -9,7 +9,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Count } from "../redis/session.ts";
 import { createCounts, createTimes } from "./tally.ts";
 
-export type Face = "rest" | "stream" | "route" | "verbs" | "operation" | "other";
+export type Face = "rest" | "stream" | "route" | "look" | "verbs" | "operation" | "other";
 
 export type Metrics = {
   readonly request: (face: Face, status: number, seconds: number) => void;

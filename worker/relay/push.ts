@@ -7,7 +7,7 @@
  */
 import * as v from "valibot";
 import { RouteSchema } from "../core/route-schema.ts";
-import type { NodeFacts, ObservationClass } from "../core/types.ts";
+import { classes, count, facts, ms, name, text } from "./look-protocol.ts";
 
 /** A message of either side has at most so many characters. */
 export const MAX_MESSAGE_CHARS = 256 * 1024;
@@ -26,42 +26,6 @@ export const closeCodes = {
   badMessage: 4400,
   tooMany: 4429,
 } as const;
-
-const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
-const name = v.pipe(v.string(), v.minLength(1), v.maxLength(253));
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const ms = v.pipe(v.number(), v.minValue(0), v.maxValue(1e12));
-
-const classes = [
-  ...["up", "refused", "timeout", "closed", "loading", "busy", "misconf", "switching"],
-  ...["policy", "auth", "tls", "dns", "malformed"],
-] as const satisfies readonly ObservationClass[];
-
-/** A relay of a later version may say more of a node. */
-export const facts = v.object({
-  runId: text(64),
-  role: v.picklist(["primary", "replica"]),
-  replicaOf: v.nullable(v.strictObject({ host: name, port: count })),
-  linkUp: v.boolean(),
-  linkDownMs: v.nullable(ms),
-  syncing: v.boolean(),
-  loading: v.boolean(),
-  lastIoMs: v.nullable(ms),
-  offset: count,
-  priority: count,
-  replicationId: text(64),
-  replicationId2: v.nullable(text(64)),
-  secondOffset: v.nullable(count),
-  switching: v.boolean(),
-  connectedReplicas: count,
-  /** Relays before this version tell none. */
-  replicas: v.optional(
-    v.pipe(v.array(v.strictObject({ host: name, port: count })), v.maxLength(64), v.readonly()),
-    [],
-  ),
-  keys: count,
-  minReplicasToWrite: v.nullable(count),
-}) satisfies v.GenericSchema<unknown, NodeFacts>;
 
 /** One node as the relay sees it now. */
 const look = v.strictObject({
