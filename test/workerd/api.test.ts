@@ -63,6 +63,9 @@ it("a node or a group that does not exist is not found, whatever is asked of it"
   expect(await call("POST", "/switchover", { to: "x" })).toMatchObject(nothing);
   expect(await call("POST", "/bootstrap", { primary: "x" })).toMatchObject(nothing);
   expect(await call("POST", "/nodes/x/downtime", downtime)).toMatchObject(nothing);
+  expect(await call("POST", "/select", { node: "x" })).toMatchObject(nothing);
+  expect(await call("POST", "/weight", { node: "x", weight: 1 })).toMatchObject(nothing);
+  expect(await call("DELETE", "/nodes/x")).toMatchObject(nothing);
   expect(await call("DELETE", "/nodes/x/downtime")).toMatchObject(nothing);
   expect(await call("GET", "/nodes/x/last-info")).toMatchObject(nothing);
   const elsewhere = await app.request(
@@ -117,6 +120,20 @@ const cases: readonly [string, unknown, object][] = [
     { at: "before-lunch" },
     { path: "at", given: '"before-lunch"', allowed: "after-election or after-promotion" },
   ],
+  ["/select", { node: 1 }, { path: "node", given: "1", allowed: "the id of a node" }],
+  ["/select", { pin_ms: 1 }, { path: "pin_ms", given: "1", allowed: downtimeRange }],
+  ["/weight", { node: "b" }, { path: "weight", given: "nothing" }],
+  [
+    "/weight",
+    { node: "b", weight: 0 },
+    { path: "weight", given: "0", allowed: "a number from 0.001 to 1000000" },
+  ],
+  ["/nodes", { id: "c" }, { path: "host", given: "nothing" }],
+  [
+    "/nodes",
+    { id: "c", host: "c", probe: { transport: "icmp" } },
+    { path: "probe.transport", given: '"icmp"', allowed: "upstash, tcp, custom, lag-aware" },
+  ],
   ["/resume", [], { path: "", given: "[]", allowed: "a JSON object" }],
   ["/resume", "now", { path: "", given: '"now"', allowed: "a JSON object" }],
 ];
@@ -161,6 +178,50 @@ it("what is accepted says so with its epoch, and what is refused says why and by
     status: 409,
     body: { title: "Conflict", code: "NOTHING", detail: "the group is not paused", reasons: [] },
   });
+});
+
+it("what only the other mode knows is refused by its code, and a new node needs not to be there", async () => {
+  const mode = { status: 409, body: { code: "MODE" } };
+  expect(await call("POST", "/select", { node: "b", pin_ms: 1000 })).toMatchObject(mode);
+  expect(await call("POST", "/unpin")).toMatchObject(mode);
+  expect(await call("POST", "/weight", { node: "b", weight: 2 })).toMatchObject(mode);
+  expect(await call("POST", "/nodes", { id: "c", host: "10.0.0.3" })).toMatchObject(mode);
+  expect(await call("DELETE", "/nodes/b")).toMatchObject(mode);
+});
+
+it("GET vantages: who saw what by which path, as a table for machines and one for people", async () => {
+  const { status, body } = await call("GET", "/vantages", undefined, tokens.read);
+  expect({ status, body }).toMatchObject({
+    status: 200,
+    body: {
+      group: "asked",
+      quorum: 1,
+      vantages: [],
+      nodes: [
+        {
+          id: "a",
+          verdict: "up",
+          votes: { "relay:a": "up" },
+          paths: [
+            { from: "group", vantage: "relay:a", transport: "relay", class: "up", vote: "up" },
+          ],
+        },
+        { id: "b", paths: [{ class: "up", vote: "up" }] },
+      ],
+    },
+  });
+  const response = await app.request(
+    "/v1/groups/asked/vantages",
+    { headers: { authorization: `Bearer ${tokens.read}`, accept: "text/plain" } },
+    bindings,
+  );
+  expect(response.headers.get("content-type")).toMatch(/^text\/plain/);
+  const [because, verdicts, ways, places] = (await response.text()).split("\n\n");
+  expect(because).toMatch(/^asked: a is up/);
+  expect(verdicts).toMatch(/^a +up +0 of 1, quorum 1$/m);
+  expect(ways).toMatch(/^a +group > relay:a +up +\d+ +\d+ +up +/m);
+  expect(ways).toMatch(/^b +group > relay:a +up +\d+ +\d+ +up +/m);
+  expect(places).toBe(undefined);
 });
 
 it("GET ckquorum, last-info and events answer with the read token", async () => {

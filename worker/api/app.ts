@@ -10,8 +10,9 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import * as v from "valibot";
+import { parseNode } from "../core/config.ts";
 import type { Reply } from "../core/state.ts";
-import { configInForce, deployedConfig, groupOf } from "../env.ts";
+import { configInForce, deployedConfig, groupOf, secretOf } from "../env.ts";
 import { guard, mayPass } from "./access.ts";
 import {
   answer,
@@ -22,11 +23,12 @@ import {
   reading,
   told,
 } from "./asking.ts";
-import { badInput, count, onlyJson } from "./input.ts";
+import { badInput, complained, count, onlyJson } from "./input.ts";
 import { type Operation, operations } from "./operations.ts";
 import { knownStatus, notFound, problem, unauthorized } from "./problem.ts";
 import { connect, lease } from "./relays.ts";
 import { route } from "./route.ts";
+import { vantages } from "./vantages.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
 const EventsQuery = v.object({
@@ -136,6 +138,8 @@ app.get("/v1/groups/:group/webhooks", (context) =>
   ),
 );
 
+app.get("/v1/groups/:group/vantages", vantages);
+
 app.get(
   "/v1/groups/:group/events",
   sValidator("query", EventsQuery, (result, context) =>
@@ -161,7 +165,11 @@ function operate({ method, path, body }: Operation): void {
       result.success ? undefined : badInput(context, result.error),
     ),
     (context) => {
-      const asked = context.req.valid("json")(context.req.param("node") ?? "");
+      const { config } = context.var;
+      const asked = context.req.valid("json")(context.req.param("node") ?? "", (raw) =>
+        parseNode(raw, config, (name) => secretOf(context.env, name) !== ""),
+      );
+      if (asked.kind === "wrong") return complained(context, asked.complaints);
       const request = { id: crypto.randomUUID(), ...asked };
       return answer(
         context,

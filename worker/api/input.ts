@@ -25,6 +25,12 @@ export const milliseconds = (min: number, max: number) => {
   );
 };
 
+/** Any number from `min` to `max`. */
+export const numberWithin = (min: number, max: number) => {
+  const allowed = `a number from ${min} to ${max}`;
+  return v.pipe(v.number(allowed), v.minValue(min, allowed), v.maxValue(max, allowed));
+};
+
 /** A key that must be there: one that is missing is complained of in the words of its schema. */
 export const required = <T>(schema: v.GenericSchema<unknown, T>) =>
   v.pipe(v.optional(v.unknown(), null), schema);
@@ -73,8 +79,11 @@ export function badInput(context: Context, issues: readonly StandardIssue[]): Re
       allowed: stray ? "no such key" : message,
     };
   });
-  return problem(context, { status: 400, detail: "the request is not right", complaints });
+  return complained(context, complaints);
 }
+
+export const complained = (context: Context, complaints: readonly object[]): Response =>
+  problem(context, { status: 400, detail: "the request is not right", complaints });
 
 const shown = (value: unknown) => (JSON.stringify(value) ?? typeof value).slice(0, 80);
 

@@ -4,12 +4,21 @@
  * Promises: a body has no key that is not listed here. Must never: judge whether it can be done: the core does.
  */
 import * as v from "valibot";
+import type { Complaint, ParsedNode } from "../core/config.ts";
+import { nodeSettings } from "../core/settings.ts";
 import type { OperatorRequest } from "../core/state.ts";
-import { exactly, milliseconds, nodeId, reason, required } from "./input.ts";
+import { exactly, milliseconds, nodeId, numberWithin, reason, required } from "./input.ts";
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
-/** All of a request but its id; the node is the one in the path, where the path has one. */
-type ToRequest = (node: string) => Unnumbered<OperatorRequest>;
+type Wrong = { readonly kind: "wrong"; readonly complaints: readonly Complaint[] };
+/**
+ * All of a request but its id; the node is the one in the path, where the path has one. `parse` checks a node as the
+ * group's configuration is checked.
+ */
+type ToRequest = (
+  node: string,
+  parse: (raw: unknown) => ParsedNode,
+) => Unnumbered<OperatorRequest> | Wrong;
 
 export type Operation = {
   readonly method: "POST" | "DELETE";
@@ -25,6 +34,7 @@ const drillPoint = v.picklist(
   "after-election or after-promotion",
 );
 const flag = v.boolean("true or false");
+const weight = numberWithin(nodeSettings.weight.min, nodeSettings.weight.max);
 
 export const operations: readonly Operation[] = [
   operation("POST", "/failover", { to: v.nullish(nodeId, null) }, ({ to }) => () => ({
@@ -72,6 +82,39 @@ export const operations: readonly Operation[] = [
     kind: "drill",
     at,
   })),
+  // Active-active, from here on.
+  operation(
+    "POST",
+    "/select",
+    { node: v.nullish(nodeId, null), pin_ms: v.nullish(forMs, null) },
+    ({ node, pin_ms }) =>
+      () => ({ kind: "select", node, pinMs: pin_ms }),
+  ),
+  operation("POST", "/unpin", {}, () => () => ({ kind: "unpin" })),
+  operation(
+    "POST",
+    "/weight",
+    { node: required(nodeId), weight: required(weight) },
+    ({ node, weight }) =>
+      () => ({ kind: "weight", node, weight }),
+  ),
+  {
+    method: "POST",
+    path: "/nodes",
+    body: v.pipe(
+      v.unknown(),
+      v.transform(
+        (raw): ToRequest =>
+          (_, parse) => {
+            const parsed = parse(raw);
+            return parsed.ok
+              ? { kind: "add-node", node: parsed.node }
+              : { kind: "wrong", complaints: parsed.complaints };
+          },
+      ),
+    ),
+  },
+  operation("DELETE", "/nodes/:node", {}, () => (node) => ({ kind: "remove-node", node })),
 ];
 
 function operation<E extends v.ObjectEntries>(

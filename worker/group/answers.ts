@@ -43,6 +43,9 @@ export function nodeIn(request: OperatorRequest): string | null {
       return request.primary;
     case "downtime":
     case "end-downtime":
+    case "select":
+    case "weight":
+    case "remove-node":
       return request.node;
     default:
       return null;
