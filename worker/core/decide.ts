@@ -65,7 +65,7 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
     else wakeBy(draft, nowMs + config.retryMs);
   if (!tilt) {
     if (config.mode === "active-active") steer(draft, config);
-    else replicate(draft);
+    else replicate(draft, input);
   }
   publishDue(draft);
   noteEvents(draft);
@@ -92,12 +92,12 @@ export function decide(state: State, input: Input, config: GroupConfig, nowMs: n
 }
 
 /** One primary, promoted by command. */
-function replicate(draft: Draft): void {
+function replicate(draft: Draft, input: Input): void {
   sealStrangers(draft);
   step(draft);
   killScripts(draft);
   if (!draft.config.observeOnly) tellEpochs(draft);
-  noteBaseline(draft);
+  noteBaseline(draft, isQuiet(draft, input));
   // Of nodes that go down together one is told first: who followed the others is not forgotten for that.
   if (draft.sight.newsAtMs === null) noteFollowers(draft);
   setRoute(draft, routeState(draft), readableNow(draft));

@@ -14,6 +14,10 @@ import { followsNode } from "./facts.ts";
 import { good } from "./sight.ts";
 
 const BASELINE_MS = 60_000;
+/** While relays tell with a death what the node last said, a note that says the same of its keys can wait. */
+const QUIET_BASELINE_MS = 600_000;
+/** By how much the keys have moved, as part of what is noted, so that another note says something else. */
+const MOVED = 1 / 8;
 
 export type Wipe = {
   readonly kind: "kept" | "wiped" | "waiting";
@@ -99,8 +103,8 @@ function newestOf({ saved, sight }: Draft): Baseline | null {
   return newest;
 }
 
-/** Notes what the primary holds: in memory at every look, on disk at most once a minute and when it changed. */
-export function noteBaseline(draft: Draft): void {
+/** Notes what the primary holds: in memory at every look, on disk at most once a minute and when it changed, more rarely in a quiet group. */
+export function noteBaseline(draft: Draft, quiet: boolean): void {
   const { saved, nowMs, sight } = draft;
   const seen = newestOf(draft);
   if (seen === null || seen.atMs <= (sight.lastSeen?.atMs ?? 0)) return;
@@ -108,7 +112,10 @@ export function noteBaseline(draft: Draft): void {
   draft.sight = { ...sight, lastSeen: seen };
   const { baseline } = saved;
   const changed = baseline?.runId !== runId || baseline.replicationId !== replicationId;
-  const grown = baseline !== null && baseline.keys !== keys && nowMs - baseline.atMs >= BASELINE_MS;
+  const moved = Math.abs(keys - (baseline?.keys ?? 0));
+  const same = quiet && moved <= MOVED * (baseline?.keys ?? 0);
+  const gapMs = same ? QUIET_BASELINE_MS : BASELINE_MS;
+  const grown = baseline !== null && moved > 0 && nowMs - baseline.atMs >= gapMs;
   // One that would call a wiped node whole is no guard, however young it is.
   const useless = baseline !== null && baseline.keys < keys * draft.config.wipeKeepRatio;
   if (changed || grown || useless) save(draft, { baseline: seen });

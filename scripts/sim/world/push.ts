@@ -32,7 +32,7 @@ import { type Gazed, type RedisNode, type Relay, SEALED, tell, type World } from
 
 const EVERY_MS = 1000;
 const SILENCE_MS = 30_000;
-const SLOW_BEAT_MS = 30_000;
+const SLOW_BEAT_MS = 300_000;
 
 export function startPushes(world: World): void {
   for (const relay of world.relays.values()) {

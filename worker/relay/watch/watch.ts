@@ -29,7 +29,7 @@ export type WatchDeps = {
   readonly routed: (route: Route) => void;
 };
 
-const SLOW_BEAT_MS = 30_000;
+const SLOW_BEAT_MS = 300_000;
 /** Half of what the Group bears. */
 const GAP_MS = 2000 / MAX_MESSAGES_PER_S;
 
