@@ -34,6 +34,9 @@ type LookOptions = {
 const MOST_AT_ONCE = 6;
 /** A transport's own word says more than that it was late. */
 const SHARE = 0.98;
+/** Who waited so long for a turn that less is left of the time is not asked: silence would be no fault of the node. */
+const LEAST = 0.5;
+const NO_TURN = "not asked: no time was left for it";
 
 /** Starts everything in the order at once. */
 export function startLooks(order: LookOrder, { region, secret }: LookOptions): readonly Call[] {
@@ -55,16 +58,18 @@ export function startLooks(order: LookOrder, { region, secret }: LookOptions): r
       return within(
         Math.max(1, forMs),
         () =>
-          inTurn(() => {
+          inTurn(async () => {
+            const leftMs = byMs - performance.now();
+            if (leftMs < forMs * LEAST) return none("relay-unreachable", NO_TURN);
             asked = true;
-            return look(nodes, Math.floor((byMs - performance.now()) * SHARE));
+            return look(nodes, Math.floor(leftMs * SHARE));
           }).catch((error: unknown) =>
             none("malformed", `a fault of the look: ${error instanceof Error ? error.name : "?"}`),
           ),
         () =>
           asked
             ? none(silence, `no answer within ${Math.round(forMs)} ms`)
-            : none("relay-unreachable", "not asked: too much else was"),
+            : none("relay-unreachable", NO_TURN),
       );
     };
 
