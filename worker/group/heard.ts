@@ -11,6 +11,7 @@ import type { Observation, ObservationClass } from "../core/types.ts";
 import type { Pair } from "../probe/look.ts";
 import { facts as factsSchema } from "../relay/look-protocol.ts";
 import type { Heard } from "./lookout.ts";
+import { keyOf } from "./orders.ts";
 
 /** When a place was asked, and under which epoch. */
 export type AskedOf = { readonly from: string; readonly epoch: number; readonly askedAtMs: number };
@@ -34,11 +35,11 @@ export function heardOf(
 ): Heard | null {
   const looked = readLooked(answer);
   if (looked === null) return null;
-  const mine = looked.seen.filter((seen) => pairs.some((pair) => isSame(pair, seen)));
+  const key = (pair: Pair) => keyOf(asked.from, pair);
+  const wanted = new Map(pairs.map((pair) => [key(pair), pair]));
+  const mine = looked.seen.filter((seen) => wanted.delete(key(seen)));
   // Each own look is a vote: one that is missing is no silence of the node.
-  const missing = pairs.filter(
-    (pair) => pair.vantage === asked.from && !mine.some((seen) => isSame(seen, pair)),
-  );
+  const missing = [...wanted.values()].filter(({ vantage }) => vantage === asked.from);
   const lost = missing.map((pair) => failed(pair, "malformed", "no answer about it"));
   return {
     observations: observed([...mine, ...lost], asked, heardAtMs),
@@ -71,8 +72,6 @@ const failed = ({ vantage, node }: Pair, kind: ObservationClass, detail: string)
   ...{ facts: null, relay: null, agoMs: 0 },
 });
 
-const isSame = (a: Pair, b: Pair) => a.vantage === b.vantage && a.node === b.node;
-
 const classes = [
   ...["up", "refused", "timeout", "closed", "loading", "busy", "misconf", "wrong-role"],
   ...["switching", "policy", "auth", "tls", "dns", "relay-unreachable", "unavailable"],
@@ -96,14 +95,20 @@ const seen = v.object({
 
 const place = v.nullable(text);
 const answered = v.object({
-  seen: v.pipe(v.array(seen), v.maxLength(2048)),
+  seen: v.pipe(v.array(v.unknown()), v.maxLength(2048)),
   whereabouts: v.object({ colo: place, region: place }) satisfies v.GenericSchema<
     unknown,
     Whereabouts
   >,
 });
 
+/** What cannot be understood of one node says nothing of the others. */
 function readLooked(answer: unknown): Looked | null {
   const parsed = v.safeParse(answered, answer);
-  return parsed.success ? parsed.output : null;
+  if (!parsed.success) return null;
+  const each = parsed.output.seen.map((one) => v.safeParse(seen, one));
+  return {
+    seen: each.flatMap((one) => (one.success ? [one.output] : [])),
+    whereabouts: parsed.output.whereabouts,
+  };
 }

@@ -35,7 +35,7 @@ export type Question = {
 /** Starts a look of one place, at once. */
 export type Ask = (question: Question) => readonly Asked[];
 
-type Call = { readonly from: string; readonly pairs: readonly PlacePair[]; awaited: boolean };
+type Call = { readonly from: string; readonly pairs: readonly Pair[]; awaited: boolean };
 
 /** @param returned is called when a node is back that nobody waited for. */
 export function createLookout(ask: Ask, returned: () => void) {
@@ -58,18 +58,18 @@ export function createLookout(ask: Ask, returned: () => void) {
 
   function start(question: Question, pairs: readonly PlacePair[], awaited: boolean): void {
     if (pairs.length === 0) return;
-    for (const asked of ask({ ...question, pairs })) {
-      const mine = pairs.filter((pair) => asked.pairs.some((each) => isSame(each, pair)));
-      void follow({ from: question.from, pairs: mine, awaited }, asked.heard);
-    }
+    const { from } = question;
+    for (const asked of ask({ ...question, pairs }))
+      void follow({ from, pairs: asked.pairs, awaited }, asked.heard);
   }
 
   async function follow(call: Call, heard: Promise<Heard>): Promise<void> {
     calls.add(call);
-    for (const { key } of call.pairs) underWay.add(key);
+    const keys = call.pairs.map((pair) => keyOf(call.from, pair));
+    for (const key of keys) underWay.add(key);
     const { observations, report } = await heard;
     calls.delete(call);
-    for (const { key } of call.pairs) underWay.delete(key);
+    for (const key of keys) underWay.delete(key);
     seen.push(...observations);
     if (report !== null) note(report);
     const back = notice(observations);
@@ -147,5 +147,3 @@ export function createLookout(ask: Ask, returned: () => void) {
     },
   };
 }
-
-const isSame = (a: Pair, b: Pair) => a.vantage === b.vantage && a.node === b.node;
