@@ -24,6 +24,8 @@ export type Input =
       /** The words that must come back, each in its place. */
       readonly echoes: readonly { readonly at: number | null; readonly word: string }[];
     }
+  /** POST /look. */
+  | { readonly kind: "look"; readonly who: Who; readonly method: string; readonly body: string }
   | { readonly kind: "raw"; readonly text: string }
   | { readonly kind: "listen"; readonly path: string };
 
@@ -192,6 +194,23 @@ const nonsense = fc
     }),
   );
 
+const looking = fc
+  .tuple(
+    fc.constantFrom<Who>("control", "control", "control", "full", "nobody"),
+    fc.constantFrom("POST", "POST", "POST", "GET", "PUT"),
+    fc.oneof(
+      fc
+        .array(fc.oneof(fc.constantFrom("a", "b"), text), { maxLength: 5 })
+        .map((nodes) => ({ nodes })),
+      fc.json().map((value): unknown => ({ nodes: JSON.parse(value) })),
+      anything,
+    ),
+  )
+  .map(([who, method, body]): Input => {
+    const bytes = typeof body === "string" ? body : JSON.stringify(body);
+    return { kind: "look", who, method, body: latin1(bytes) };
+  });
+
 /** A right request with some of its bytes wrong, missing or twice. */
 const mutated = fc
   .tuple(
@@ -232,6 +251,7 @@ const input: fc.Arbitrary<Input> = fc.oneof(
   { weight: 16, arbitrary: one },
   { weight: 12, arbitrary: addressed },
   { weight: 16, arbitrary: nonsense },
+  { weight: 4, arbitrary: looking },
   { weight: 6, arbitrary: mutated },
   { weight: 2, arbitrary: listening },
 );

@@ -27,6 +27,8 @@ export function createSender(port: number, sockets: number): Sender {
       switch (input.kind) {
         case "http":
           return sendHttp(port, agent, input);
+        case "look":
+          return sendHttp(port, agent, { ...input, ...PLAIN }, "/look");
         case "raw":
           return sendRaw(port, input.text.replace("TOKEN", TOKENS.full));
         case "listen":
@@ -37,10 +39,13 @@ export function createSender(port: number, sockets: number): Sender {
   };
 }
 
+const PLAIN = { kind: "http", path: "", headers: {}, echoes: [] } as const;
+
 async function sendHttp(
   port: number,
   agent: Agent,
   input: Extract<Input, { kind: "http" }>,
+  whole?: string,
 ): Promise<string | null> {
   const node = input.who === "prefix" || input.who === "reader" ? "b" : "a";
   const body = Buffer.from(input.body, "latin1");
@@ -52,7 +57,7 @@ async function sendHttp(
           port,
           agent,
           method: input.method,
-          path: `/nodes/${node}${input.path}`,
+          path: whole ?? `/nodes/${node}${input.path}`,
         },
         headers: {
           ...input.headers,
