@@ -1,5 +1,5 @@
 /** From a reply to its class, one line a case. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { lookOverRest } from "../../worker/probe/upstash.ts";
 import type { Fetch } from "../../worker/relay/request.ts";
 
@@ -170,4 +170,80 @@ it("never rejects", async () => {
   for (const fetch of broken) expect((await look(fetch)).class).toBe("relay-unreachable");
   const noUrl = await lookOverRest({ ...target, url: "not a url" }, options);
   expect(noUrl.class).toBe("relay-unreachable");
+});
+
+describe("an address of the node's own", () => {
+  const none = { error: "NOPERM this user has no permissions to run this command" };
+  const lookDirect = (fetch: Fetch) =>
+    lookOverRest({ ...target, group: null }, { ...options, fetch });
+  const failing = (code: string) => () =>
+    Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error(), { code }) }));
+
+  it.each<[string, unknown, number]>([
+    ["up", good, 200],
+    // PING is what counts: managed Redis may forbid the rest.
+    ["up", [pong, none, none], 200],
+    ["up", [pong, { result: "" }, none], 200],
+    ["up", [pong, { result: "a report in other words" }, none], 200],
+    ["up", [{ error: "MASTERDOWN Link with MASTER is down" }, none, none], 200],
+    ["malformed", [{ result: "PANG" }, { result: info() }, config], 200],
+    ["malformed", [none, pong], 200],
+    ["auth", [none, none, none], 200],
+    ["auth", { error: "Unauthorized" }, 401],
+    ["loading", all("LOADING Redis is loading the dataset in memory"), 200],
+    ["loading", [pong, { result: info("loading:1") }, none], 200],
+    ["busy", all("BUSY Redis is busy running a script"), 200],
+    ["misconf", all("MISCONF Errors writing to disk"), 200],
+    ["timeout", all("NODE_TIMEOUT no answer"), 200],
+    ["refused", { error: "NODE_REFUSED nothing listens" }, 502],
+    ["policy", { error: "ERR max daily request limit exceeded" }, 429],
+    ["unavailable", { error: "redis connection lost" }, 500],
+  ])("%s: %j, HTTP %i", async (expected, body, status) => {
+    const found = await lookDirect(answering(body, status, relayHeaders));
+    expect(found.class).toBe(expected);
+    expect(found.detail).not.toBe("");
+    // Nobody's clock: what stands there is the node.
+    expect(found.relay).toBeNull();
+  });
+
+  it.each([
+    ["unavailable", 500],
+    ["unavailable", 503],
+    ["refused", 521],
+    ["timeout", 522],
+    ["timeout", 524],
+    ["tls", 526],
+    ["dns", 530],
+    ["malformed", 404],
+    ["malformed", 302],
+    ["auth", 403],
+  ])("%s: HTTP %i without JSON", async (expected, status) => {
+    const found = await lookDirect(async () => new Response("<html>", { status }));
+    expect(found.class).toBe(expected);
+  });
+
+  it.each([
+    ["refused", "ECONNREFUSED"],
+    ["timeout", "ETIMEDOUT"],
+    ["dns", "ENOTFOUND"],
+    ["tls", "DEPTH_ZERO_SELF_SIGNED_CERT"],
+    ["tls", "ERR_TLS_CERT_ALTNAME_INVALID"],
+    ["tls", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
+    // What cannot be told apart counts towards nothing.
+    ["closed", "ECONNRESET"],
+    ["closed", "UND_ERR_SOCKET"],
+  ])("G12 C22 %s: %s", async (expected, code) => {
+    expect((await lookDirect(failing(code))).class).toBe(expected);
+  });
+
+  it("C22 a lost connection without a reason is no refused one", async () => {
+    const lost = () => Promise.reject(new Error("Network connection lost."));
+    expect((await lookDirect(lost)).class).toBe("closed");
+  });
+
+  it("facts come along when they can be had", async () => {
+    const found = await lookDirect(answering([pong, { result: info() }, none]));
+    expect(found.facts).toMatchObject({ role: "primary", minReplicasToWrite: null });
+    expect((await lookDirect(answering([pong, none, none]))).facts).toBeNull();
+  });
 });
