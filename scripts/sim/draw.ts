@@ -21,6 +21,8 @@ export type Drawn = {
   readonly found: "whole" | "several primaries" | "no primary" | "astray";
   /** Faults begin before it was whole once. */
   readonly roughStart: boolean;
+  /** Regions are told that a node can be used, and not what it is. */
+  readonly bare: boolean;
 };
 
 export function drawGroup(random: Random): Drawn {
@@ -111,7 +113,14 @@ export function drawGroup(random: Random): Drawn {
       ? "whole"
       : random.pick(["several primaries", "no primary", "astray"] as const),
     roughStart: random.chance(0.15),
+    bare: mayBeBare(config) && random.fork("bare").chance(0.5),
   };
+}
+
+/** Where regions do not know who is a replica, those who do have to be enough. */
+function mayBeBare({ vantages, quorum }: GroupConfig): boolean {
+  const relays = vantages.filter((each) => each.startsWith("relay:")).length;
+  return relays >= quorum && relays * 2 > vantages.length;
 }
 
 /** Who is told of the route, and of what happens. */

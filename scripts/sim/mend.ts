@@ -67,6 +67,8 @@ export function mend(world: World): void {
     regionLie: null,
   });
   world.regionBlind.clear();
+  world.misplaced.clear();
+  world.foreign.clear();
   world.storage.fails = false;
   drift(world, 1);
   if (world.config !== world.firstConfig)

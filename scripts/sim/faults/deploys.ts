@@ -98,9 +98,10 @@ export const deployFaults: readonly Fault[] = [
     leaseMs: random.pick([1500, 3000, 6000]),
   })),
   changing("deploy-observe-only", (config) => ({ ...config, observeOnly: true })),
-  changing("deploy-fewer-vantages", (config) => ({
-    ...config,
-    vantages: config.vantages.slice(0, Math.max(2, config.vantages.length - 1)),
-    quorum: Math.min(config.quorum, Math.max(2, config.vantages.length - 1)),
-  })),
+  changing("deploy-fewer-vantages", (config) => {
+    const vantages = config.vantages.slice(0, Math.max(2, config.vantages.length - 1));
+    const gone = config.vantages.filter((each) => !vantages.includes(each));
+    const regions = config.regions.filter((each) => !gone.includes(each));
+    return { ...config, vantages, regions, quorum: Math.min(config.quorum, vantages.length) };
+  }),
 ];

@@ -1,11 +1,11 @@
 /**
- * Faults of the edge: deaths of the Group at every point, storage, alarms, cron, clocks, Fleet, regions.
+ * Faults of the edge: deaths of the Group at every point, storage, alarms, cron, clocks, Fleet; looks that come late.
  */
 import { after } from "../queue.ts";
 import { drift, jump } from "../world/clock.ts";
 import { currentInstance, die, newInstance, wake } from "../world/group.ts";
-import type { DeathPoint, World } from "../world/types.ts";
-import { anyNode, type Fault, idOf, nothing, switched } from "./fault.ts";
+import type { DeathPoint } from "../world/types.ts";
+import { type Fault, nothing, switched } from "./fault.ts";
 
 const dying = (point: DeathPoint, supersede: boolean): Fault => ({
   name: `${supersede ? "superseded" : "evicted"}-${point}`,
@@ -30,14 +30,6 @@ const jumping = (name: string, from: number, to: number): Fault => ({
         jump(world, random.int(from, to));
       });
     return nothing;
-  },
-});
-
-const regionFault = (name: string, begin: (world: World, region: string) => () => void): Fault => ({
-  name,
-  begin: (world, random) => {
-    const all = [...world.regions, ...world.places];
-    return all.length === 0 ? nothing : begin(world, random.pick(all).name);
   },
 });
 
@@ -119,22 +111,6 @@ export const edgeFaults: readonly Fault[] = [
       },
     ),
   ),
-  regionFault("region-silent", (world, region) => {
-    world.regionBlind.add(region);
-    return () => void world.regionBlind.delete(region);
-  }),
-  {
-    name: "region-lies",
-    begin: (world, random) => {
-      if (world.regions.length === 0) return nothing;
-      const vantage = random.pick(world.regions).name;
-      const node = idOf(world, anyNode(world, random));
-      world.regionLie = { vantage, node, kind: random.pick(["refused", "timeout"]), left: 4 };
-      return () => {
-        world.regionLie = null;
-      };
-    },
-  },
   {
     name: "looks-come-late",
     begin: (world, random) => {

@@ -9,6 +9,7 @@ import { nodeFaults } from "./nodes.ts";
 import { peopleFaults } from "./people.ts";
 import { relayFaults } from "./relays.ts";
 import { tellingFaults } from "./telling.ts";
+import { vantageFaults } from "./vantages.ts";
 
 /** By kind: an episode draws a kind first, so that long lists are not drawn more often. */
 export const faultsByKind: readonly (readonly Fault[])[] = [
@@ -20,6 +21,7 @@ export const faultsByKind: readonly (readonly Fault[])[] = [
   peopleFaults,
   deployFaults,
   tellingFaults,
+  vantageFaults,
 ];
 
 export const allFaults: readonly Fault[] = [...new Set(faultsByKind.flat())];

@@ -6,6 +6,7 @@
  * Must never: judge. What is right is for `check/` to say.
  */
 import { decide } from "../../../worker/core/decide.ts";
+import type { VantageReport } from "../../../worker/core/looking.ts";
 import { effectiveConfig } from "../../../worker/core/membership.ts";
 import { freshSight, initialState, readSaved } from "../../../worker/core/saved.ts";
 import type { Decision, Input, OperatorRequest, State } from "../../../worker/core/state.ts";
@@ -135,20 +136,26 @@ function round(world: World, group: Instance): void {
   arm(world, world.queue.nowMs + 2 * world.config.checkIntervalMs);
   const config = effectiveConfig(saved, world.config);
   const nodes = config.nodes.map(({ id }) => id);
-  look(world, saved.epoch, nodes, (observations) => {
+  look(world, saved.epoch, nodes, (observations, reports) => {
     if (!group.alive || strikes(world, group, "looking")) return;
-    decided(world, group, observations);
+    decided(world, group, observations, reports);
   });
 }
 
 /** Decides on what was seen: a look, or what a relay told of its own accord. */
-export function decided(world: World, group: Instance, observations: readonly Observation[]): void {
+export function decided(
+  world: World,
+  group: Instance,
+  observations: readonly Observation[],
+  vantages: readonly VantageReport[] = [],
+): void {
   const requests = group.asked;
   const outcomes = [...group.outcomes];
   const connected = [...world.relays.values()]
     .filter((relay) => relay.socket.open)
     .map(({ id }) => id);
-  const input = { observations, outcomes, requests, connected, keepers: group.keepers };
+  const { keepers } = group;
+  const input = { observations, outcomes, requests, connected, keepers, vantages };
   const nowMs = groupNow(world);
   world.checks.before(group.state, input);
   world.decisions += 1;

@@ -4,6 +4,7 @@
  * Promises: one observation for each pair within the probe timeout, as worker/probe does it; what a place says
  * is what it saw then, unless a fault makes it lie, or say an old look once more.
  */
+import type { VantageReport } from "../../../worker/core/looking.ts";
 import type {
   NodeFacts,
   Observation,
@@ -17,20 +18,13 @@ import { isCutEitherWay, send } from "./network.ts";
 import { isSilent, runIdOf } from "./redis.ts";
 import { bootOf, clockOf, epochOf, nodeOf, process, reaches } from "./relay.ts";
 import { isPrimary, offsetOf } from "./replication.ts";
-import type { Lie, RedisNode, Relay, Spot, World } from "./types.ts";
+import type { Lie, RedisNode, Relay, World } from "./types.ts";
+import { distorted, isUnheard, type Question, questionsOf, reportsOf } from "./vantages.ts";
 
 type Seen = {
   readonly class: ObservationClass;
   readonly detail: string;
   readonly facts: NodeFacts | null;
-};
-
-/** Who asks whom: the answers of one such pair come together, those about silent nodes later. */
-type Question = {
-  readonly vantage: string;
-  readonly from: string;
-  readonly spot: Spot;
-  readonly relay: Relay | null;
 };
 
 /** The part of a look's deadline that a relay gives Redis. */
@@ -40,20 +34,20 @@ export function look(
   world: World,
   epoch: number,
   nodes: readonly string[],
-  done: (observations: Observation[]) => void,
+  done: (observations: Observation[], reports: readonly VantageReport[]) => void,
 ): void {
   const startMs = groupNow(world);
   const { probeTimeoutMs } = world.config;
   const observations: Observation[] = [];
   const virtualMs = world.queue.nowMs;
-  const questions = questionsOf(world);
+  const questions = questionsOf(world).filter((each) => !isUnheard(world, each));
   const open = new Set<string>();
   for (const { vantage, from } of questions)
     for (const node of nodes) open.add(`${from}|${vantage}|${node}`);
   let over = false;
   const finish = () => {
     over = true;
-    done(distorted(world, observations));
+    done(distorted(world, observations), reportsOf(world));
   };
   const note = (
     { vantage, from }: Question,
@@ -93,21 +87,6 @@ const seesItself = (world: World, { relay, from }: Question): boolean =>
   relay === null && !world.regionBlind.has(from);
 
 const timedOut: Seen = { class: "timeout", detail: "NODE_TIMEOUT", facts: null };
-
-function questionsOf(world: World): Question[] {
-  const questions: Question[] = [];
-  for (const { id } of world.config.relays) {
-    const relay = world.relays.get(id);
-    if (relay === undefined) continue;
-    const vantage = `relay:${id}`;
-    questions.push({ vantage, from: "group", spot: world.edge, relay });
-    for (const spot of world.places) questions.push({ vantage, from: spot.name, spot, relay });
-  }
-  for (const spot of world.regions)
-    if (world.config.vantages.includes(spot.name))
-      questions.push({ vantage: spot.name, from: spot.name, spot, relay: null });
-  return questions;
-}
 
 type Note = (question: Question, node: string, seen: Seen, relay: RelayFacts | null) => void;
 
@@ -152,7 +131,9 @@ function askDirectly(world: World, question: Question, nodes: readonly string[],
     const node = nodeOf(world, id);
     if (node === null) continue;
     send(world, question.spot, node.spot, () => {
-      const seen = sample(world, node);
+      const full = sample(world, node);
+      // A check of somebody's own tells that it can be used, and not what it is.
+      const seen = world.bare ? { ...full, facts: null } : full;
       if (seen.class === "timeout") return;
       send(world, node.spot, question.spot, () => note(question, id, seen, null));
     });
@@ -224,45 +205,23 @@ export function factsOf(world: World, node: RedisNode): NodeFacts {
     replicationId2: node.replId2,
     secondOffset: node.secondOffset,
     switching: node.handover !== null,
-    connectedReplicas: node.followers.size,
-    replicas: [],
+    connectedReplicas: replicasOf(world, node).length,
+    replicas: replicasOf(world, node),
     keys: node.length,
     minReplicasToWrite: node.minReplicas,
   };
+}
+
+/** Who follows it, also who is none of this group. */
+function replicasOf({ foreign }: World, node: RedisNode) {
+  const strange = [...foreign].filter((each) => each.follows === node.name);
+  return [...node.followers, ...strange].map(({ host, port }) => ({ host, port }));
 }
 
 function addressOf(address: string, node: RedisNode | undefined) {
   if (node !== undefined) return { host: node.host, port: node.port };
   const [host = "", port = "0"] = address.split(":");
   return { host, port: Number(port) };
-}
-
-/** A region that lies, and a place that says an old look once more. */
-function distorted(world: World, observations: Observation[]): Observation[] {
-  const { replay, regionLie, late } = world;
-  let told = observations;
-  if (regionLie !== null && regionLie.left > 0) {
-    regionLie.left -= 1;
-    told = told.map((seen) =>
-      seen.vantage === regionLie.vantage && seen.node === regionLie.node
-        ? { ...seen, class: regionLie.kind, facts: null }
-        : seen,
-    );
-  }
-  if (late !== null) {
-    const owed = told.filter((seen) => seen.vantage === late.vantage);
-    told = [...told.filter((seen) => seen.vantage !== late.vantage), ...late.owed];
-    late.owed = owed;
-  }
-  if (replay === null) return told;
-  replay.kept ??= told.filter((seen) => seen.vantage === replay.vantage);
-  if (world.queue.nowMs >= replay.fromMs && replay.left > 0) {
-    replay.left -= 1;
-    // Instead of what it sees now, or after it.
-    const rest = told.filter((seen) => seen.vantage !== replay.vantage);
-    told = [...(replay.left % 2 === 0 ? rest : told), ...replay.kept];
-  }
-  return told;
 }
 
 /** True when the machine of a node answers nobody at the edge. */

@@ -162,6 +162,8 @@ export type Relay = {
 
 export type Lie = "down" | "up" | "primary" | "replica";
 
+export type Foreign = { readonly host: string; readonly port: number; readonly follows: string };
+
 /** What is on the Group's disk. */
 export type Storage = {
   version: number;
@@ -256,11 +258,19 @@ export type World = {
   late: { readonly vantage: string; owed: readonly Observation[] } | null;
   regionLie: {
     readonly vantage: string;
-    readonly node: string;
+    /** Null: of every node. */
+    readonly node: string | null;
     readonly kind: ObservationClass;
     left: number;
   } | null;
-  regionBlind: Set<string>;
+  /** Regions that do not answer. */
+  readonly regionBlind: Set<string>;
+  /** Where regions run instead of where they were asked for. */
+  readonly misplaced: Map<string, string>;
+  /** What regions see by a path of their own comes without facts. */
+  readonly bare: boolean;
+  /** Servers of somebody else that follow one of ours. */
+  readonly foreign: Set<Foreign>;
   readonly clients: Client[];
   readonly writes: Write[];
   asked: number;
