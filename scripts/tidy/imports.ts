@@ -59,8 +59,8 @@ export const importRanks: Rule = (source) => {
   });
 };
 
-/** What the client shares with the Worker: the route, and which of several databases is used. */
-const shared = ["worker/core/route.ts", "worker/core/steering.ts"];
+/** What the client shares with the Worker: the route, which of several databases is used, and a check of them. */
+const shared = ["worker/core/route.ts", "worker/core/steering.ts", "worker/core/lag-aware.ts"];
 
 /** The client is copied into apps: nothing else of the Worker may come with it. */
 export const clientImports: Rule = (source) => {
@@ -75,7 +75,7 @@ export const clientImports: Rule = (source) => {
       complaint(
         source,
         each,
-        "client/ imports core/route, core/steering, @upstash/redis and itself only",
+        "client/ imports core/route, core/steering, core/lag-aware, @upstash/redis and itself only",
       ),
     );
 };

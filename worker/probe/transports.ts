@@ -3,16 +3,19 @@
  */
 import type { ProbeConfig } from "../core/configured.ts";
 import type { Found } from "../core/looking.ts";
+import { custom } from "./custom.ts";
+import { lagAware } from "./lag-aware.ts";
 import { failed, type Limits, type ProbeOf, type Transport } from "./probe.ts";
+import { tcp } from "./tcp.ts";
 import { upstash } from "./upstash.ts";
 
 const unknown = async () => failed("policy", "this version does not know the transport");
 
 const transports: { readonly [T in ProbeConfig["transport"]]: Transport<ProbeOf<T>> } = {
   upstash,
-  tcp: unknown,
-  custom: unknown,
-  "lag-aware": unknown,
+  tcp,
+  custom,
+  "lag-aware": lagAware,
 };
 
 export function lookBy<T extends ProbeConfig["transport"]>(

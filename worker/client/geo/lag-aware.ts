@@ -6,6 +6,7 @@
  * `extend_check=lag`: 200 is healthy, all else is not (no_quorum, db_not_found, bdb_endpoint_unavailable).
  * Promises: as redis-py's LagAwareHealthCheck in options and defaults. Must never: put the password into an error.
  */
+import { availabilityOf, databaseAt, REST_API_PORT, restBase } from "../../core/lag-aware.ts";
 import type { HealthCheck } from "./options.ts";
 
 export type LagAwareOptions = {
@@ -21,22 +22,16 @@ export type LagAwareOptions = {
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
 };
 
-type Bdb = {
-  readonly uid?: unknown;
-  readonly endpoints?: readonly { readonly dns_name?: unknown; readonly addr?: unknown }[];
-};
-
 /** Each database needs its `healthCheckUrl`: the cluster's address, "https://cluster.example.com". */
 export function lagAware(options: LagAwareOptions): HealthCheck {
-  const { restApiPort = 9443, lagToleranceMs = 5000, httpTimeoutMs = 30_000 } = options;
+  const { restApiPort = REST_API_PORT, lagToleranceMs = 5000, httpTimeoutMs = 30_000 } = options;
   const send = options.fetch ?? fetch;
   const bytes = new TextEncoder().encode(`${options.username}:${options.password}`);
   const authorization = `Basic ${btoa(String.fromCharCode(...bytes))}`;
 
   return async ({ database, signal }) => {
     if (database.healthCheckUrl === undefined) return false;
-    const base = new URL(database.healthCheckUrl);
-    if (base.port === "") base.port = String(restApiPort);
+    const base = restBase(database.healthCheckUrl, restApiPort);
     const get = async (path: string) => {
       const end = new AbortController();
       const stop = () => end.abort();
@@ -55,15 +50,7 @@ export function lagAware(options: LagAwareOptions): HealthCheck {
     const list = await get("/v1/bdbs");
     if (!list.ok) return false;
     const host = database.host ?? new URL(database.url).hostname;
-    const found = (JSON.parse(list.text) as readonly Bdb[]).find(({ endpoints = [] }) =>
-      endpoints.some(({ dns_name, addr }) => dns_name === host || isOneOf(host, addr)),
-    );
-    if (found === undefined) return false;
-    const query = `extend_check=lag&availability_lag_tolerance_ms=${lagToleranceMs}`;
-    const uid = encodeURIComponent(String(found.uid));
-    return (await get(`/v1/bdbs/${uid}/availability?${query}`)).ok;
+    const uid = databaseAt(JSON.parse(list.text), host);
+    return uid !== null && (await get(availabilityOf(uid, lagToleranceMs))).ok;
   };
 }
-
-/** An endpoint has one address or several. */
-const isOneOf = (host: string, addr: unknown) => [addr].flat().includes(host);

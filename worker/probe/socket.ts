@@ -1,0 +1,157 @@
+/**
+ * A connection of the Worker's own runtime, for one look: opened, spoken on, closed. And why one did not open.
+ *
+ * The runtime says the same words whether nothing listens, the TLS handshake failed or the name does not resolve.
+ * So it is found out, after the failure: a plain connection that opens where TLS did not is a TLS fault; what is
+ * left is refused for an address, and for a name that resolves.
+ * Promises: nothing rejects; every connection is closed when `signal` says so, at the latest.
+ * Must never: wait longer than its caller, who has the deadline, or hold more than `mostBytes`.
+ */
+import type { Found } from "../core/looking.ts";
+import { request } from "../relay/request.ts";
+import { failed } from "./probe.ts";
+
+export type Place = { readonly host: string; readonly port: number };
+
+/** What became of a connection; `lost` also when it ended before `enough`. */
+type Talk =
+  | { readonly kind: "unopened" }
+  | { readonly kind: "lost"; readonly said: boolean }
+  | { readonly kind: "enough" }
+  | { readonly kind: "too much" };
+
+type Line = {
+  readonly place: Place;
+  readonly tls: boolean;
+  readonly bytes: Uint8Array;
+  /** Resolves when it is time to speak; a server that hangs up before that did so of its own accord. */
+  readonly before?: () => Promise<unknown>;
+  readonly opened?: () => void;
+  /** All that came so far; true: that is all that was waited for. */
+  readonly hear: (heard: Uint8Array) => boolean;
+  readonly mostBytes: number;
+  readonly signal: AbortSignal;
+};
+
+export async function talk(line: Line): Promise<Talk> {
+  const socket = await open(line.place, line.tls, line.signal);
+  if (socket === null) return { kind: "unopened" };
+  line.opened?.();
+  let said = false;
+  const speak = async () => {
+    await line.before?.();
+    if (line.signal.aborted) return;
+    said = true;
+    await socket.writable.getWriter().write(line.bytes);
+  };
+  try {
+    // What went wrong with it shows in what is read.
+    void speak().catch(() => {});
+    return (await listen(socket, line)) ?? { kind: "lost", said };
+  } catch {
+    return { kind: "lost", said };
+  } finally {
+    close(socket);
+  }
+}
+
+/** Null: it ended. */
+async function listen(
+  socket: Socket,
+  { hear, mostBytes }: Line,
+): Promise<Extract<Talk, { kind: "enough" | "too much" }> | null> {
+  const reader: ReadableStreamDefaultReader<Uint8Array> = socket.readable.getReader();
+  let room = new Uint8Array(16 << 10);
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return null;
+    if (length + value.length > mostBytes) return { kind: "too much" };
+    if (length + value.length > room.length) {
+      const larger = new Uint8Array(Math.max(room.length * 2, length + value.length));
+      larger.set(room.subarray(0, length));
+      room = larger;
+    }
+    room.set(value, length);
+    length += value.length;
+    if (hear(room.subarray(0, length))) return { kind: "enough" };
+  }
+}
+
+/** Null: it does not open. Where it says nothing at all, this never settles, and `signal` closes it. */
+async function open(
+  { host, port }: Place,
+  tls: boolean,
+  signal: AbortSignal,
+): Promise<Socket | null> {
+  // Not at the top: only Workers have it, and whoever runs a look there.
+  const { connect } = await import("cloudflare:sockets");
+  if (signal.aborted) return null;
+  try {
+    const hostname = host.includes(":") ? `[${host}]` : host;
+    const secureTransport = tls ? "on" : "off";
+    const socket = connect({ hostname, port }, { secureTransport, allowHalfOpen: false });
+    socket.closed.catch(() => {});
+    signal.addEventListener("abort", () => close(socket), { once: true });
+    await socket.opened;
+    return socket;
+  } catch {
+    return null;
+  }
+}
+
+function close(socket: Socket): void {
+  void socket.close().catch(() => {});
+}
+
+/** Whether a connection opens at all. */
+export async function opens(place: Place, tls: boolean, signal: AbortSignal): Promise<boolean> {
+  const socket = await open(place, tls, signal);
+  if (socket === null) return false;
+  close(socket);
+  return true;
+}
+
+type Asking = { readonly tls: boolean; readonly timeoutMs: number; readonly signal: AbortSignal };
+
+/** Why a connection does not open, once it did not. `meanwhile` hears what it is if this takes too long. */
+export async function whyUnopened(
+  place: Place,
+  { tls, timeoutMs, signal }: Asking,
+  meanwhile: (late: Found) => void,
+): Promise<Found> {
+  const fault = failed("tls", "the TLS handshake failed: its certificate, or no TLS there");
+  meanwhile(tls ? fault : unknownName);
+  if (tls && (await opens(place, false, signal))) return fault;
+  if (isAddress(place.host)) return nobody;
+  meanwhile(unknownName);
+  const known = await resolves(place.host, timeoutMs);
+  if (known === null) return unknownName;
+  return known ? nobody : failed("dns", "its host name does not resolve");
+}
+
+const nobody = failed("refused", "no connection: nothing listens there");
+const unknownName = failed("dns", "no connection, and whether its name resolves is not known");
+
+const isAddress = (host: string) => host.includes(":") || /^\d+\.\d+\.\d+\.\d+$/.test(host);
+
+/** Null: not known. The runtime's own node:dns calls every trouble of the resolver a name that is not there. */
+async function resolves(host: string, timeoutMs: number): Promise<boolean | null> {
+  const [v4, v6] = await Promise.all([has(host, "A", 1), has(host, "AAAA", 28)]);
+  if (v4 === true || v6 === true) return true;
+  return v4 === false && v6 === false ? false : null;
+
+  async function has(name: string, type: string, code: number): Promise<boolean | null> {
+    const query = new URLSearchParams({ name, type });
+    const headers = { accept: "application/dns-json" };
+    const answer = await request(
+      { method: "GET", url: `https://cloudflare-dns.com/dns-query?${query}`, headers },
+      { timeoutMs, maxBytes: 16 << 10 },
+    );
+    if (answer.kind !== "json" || answer.status !== 200) return null;
+    const { Status, Answer = [] } = Object(answer.body) as { Status?: unknown; Answer?: unknown };
+    if (Status === 3) return false;
+    if (Status !== 0 || !Array.isArray(Answer)) return null;
+    return Answer.some((each) => Object(each).type === code);
+  }
+}
