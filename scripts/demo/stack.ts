@@ -6,7 +6,7 @@
  * came. The demo and the end-to-end tests use the same stack.
  * Must never: fake what can run here.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,13 @@ export type StackOptions = {
   readonly ids?: readonly string[];
   /** Settings of the group, as in wrangler.toml. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** More settings of a node, as in wrangler.toml; `rest`: where its relay speaks REST for it. Null: not configured. */
+  readonly nodeOf?: (
+    node: string,
+    at: Address & { readonly rest: string },
+  ) => Readonly<Record<string, unknown>> | null;
+  /** Another entry of the Worker: the same one, with something around it. */
+  readonly entry?: string;
   /** More secrets of the Worker, which settings name. */
   readonly secrets?: Readonly<Record<string, string>>;
   /** Replicas follow the first node; false: everyone starts alone. */
@@ -162,9 +169,14 @@ export async function startStack(options: StackOptions = {}) {
     ending.push(() => cloudflare.close());
     say(`Cloudflare API stand-in on ${cloudflare.apiUrl}, DNS on 127.0.0.1:${cloudflare.dnsPort}`);
 
-    const variables = variablesFor(ids, hostOf, redis, relays, cloudflare, options.settings);
+    const nodes = ids.flatMap((id) => {
+      const node = { id, host: hostOf(id), port: redis[id]?.port ?? 0 };
+      const more = options.nodeOf?.(id, { ...node, rest: `${relays[id]?.url}/nodes/${id}` });
+      return more === null ? [] : [{ ...node, ...more }];
+    });
+    const variables = variablesFor(ids, nodes, relays, cloudflare, options.settings);
     const picket = {
-      configPath: new URL("wrangler.toml", root),
+      configPath: configIn(dir, options.entry),
       vars: variables,
       secrets: { ...secretsFor(ids), ...options.secrets },
     };
@@ -214,10 +226,19 @@ export async function startStack(options: StackOptions = {}) {
   }
 }
 
+/** The configuration as it is deployed, or a copy that begins elsewhere. */
+function configIn(dir: string, entry: string | undefined): URL | string {
+  const path = new URL("wrangler.toml", root);
+  if (entry === undefined) return path;
+  const copy = join(dir, "wrangler.toml");
+  const main = `main = ${JSON.stringify(entry)}`;
+  writeFileSync(copy, readFileSync(path, "utf8").replace(/^main = .*$/m, main));
+  return copy;
+}
+
 function variablesFor(
   ids: readonly string[],
-  hostOf: (node: string) => string,
-  redis: Readonly<Record<string, RedisProcess>>,
+  nodes: (Address & { readonly id: string })[],
   relays: Readonly<Record<string, RelayProcess>>,
   cloudflare: CloudflareStandIn,
   settings: Readonly<Record<string, unknown>> = {},
@@ -240,7 +261,7 @@ function variablesFor(
           api_url: cloudflare.apiUrl,
         },
         relays: ids.map((id) => ({ id, url: relays[id]?.url ?? "", local: [id], ...named(id) })),
-        nodes: ids.map((id) => ({ id, host: hostOf(id), port: redis[id]?.port ?? 0 })),
+        nodes,
         ...settings,
       },
     ],
