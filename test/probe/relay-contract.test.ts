@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
 import { freePort, startRedis } from "../../scripts/redis-server.ts";
 import type { Found } from "../../worker/core/looking.ts";
 import { lookThrough } from "../../worker/probe/relayed.ts";
@@ -9,6 +10,7 @@ import { lookOverRest, upstash } from "../../worker/probe/upstash.ts";
 import { startRelay } from "../../worker/relay/serve.ts";
 import { type LookAt, type ProbeBench, probeContract } from "../contract/probe.ts";
 import { dataToken, relayDefaults } from "../relay/support.ts";
+import { type Runtime, startRuntime } from "./tcp-runtime.ts";
 
 const CONTROL = "control-token-of-the-contract";
 const DATA = "data-token-of-the-contract";
@@ -51,6 +53,35 @@ probeContract("upstash, a node's own address", () =>
         { timeoutMs, secret: (name) => (name === "TOKEN" ? secret : "") },
       ),
     { classes: { "says HTTP 400 at once": ["malformed", "closed"] } },
+  ),
+);
+
+/** What is no HTTP is a lost connection there: that counts towards nothing either. */
+const lost = ["closed"] as const;
+const unread: ProbeBench["classes"] = {
+  "answers one line without end": lost,
+  "says HTTP 400 at once": lost,
+  "says hello as SSH does": lost,
+  "speaks TLS on a plain port": lost,
+  "speaks RESP where HTTP is expected": lost,
+  "answers bytes that mean nothing": lost,
+};
+
+/** As a region looks: by the runtime's own fetch, which does not say why a connection was lost. */
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await startRuntime();
+});
+afterAll(() => runtime?.close());
+
+probeContract("upstash on workerd, a node's own address", () =>
+  bench(
+    DATA,
+    ({ url, secret, timeoutMs }) => {
+      const probe = { transport: "upstash", url: `${url}/nodes/a`, tokenSecret: "TOKEN" } as const;
+      return runtime.look({ probe, timeoutMs, secret });
+    },
+    { classes: unread },
   ),
 );
 

@@ -11,6 +11,7 @@ import type { ObservationClass, RelayFacts } from "../core/types.ts";
 import { relayHeaders } from "../relay/caller.ts";
 import { headers } from "../relay/protocol.ts";
 import { type Answer, type Fetch, request } from "../relay/request.ts";
+import { faultOf } from "./http.ts";
 
 /** An Upstash REST address. */
 export type RestTarget = {
@@ -24,12 +25,7 @@ export type RestTarget = {
 export type Wire =
   | { readonly kind: "unasked" }
   | { readonly kind: "answered"; readonly status: number; readonly relay: RelayFacts | null }
-  | {
-      readonly kind: "failed";
-      readonly class: ObservationClass;
-      readonly detail: string;
-      readonly relay: RelayFacts | null;
-    };
+  | (Fault & { readonly kind: "failed"; readonly relay: RelayFacts | null });
 
 export type BoundedRequester = { readonly requester: Requester; readonly wire: () => Wire };
 
@@ -88,7 +84,12 @@ function wireOf(answer: Answer, replies: readonly Reply[] | null, behindRelay: b
 
 const isTurnedAway = (status: number): boolean => status === 401 || status === 403;
 
-type Fault = { readonly class: ObservationClass; readonly detail: string };
+type Fault = {
+  readonly class: ObservationClass;
+  readonly detail: string;
+  /** The connection was, and nobody said why. */
+  readonly lost?: boolean;
+};
 
 /** What it is that a relay gave no answer of the kind that was asked for: nothing is known of its nodes. */
 export function relayFault(answer: Answer): Fault {
@@ -102,30 +103,21 @@ export function relayFault(answer: Answer): Fault {
 
 /** The same, where the address is the node itself: its silence is the node's. */
 function nodeFault(answer: Answer): Fault {
-  if (answer.kind === "none") return { class: classOfNone(answer), detail: answer.detail };
-  const fault = relayFault(answer);
-  return fault.class === "relay-unreachable"
-    ? { ...fault, class: outcomes[answer.status] ?? "unavailable" }
-    : fault;
+  if (answer.kind === "none") return { ...classOfNone(answer), detail: answer.detail };
+  const { status } = answer;
+  const fault = faultOf(status) ?? relayFault(answer);
+  if (fault.class !== "relay-unreachable") return fault;
+  return { class: "unavailable", detail: `HTTP ${status}: it cannot answer` };
 }
 
-/** What Cloudflare's own network says for a server that it did not reach, where others fail. 530: DNS, or a tunnel. */
-const outcomes: Readonly<Record<number, ObservationClass>> = {
-  520: "closed",
-  521: "refused",
-  522: "timeout",
-  523: "timeout",
-  524: "timeout",
-  525: "tls",
-  526: "tls",
-  530: "dns",
-};
-
 /** A runtime that does not say why leaves it at a connection that was lost: that counts towards nothing. */
-function classOfNone({ unsent, detail }: Extract<Answer, { kind: "none" }>): ObservationClass {
+function classOfNone({ unsent, detail }: Extract<Answer, { kind: "none" }>) {
   const known = reasons.find(([reason]) => reason.test(detail));
+  if (known !== undefined) return { class: known[1] };
   // Nothing was sent, for a reason of ours.
-  return known?.[1] ?? (unsent ? "relay-unreachable" : "closed");
+  return unsent
+    ? { class: "relay-unreachable" as const }
+    : { class: "closed" as const, lost: true };
 }
 
 const reasons: readonly (readonly [RegExp, ObservationClass])[] = [

@@ -64,19 +64,25 @@ export async function overHttp(
       }
     };
     const got = await within<Got<T> | "lost">(oneMs, exchange, () => none(silence));
-    return got === "lost" ? none(await whyLost(url, whole)) : got;
-  }
-
-  /** The runtime has one word for all of it. */
-  async function whyLost(url: URL, signal: AbortSignal): Promise<Found> {
-    const tls = url.protocol === "https:";
-    const lost = failed("closed", "the connection was lost before an answer");
-    late = lost;
-    if (await opens(placeOf(url), tls, signal)) return lost;
-    return whyUnopened(placeOf(url), { tls, timeoutMs, signal }, (found) => {
+    if (got !== "lost") return got;
+    const why = await whyLost(url, { timeoutMs, signal: whole }, (found) => {
       late = found;
     });
+    return none(why);
   }
+}
+
+/** Why a request had no answer: the runtime has one word for all of it. `meanwhile` as in whyUnopened. */
+export async function whyLost(
+  url: URL,
+  limits: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  meanwhile: (late: Found) => void,
+): Promise<Found> {
+  const tls = url.protocol === "https:";
+  const lost = failed("closed", "the connection was lost before an answer");
+  meanwhile(lost);
+  if (await opens(placeOf(url), tls, limits.signal)) return lost;
+  return whyUnopened(placeOf(url), { ...limits, tls }, meanwhile);
 }
 
 const none = (found: Found) => ({ kind: "none" as const, found });
@@ -124,8 +130,8 @@ export function faultOf(status: number): Found | null {
   if (status === 429) return said("policy", "asked too often");
   if (status >= 300 && status < 400) return said("malformed", "a redirect is not followed");
   if (status === 521) return said("refused", "nothing listens there");
-  if (status === 522 || status === 524) return said("timeout", "no answer");
-  if (status === 520 || status === 523) return said("closed", "it was not reached");
+  if (status >= 522 && status <= 524) return said("timeout", "no answer");
+  if (status === 520) return said("closed", "no answer that is one");
   if (status === 525 || status === 526)
     return said("tls", "no TLS handshake, or a bad certificate");
   return status === 530 ? said("dns", "its host name does not resolve") : null;

@@ -12,17 +12,46 @@ import type { ObservationClass } from "../core/types.ts";
 import { judge, LOOK, type Said } from "../redis/verdict.ts";
 import { firstWord } from "../redis/words.ts";
 import { nodeErrors } from "../relay/protocol.ts";
-import { brief, type Fetch } from "../relay/request.ts";
+import { brief, type Fetch, within } from "../relay/request.ts";
 import { boundedRequester, type RestTarget } from "./bounded.ts";
-import type { ProbeOf, Transport } from "./probe.ts";
+import { whyLost } from "./http.ts";
+import { failed, type ProbeOf, type Transport } from "./probe.ts";
 
 const [, INFO, CONFIG] = LOOK;
 
+type Options = { readonly timeoutMs: number; readonly fetch?: Fetch };
+
 /** One look at a node by its Upstash REST address. */
-export async function lookOverRest(
+export const lookOverRest = async (target: RestTarget, options: Options): Promise<Found> =>
+  (await ask(target, options)).found;
+
+/** A node that has such an address of its own. */
+export const upstash: Transport<ProbeOf<"upstash">> = async (
+  { url, tokenSecret },
+  { timeoutMs, secret },
+) => {
+  let late = failed("timeout", `no answer within ${Math.round(timeoutMs)} ms`);
+  const look = async (signal: AbortSignal) => {
+    const { found, lost } = await ask(
+      { url, token: secret(tokenSecret), group: null },
+      { timeoutMs },
+    );
+    if (!lost || !URL.canParse(url)) return found;
+    late = found;
+    const why = whyLost(new URL(url), { timeoutMs, signal }, (sofar) => {
+      late = sofar;
+    });
+    // Another runtime than Cloudflare's has said all that it knows.
+    return why.catch(() => found);
+  };
+  return within(Math.max(1, timeoutMs), look, () => late);
+};
+
+/** `lost`: the connection was, and the runtime does not say why. */
+async function ask(
   target: RestTarget,
-  options: { readonly timeoutMs: number; readonly fetch?: Fetch },
-): Promise<Found> {
+  options: Options,
+): Promise<{ readonly found: Found; readonly lost: boolean }> {
   const { requester, wire } = boundedRequester(target, options);
   const redis = new Redis(requester);
   const [ping, info, config] = await Promise.all([
@@ -31,23 +60,22 @@ export async function lookOverRest(
     settled(redis.exec([...CONFIG])),
   ]);
   const seen = wire();
-  const relay = seen.kind === "unasked" || target.group === null ? null : seen.relay;
-  if (seen.kind === "failed")
-    return { class: seen.class, detail: brief(seen.detail, target.token), facts: null, relay };
-  const status = seen.kind === "answered" ? seen.status : 0;
   const behindRelay = target.group !== null;
+  const relay = seen.kind === "unasked" || !behindRelay ? null : seen.relay;
+  if (seen.kind === "failed") {
+    const { class: kind, detail, lost = false } = seen;
+    return { found: { ...failed(kind, brief(detail, target.token)), relay }, lost };
+  }
+  const status = seen.kind === "answered" ? seen.status : 0;
   const verdict = judge(
     { ping, info, config },
     { factsNeeded: behindRelay, classOf: (error) => classOf(error, status, behindRelay) },
   );
   // What the relay says of the execution, behind a semicolon, means nothing for a look.
-  const [detail = ""] = verdict.detail.split(";", 1);
-  return { ...verdict, detail: brief(detail, target.token) || `HTTP ${status}`, relay };
+  const [text = ""] = verdict.detail.split(";", 1);
+  const detail = brief(text, target.token) || `HTTP ${status}`;
+  return { found: { ...verdict, detail, relay }, lost: false };
 }
-
-/** A node that has such an address of its own. */
-export const upstash: Transport<ProbeOf<"upstash">> = ({ url, tokenSecret }, limits) =>
-  lookOverRest({ url, token: limits.secret(tokenSecret), group: null }, limits);
 
 const settled = (reply: Promise<unknown>): Promise<Said> =>
   reply.then(
