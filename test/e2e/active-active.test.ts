@@ -159,7 +159,7 @@ describe("three databases and no relay", { timeout: 90_000 }, () => {
     const follower = follow(
       { kind: "api", url: scene.url.origin, token: tokens.read, pollMs: 100 },
       ({ primary: { host, port } }) => {
-        const client = new Redis({ host, port, maxRetriesPerRequest: 0, retryStrategy: () => 50 });
+        const client = new Redis({ host, port, commandTimeout: 1000, retryStrategy: () => 50 });
         client.on("error", () => undefined);
         for (const old of clients.splice(0)) old.disconnect();
         clients.push(client);
