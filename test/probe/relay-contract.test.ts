@@ -8,7 +8,7 @@ import type { Found } from "../../worker/core/looking.ts";
 import { lookThrough } from "../../worker/probe/relayed.ts";
 import { lookOverRest, upstash } from "../../worker/probe/upstash.ts";
 import { startRelay } from "../../worker/relay/serve.ts";
-import { type LookAt, type ProbeBench, probeContract } from "../contract/probe.ts";
+import { type LookAt, type ProbeBench, patientMs, probeContract } from "../contract/probe.ts";
 import { dataToken, relayDefaults } from "../relay/support.ts";
 import { type Runtime, startRuntime } from "./tcp-runtime.ts";
 
@@ -26,7 +26,12 @@ async function bench(
   const node = { id: "a", host: redis.host, port: redis.port, username: null, password: null };
   const relay = await startRelay({
     ...{ id: "r", listen: { host: "127.0.0.1", port }, stateFile: join(dir, "state.json") },
-    ...{ ...relayDefaults, controlTokens: [CONTROL], dataTokens: [dataToken(DATA)] },
+    ...{
+      ...relayDefaults,
+      nodeTimeoutMs: patientMs,
+      controlTokens: [CONTROL],
+      dataTokens: [dataToken(DATA)],
+    },
     nodes: [node],
   });
   return {
