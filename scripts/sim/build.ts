@@ -47,7 +47,7 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
     nodes,
     byAddress: new Map(nodes.map((node) => [node.address, node])),
     relays: new Map(),
-    regions: config.vantages.filter((name) => !name.startsWith("relay:")).map(spot),
+    regions: config.regions.filter((name) => !places.includes(name)).map(spot),
     places: places.map(spot),
     storage: { version: 0, saved: null, alarmAtMs: null, alarmTurn: 0, events: 0, fails: false },
     instances: [],

@@ -4,6 +4,7 @@
  * Rules: waiting times are drawn short, so that ten minutes hold several outages and their healing; what has to
  * fit together in a real configuration (worker/core/config.ts) fits here too.
  */
+import { votesOf } from "../../worker/core/config-relations.ts";
 import { eventNames } from "../../worker/core/events.ts";
 import type { GroupConfig, NodeConfig, WebhookConfig } from "../../worker/core/types.ts";
 import type { Random } from "./random.ts";
@@ -37,10 +38,11 @@ export function drawGroup(random: Random): Drawn {
   const commandTtlMs = random.pick([2000, 3000]);
   const relays = ids.map((id) => `relay:${id}`);
   const vantages = vantagesOf(random, relays);
+  const own = vantages.some(isRegion);
   // From a stream of its own: what is drawn after it stays what it was.
-  const places = placesOf(random.fork("places"));
+  const places = own ? [] : placesOf(random.fork("places"));
   const downAfterMs = random.pick([1000, 2000, 3000, 5000]);
-  const config: GroupConfig = {
+  const drawn: GroupConfig = {
     name: "cache",
     mode: "replication",
     hostname: "cache.example.com",
@@ -57,10 +59,11 @@ export function drawGroup(random: Random): Drawn {
       const zone = zoned ? (at % 2 === 0 ? "east" : "west") : null;
       // Somebody who is never promoted, where enough others are left.
       const never = at >= 2 && random.chance(0.1);
-      return nodeOf(id, zone, never ? 0 : random.chance(0.2) ? random.int(1, 3) * 10 : null);
+      const node = nodeOf(id, zone, never ? 0 : random.chance(0.2) ? random.int(1, 3) * 10 : null);
+      return own ? { ...node, probe: probe(node.host) } : node;
     }),
-    vantages,
-    regions: [...vantages.filter((vantage) => !vantage.startsWith("relay:")), ...places],
+    vantages: [],
+    regions: [],
     probes: 1,
     probeDelayMs: 500,
     probePolicy: "all",
@@ -104,6 +107,7 @@ export function drawGroup(random: Random): Drawn {
     quiet: random.chance(0.5),
     ...tellingOf(random.fork("telling")),
   };
+  const config = { ...drawn, ...votesIn([...vantages, ...places], drawn) };
   return {
     config,
     places,
@@ -119,7 +123,7 @@ export function drawGroup(random: Random): Drawn {
 
 /** Where regions do not know who is a replica, those who do have to be enough. */
 function mayBeBare({ vantages, quorum }: GroupConfig): boolean {
-  const relays = vantages.filter((each) => each.startsWith("relay:")).length;
+  const relays = vantages.length - vantages.filter(isRegion).length;
   return relays >= quorum && relays * 2 > vantages.length;
 }
 
@@ -151,8 +155,7 @@ function webhookOf(random: Random, name: string): WebhookConfig {
   return { name, url: `https://${name}.example.com/hook`, signingSecret: "SIGN", events };
 }
 
-const placesOf = (random: Random) =>
-  random.chance(0.2) ? REGIONS.slice(0, random.int(1, 2)).map((name) => `${name}-ask`) : [];
+const placesOf = (random: Random) => (random.chance(0.4) ? REGIONS.slice(0, random.int(1, 2)) : []);
 
 /** Two to five votes: relays first, and regions with a path of their own. */
 function vantagesOf(random: Random, relays: readonly string[]): string[] {
@@ -160,6 +163,28 @@ function vantagesOf(random: Random, relays: readonly string[]): string[] {
   const all = [...relays, ...own].slice(0, 5);
   return all.length < 2 ? [...relays, ...REGIONS].slice(0, 2) : all;
 }
+
+export const isRegion = (vantage: string): boolean => !vantage.startsWith("relay:");
+
+/** Who votes, by the rule of the configuration: a region without a path of its own does not. */
+export const votesIn = (
+  named: readonly string[],
+  { relays, nodes }: Pick<GroupConfig, "relays" | "nodes">,
+) =>
+  votesOf({
+    vantages: named,
+    relays,
+    nodes: nodes.map(({ probe }) => (probe === null ? {} : { probe })),
+  } as unknown as Parameters<typeof votesOf>[0]);
+
+export const probe = (host: string): NodeConfig["probe"] => ({
+  transport: "tcp",
+  host,
+  port: 6379,
+  tls: false,
+  username: null,
+  passwordSecret: null,
+});
 
 function nodeOf(id: string, zone: string | null, priority: number | null): NodeConfig {
   const host = `10.0.0.${id.charCodeAt(0) - 96}`;

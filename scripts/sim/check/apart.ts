@@ -28,7 +28,7 @@ function alone(state: State, input: Input): { readonly state: State; readonly in
 }
 
 /** What is decided about the primary. Ids of actions are counted over all kinds. */
-function about({ actions, state }: Decision): string {
+export function about({ actions, state }: Decision): string {
   const { phase, epoch, highestEpoch, primary, rev, routeState } = state.saved;
   const verbs = actions.flatMap((action) => {
     if (action.kind === "publish" || action.kind === "notify") return [];

@@ -23,6 +23,7 @@ import { savingOf } from "./saving.ts";
 import { noteRoles, noteShown } from "./shown.ts";
 import { checkState } from "./states.ts";
 import { checkTelling } from "./telling.ts";
+import { checkReports, checkStrangersOut } from "./vantages.ts";
 import { checkAcknowledged, checkNumbers, checkOpened, checkWipe } from "./writes.ts";
 
 const TILT_MS = 30_000;
@@ -92,12 +93,15 @@ export function createChecks(closely: boolean) {
       clockJumped: ledger.aheadMs > 0,
       life,
     };
+    const made = { state: group.state, input, decision };
     noteRoles(ledger, judged);
     checkAttempts(ledger, judged);
     checkActions(ledger, judged);
     checkState(ledger, judged);
     if (closely || isFailing(group.state) || isFailing(decision.state))
-      checkApart(ledger, { state: group.state, input, decision }, deployed, nowMs);
+      checkApart(ledger, made, deployed, nowMs);
+    checkReports(ledger, made, deployed, nowMs);
+    checkStrangersOut(ledger, decision, judged.config, here().byAddress);
     watcher?.(judged);
     noteShown(life, judged);
     life.lastDecisionMs = ledger.nowMs;

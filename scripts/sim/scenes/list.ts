@@ -7,6 +7,7 @@ import { lostScenes } from "./lost.ts";
 import type { Scene } from "./scene.ts";
 import { switchScenes } from "./switches.ts";
 import { toldScenes } from "./told.ts";
+import { vantageScenes } from "./vantages.ts";
 
 export const scenes: readonly Scene[] = [
   ...lostScenes,
@@ -14,4 +15,5 @@ export const scenes: readonly Scene[] = [
   ...switchScenes,
   ...leaseScenes,
   ...toldScenes,
+  ...vantageScenes,
 ];

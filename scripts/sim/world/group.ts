@@ -134,8 +134,7 @@ function round(world: World, group: Instance): void {
   group.sleepTurn += 1;
   const { saved } = group.state;
   arm(world, world.queue.nowMs + 2 * world.config.checkIntervalMs);
-  const config = effectiveConfig(saved, world.config);
-  const nodes = config.nodes.map(({ id }) => id);
+  const { nodes } = effectiveConfig(saved, world.config);
   look(world, saved.epoch, nodes, (observations, reports) => {
     if (!group.alive || strikes(world, group, "looking")) return;
     decided(world, group, observations, reports);

@@ -6,6 +6,7 @@
  */
 import type { VantageReport } from "../../../worker/core/looking.ts";
 import type {
+  NodeConfig,
   NodeFacts,
   Observation,
   ObservationClass,
@@ -19,7 +20,7 @@ import { isSilent, runIdOf } from "./redis.ts";
 import { bootOf, clockOf, epochOf, nodeOf, process, reaches } from "./relay.ts";
 import { isPrimary, offsetOf } from "./replication.ts";
 import type { Lie, RedisNode, Relay, World } from "./types.ts";
-import { distorted, isUnheard, type Question, questionsOf, reportsOf } from "./vantages.ts";
+import { askedFor, distorted, isUnheard, type Question, questionsOf, reportsOf } from "./vantages.ts";
 
 type Seen = {
   readonly class: ObservationClass;
@@ -33,7 +34,7 @@ const RELAY_PART = 0.8;
 export function look(
   world: World,
   epoch: number,
-  nodes: readonly string[],
+  nodes: readonly NodeConfig[],
   done: (observations: Observation[], reports: readonly VantageReport[]) => void,
 ): void {
   const startMs = groupNow(world);
@@ -42,8 +43,9 @@ export function look(
   const virtualMs = world.queue.nowMs;
   const questions = questionsOf(world).filter((each) => !isUnheard(world, each));
   const open = new Set<string>();
-  for (const { vantage, from } of questions)
-    for (const node of nodes) open.add(`${from}|${vantage}|${node}`);
+  for (const question of questions)
+    for (const node of askedFor(question, nodes))
+      open.add(`${question.from}|${question.vantage}|${node}`);
   let over = false;
   const finish = () => {
     over = true;
@@ -71,12 +73,12 @@ export function look(
     observations.push(sighted);
     if (open.size === 0) finish();
   };
-  for (const question of questions) ask(world, question, nodes, note);
+  for (const question of questions) ask(world, question, askedFor(question, nodes), note);
   after(world.queue, probeTimeoutMs, () => {
     if (over) return;
     const silent = { class: "relay-unreachable", detail: "no answer", facts: null } as const;
     for (const question of questions)
-      for (const node of nodes)
+      for (const node of askedFor(question, nodes))
         note(question, node, seesItself(world, question) ? timedOut : silent, null);
     if (!over) finish();
   });

@@ -285,6 +285,7 @@ function opened(world: World, node: RedisNode, action: NodeAction): void {
 export function nodeOf(world: World, id: string): RedisNode | null {
   const configured =
     world.config.nodes.find((node) => node.id === id) ??
+    world.storage.saved?.overlay.added.find((node) => node.id === id) ??
     world.firstConfig.nodes.find((node) => node.id === id);
   return configured === undefined
     ? null

@@ -6,7 +6,7 @@
  * every answer, once it is known.
  */
 import type { VantageReport } from "../../../worker/core/looking.ts";
-import type { Observation } from "../../../worker/core/types.ts";
+import type { NodeConfig, Observation } from "../../../worker/core/types.ts";
 import { groupNow } from "./clock.ts";
 import type { Relay, Spot, World } from "./types.ts";
 
@@ -40,6 +40,10 @@ export function questionsOf(world: World): Question[] {
       questions.push({ vantage: spot.name, from: spot.name, spot, relay: null });
   return questions;
 }
+
+/** A region asks by itself only those that have a path for that. */
+export const askedFor = ({ relay }: Question, nodes: readonly NodeConfig[]): readonly string[] =>
+  nodes.filter(({ probe }) => relay !== null || probe !== null).map(({ id }) => id);
 
 /** Of its own look at a node nothing is known, and of what it would have seen through relays nothing is said. */
 export const isUnheard = ({ regionBlind }: World, { from, relay }: Question): boolean =>
