@@ -228,6 +228,23 @@ describe("a relay that does not answer, asked from several places", () => {
   });
 });
 
+test("a primary that says it is a replica: who was not told what it is has no vote", () => {
+  const three = groupConfig({ ids: ["a", "b"], vantages: ["relay:a", "relay:b", "weur"] });
+  const atMs = BEGIN + 100;
+  const sight = absorb(
+    { ...freshSight, since: { "wrong-role:a": BEGIN - 60_000 } },
+    [
+      observation("relay:a", "a", { atMs, facts: facts() }),
+      observation("relay:b", "a", { atMs, facts: facts() }),
+      observation("weur", "a", { atMs, from: "weur", relay: null }),
+    ],
+    three,
+    { inForce: 1, highest: 1 },
+    atMs,
+  );
+  expect(judge(sight, a, three, atMs)).toMatchObject({ up: 0, down: 2, odown: true });
+});
+
 describe("together", () => {
   test("G2, F8 one of three sees it down: not objectively down", () => {
     expect(verdict(times(9, "UUT"), 1000)).toMatchObject({ up: 2, down: 1, odown: false });

@@ -110,7 +110,9 @@ function voteOf(
   const limitMs = belief.stuck?.class === "busy" ? config.busyLimitMs : loadingLimitMs(config);
   if (belief.stuck !== null && limitMs > 0 && stuckForMs(belief) >= limitMs) return "down";
   if (belief.class === "busy") return "abstain";
-  if (belief.class === "up" && wrongRole && belief.facts?.role === "replica") return "down";
+  // Who was told that it lives, and not what it is, cannot say that it is a primary.
+  if (belief.class === "up" && wrongRole && belief.facts?.role !== "primary")
+    return belief.facts === null ? "abstain" : "down";
   if (good.includes(belief.class)) return "up";
   if (!bad.includes(belief.class) || belief.failures < config.maxFailures) return "abstain";
   if (refusedCounts && belief.refusals >= config.maxFailures) return "down";
