@@ -20,7 +20,6 @@ process.env.WRANGLER_SEND_METRICS = "false";
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
 process.env.WRANGLER_LOG ??= "none";
 
-const root = new URL("../..", import.meta.url);
 /** The same in wrangler.toml and in every Worker that shares the namespace. */
 const KV_ID = "00000000000000000000000000000000";
 
@@ -174,7 +173,7 @@ export async function startStack(options: StackOptions = {}) {
       const more = options.nodeOf?.(id, { ...node, rest: `${relays[id]?.url}/nodes/${id}` });
       return more === null ? [] : [{ ...node, ...more }];
     });
-    const variables = variablesFor(ids, nodes, relays, cloudflare, options.settings);
+    const variables = variablesFor(nodes, relays, cloudflare, options.settings);
     const picket = {
       configPath: configIn(dir, options.entry),
       vars: variables,
@@ -227,8 +226,8 @@ export async function startStack(options: StackOptions = {}) {
 }
 
 /** The configuration as it is deployed, or a copy that begins elsewhere. */
-function configIn(dir: string, entry: string | undefined): URL | string {
-  const path = new URL("wrangler.toml", root);
+function configIn(dir: string, entry: string | undefined): string {
+  const path = join(import.meta.dirname, "../../wrangler.toml");
   if (entry === undefined) return path;
   const copy = join(dir, "wrangler.toml");
   const main = `main = ${JSON.stringify(entry)}`;
@@ -237,7 +236,6 @@ function configIn(dir: string, entry: string | undefined): URL | string {
 }
 
 function variablesFor(
-  ids: readonly string[],
   nodes: (Address & { readonly id: string })[],
   relays: Readonly<Record<string, RelayProcess>>,
   cloudflare: CloudflareStandIn,
@@ -260,7 +258,10 @@ function variablesFor(
           token_secret: "CLOUDFLARE_DNS_TOKEN",
           api_url: cloudflare.apiUrl,
         },
-        relays: ids.map((id) => ({ id, url: relays[id]?.url ?? "", local: [id], ...named(id) })),
+        relays: nodes.map(({ id }) => ({
+          ...{ id, url: relays[id]?.url ?? "", local: [id] },
+          ...named(id),
+        })),
         nodes,
         ...settings,
       },

@@ -1,0 +1,28 @@
+/**
+ * Picket's Worker as it is, with regions that fail when a test says so: KV `fault:<region>` is `throw`, `hang` or `lie`.
+ *
+ * Must never: be deployed.
+ */
+import type { Looked } from "../../worker/core/looking.ts";
+import type { LookAsked } from "../../worker/env.ts";
+import { Vantage as RealVantage } from "../../worker/index.ts";
+
+export { default, Fleet, Group, Routes } from "../../worker/index.ts";
+
+export class Vantage extends RealVantage {
+  override async look(region: string, asked: LookAsked): Promise<Looked> {
+    switch (await this.env.ROUTES.get(`fault:${region}`)) {
+      case "throw":
+        throw new Error("this object is broken");
+      case "hang":
+        await new Promise((resolve) => setTimeout(resolve, 600_000));
+        break;
+      case "lie": {
+        const looked = await super.look(region, asked);
+        const lie = { class: "refused", detail: "nobody there", facts: null, relay: null } as const;
+        return { ...looked, seen: looked.seen.map((seen) => ({ ...seen, ...lie })) };
+      }
+    }
+    return super.look(region, asked);
+  }
+}
