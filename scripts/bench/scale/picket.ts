@@ -5,19 +5,17 @@
  * when the route of every group names its primary and both replicas; nothing is left after `stop`.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createTestHarness } from "wrangler";
 import { parseRoute } from "../../../worker/core/route.ts";
 import { openLink } from "../../demo/link.ts";
 import { type RelayProcess, startRelayProcess } from "../../demo/relay-process.ts";
 import { tokens } from "../../demo/stack.ts";
 import { freePort } from "../../redis-server.ts";
 import { picketSettings } from "../picket.ts";
-import { childrenNamed } from "../processor.ts";
 import { until } from "../side.ts";
 import type { Counted } from "./counted.ts";
+import { startRuntime } from "./runtime.ts";
 import type { Side } from "./side.ts";
 import { serversOf, type Trio } from "./trios.ts";
 
@@ -52,7 +50,6 @@ export async function startPicket(
       await Promise.resolve(end()).catch(() => undefined);
   };
   try {
-    process.env.WRANGLER_REGISTRY_PATH = join(dir, "registry");
     const names = Array.from({ length: options.groups }, (_, at) => groupName(at));
     const link = await openLink("127.0.0.1");
     ending.push(link.close);
@@ -87,33 +84,23 @@ export async function startPicket(
         })),
       };
     });
-    const configPath = join(dir, "wrangler.toml");
-    const config = await readFile(join(import.meta.dirname, "../../../wrangler.toml"), "utf8");
-    const main = JSON.stringify(join(import.meta.dirname, "worker.ts"));
-    await writeFile(configPath, config.replace(/^main = .*$/m, `main = ${main}`));
     const secrets = relays.flatMap(({ id }) => [
       [`${id.toUpperCase()}_CONTROL`, tokens.control(id)],
       [`${id.toUpperCase()}_DATA`, tokens.data(id)],
     ]);
-    const before = childrenNamed("workerd");
-    const harness = createTestHarness({
-      workers: [
-        {
-          configPath,
-          // All may fail over at once: it is what is measured.
-          vars: { ...variablesOf(groups), BRAKE: { max_failovers: groups.length } },
-          secrets: { READ_TOKEN: tokens.read, ...Object.fromEntries(secrets) },
-        },
-      ],
+    // All may fail over at once: it is what is measured.
+    const BRAKE = { max_failovers: groups.length };
+    const runtime = await startRuntime({
+      ...{ ...variablesOf(groups), BRAKE, READ_TOKEN: tokens.read },
+      ...Object.fromEntries(secrets),
     });
-    ending.push(() => harness.close());
-    const { url } = await harness.listen();
+    ending.push(runtime.close);
+    const { url } = runtime;
     link.leadTo({ host: url.hostname, port: Number(url.port) });
-    const worker = harness.getWorker("picket");
-    void worker.scheduled({ cron: "* * * * *", scheduledTime: new Date() }).catch(() => undefined);
+    void runtime.cron().catch(() => undefined);
     const routeOf = async (name: string) => {
       const headers = { authorization: `Bearer ${tokens.read}` };
-      const answer = await worker.fetch(new URL(`/v1/groups/${name}/route`, url).href, { headers });
+      const answer = await fetch(new URL(`/v1/groups/${name}/route`, url), { headers });
       return parseRoute(await answer.json());
     };
     for (const name of names)
@@ -124,15 +111,15 @@ export async function startPicket(
     const counts = new URL("/counts", url).href;
     return {
       pids: {
-        workerd: childrenNamed("workerd").filter((pid) => !before.includes(pid)),
+        workerd: runtime.pids,
         relay: relays.map((relay) => relay.pid()),
       },
       isTold: async (trio) => {
         const route = await routeOf(groupName(trios.indexOf(trio)));
         return route?.state === "up" && route.primary?.id !== nodesOf(trio)[0];
       },
-      reset: async () => void (await worker.fetch(counts, { method: "POST" })),
-      counted: async () => (await (await worker.fetch(counts)).json()) as Counted,
+      reset: async () => void (await fetch(counts, { method: "POST" })),
+      counted: async () => (await (await fetch(counts)).json()) as Counted,
       stop,
     };
   } catch (error) {
