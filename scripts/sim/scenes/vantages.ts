@@ -25,7 +25,8 @@ import {
 export const byMajority = ({ vantages, quorum }: GroupConfig): boolean =>
   vantages.length >= 3 && quorum === Math.floor(vantages.length / 2) + 1;
 
-const mayLose: Scene["fits"] = (config, { regions }) => byMajority(config) && regions.length > 0;
+const mayLose = (config: GroupConfig, { regions }: World): boolean =>
+  byMajority(config) && regions.length > 0;
 
 const dead = (world: World, random: Random): string => {
   const { name } = random.pick(world.regions);
@@ -134,7 +135,8 @@ export const vantageScenes: readonly Scene[] = [
   },
   {
     name: "a vantage calls all up, then the primary dies",
-    fits: mayLose,
+    // Who says that it is up says as well that its replicas lost it while it was.
+    fits: (config, world) => mayLose(config, world) && config.maxLinkDownMs === 0,
     play: (world, random, primary) => {
       acknowledged(world);
       lying(world, random, "up");

@@ -6,8 +6,10 @@
  * every answer, once it is known.
  */
 import type { VantageReport } from "../../../worker/core/looking.ts";
-import type { NodeConfig, Observation } from "../../../worker/core/types.ts";
+import type { NodeConfig, NodeFacts, Observation } from "../../../worker/core/types.ts";
 import { groupNow } from "./clock.ts";
+import { factsOf } from "./facts.ts";
+import { nodeOf } from "./relay.ts";
 import type { Relay, Spot, World } from "./types.ts";
 
 /** Who asks whom: the answers of one such pair come together, those about silent nodes later. */
@@ -61,6 +63,14 @@ export const reportsOf = (world: World): VantageReport[] =>
     return { vantage: name, whereabouts, detail: "answers", atMs };
   });
 
+/** Who says that all is well says what the node would say. */
+function liedFacts(world: World, id: string): NodeFacts | null {
+  const node = nodeOf(world, id);
+  return world.regionLie?.kind !== "up" || world.bare || node === null
+    ? null
+    : factsOf(world, node);
+}
+
 /** A region that lies, and a place that says an old look once more. */
 export function distorted(world: World, observations: Observation[]): Observation[] {
   const { replay, regionLie, late } = world;
@@ -69,7 +79,7 @@ export function distorted(world: World, observations: Observation[]): Observatio
     regionLie.left -= 1;
     told = told.map((seen) =>
       seen.vantage === regionLie.vantage && [seen.node, null].includes(regionLie.node)
-        ? { ...seen, class: regionLie.kind, detail: "a lie", facts: null }
+        ? { ...seen, class: regionLie.kind, detail: "a lie", facts: liedFacts(world, seen.node) }
         : seen,
     );
   }
