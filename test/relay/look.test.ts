@@ -1,6 +1,9 @@
 /** A relay's look at all of its nodes in one call: at both ends, with real Redis servers that hang and go. */
 import { createServer } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
+import { freePort } from "../../scripts/redis-server.ts";
+import type { LookOrder } from "../../worker/core/looking.ts";
+import { startLooks } from "../../worker/probe/look.ts";
 import { lookThrough } from "../../worker/probe/relayed.ts";
 import { headers } from "../../worker/relay/protocol.ts";
 import type { Fetch } from "../../worker/relay/request.ts";
@@ -31,6 +34,11 @@ const through = (
 ) => {
   const { token = CONTROL, ...options } = more;
   return lookThrough({ group: "g", url, token }, nodes, { timeoutMs: 20_000, ...options });
+};
+
+const metricsOf = async (relay: { url: string }) => {
+  const headers = { authorization: `Bearer ${CONTROL}` };
+  return (await fetch(`${relay.url}/metrics`, { headers })).text();
 };
 
 const kindsOf = async (seen: ReturnType<typeof through>) =>
@@ -103,9 +111,7 @@ test("one that hangs is silent by the caller's deadline and holds up no other be
   await b.kill("SIGCONT");
   await until("it is up again", async () => (await kindsOf(through(relay.url, ["b"]))).b === "up");
   await until("one connection each is open", async () => {
-    const text = await (
-      await fetch(`${relay.url}/metrics`, { headers: { authorization: `Bearer ${CONTROL}` } })
-    ).text();
+    const text = await metricsOf(relay);
     const open = [...text.matchAll(/^picket_relay_\w*connections\{node="(\w)"\} (\d+)$/gm)];
     return open.length === 3 && open.every(([, node, n]) => Number(n) <= (node === "c" ? 0 : 1));
   });
@@ -231,4 +237,30 @@ test("the epoch is that of the group that asks", async () => {
   const other = await look(relay, ["a"], { [headers.group]: "other" });
   expect(other.headers.get(headers.epoch)).toBe("none");
   expect((await through(relay.url, ["a"])).get("a")?.relay?.epoch).toBe(4);
+});
+
+test("C2 several looks that make one: who is settled is not asked again", async () => {
+  const a = await redis();
+  const gone = nodeAt("b", { host: "127.0.0.1", port: await freePort() });
+  const relay = await relayOver(
+    await settingsFor([nodeAt("a", a), gone], { nodeTimeoutMs: 20_000 }),
+  );
+  const asked = async () => {
+    const text = await metricsOf(relay);
+    return Number(/_requests_total\{face="look",status="200"\} (\d+)/.exec(text)?.[1] ?? 0);
+  };
+  const order = (nodes: readonly string[]): LookOrder => ({
+    ...{ group: "g", timeoutMs: 60_000, nodes: [] },
+    repeat: { probes: 3, delayMs: 5, policy: "majority" },
+    relays: [{ id: "r", url: relay.url, tokenSecret: "CONTROL", nodes }],
+  });
+  const seenIn = async (...nodes: readonly string[]) => {
+    const [call] = startLooks(order(nodes), { region: null, secret: () => CONTROL });
+    return (await call?.seen)?.map(({ node, class: kind }) => `${node} ${kind}`);
+  };
+  expect(await seenIn("a")).toEqual(["a up"]);
+  await until("two good ones of three were enough", async () => (await asked()) === 2);
+  // Two bad ones as well: there is no third.
+  expect(await seenIn("b", "a")).toEqual(["b refused", "a up"]);
+  await until("they were counted", async () => (await asked()) === 4);
 });
