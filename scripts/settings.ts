@@ -10,6 +10,7 @@ import {
   dnsSettings,
   groupSettings,
   nodeSettings,
+  probeSettings,
   type Setting,
 } from "../worker/core/settings.ts";
 
@@ -30,6 +31,7 @@ function table(settings: Readonly<Record<string, Setting>>): string {
 const tables = {
   group: groupSettings,
   node: nodeSettings,
+  ...probeSettings,
   ...dnsSettings,
   brake: brakeSettings,
 };
