@@ -46,9 +46,10 @@ export function parseInfo(text: string, minReplicas: string | number | null): No
 
 function fieldsOf(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
-  for (const line of text.slice(0, MAX_CHARS).split(/\r?\n/)) {
+  // Each look of each group passes here: no expressions where a comparison does.
+  for (const line of text.slice(0, MAX_CHARS).split("\n")) {
     const colon = line.indexOf(":");
-    if (colon > 0 && !line.startsWith("#")) {
+    if (colon > 0 && line[0] !== "#") {
       fields.set(line.slice(0, colon), line.slice(colon + 1).trimEnd());
     }
   }
@@ -78,7 +79,8 @@ function earlierHistory(id: string | undefined): string | null {
 function keysOf(fields: ReadonlyMap<string, string>): number {
   let keys = 0;
   for (const [name, value] of fields) {
-    if (/^db\d+$/.test(name)) keys += count(/(?:^|,)keys=(\d+)/.exec(value)?.[1]) ?? 0;
+    if (name.startsWith("db") && /^db\d+$/.test(name))
+      keys += count(/(?:^|,)keys=(\d+)/.exec(value)?.[1]) ?? 0;
   }
   return keys;
 }
@@ -105,7 +107,8 @@ export const replicasOf = (text: string): readonly ConnectedReplica[] =>
 function listed(fields: ReadonlyMap<string, string>, most: number): readonly ConnectedReplica[] {
   const replicas: ConnectedReplica[] = [];
   for (const [name, value] of fields) {
-    if (!/^slave\d+$/.test(name) || replicas.length === most) continue;
+    if (!name.startsWith("slave") || !/^slave\d+$/.test(name)) continue;
+    if (replicas.length === most) break;
     const parts = new Map(value.split(",").map((part) => divided(part)));
     const host = parts.get("ip") ?? "";
     const port = count(parts.get("port"));
