@@ -27,7 +27,7 @@ import type {
   RawEnv,
   RouteWait,
 } from "./env.ts";
-import { againAfter, alarmAfter, type Decided, guardMs, isScheduledOnly } from "./group/alarm.ts";
+import { againAfter, alarmAfter, guardMs, isScheduledOnly, needsGuard } from "./group/alarm.ts";
 import { lastInfoOf, nodeIn, noNode, told } from "./group/answers.ts";
 import { createInbox, unavailable, type WhyNot } from "./group/inbox.ts";
 import { createLeaseDesk, type LeaseDesk } from "./group/lease.ts";
@@ -191,20 +191,19 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
       if (ready.kind !== "ready") return await this.#stop(ready);
       const { config } = ready;
       cronOnly = isScheduledOnly(config);
-      if (!cronOnly && !this.#quiet && (this.#alarm.armedAtMs() ?? 0) <= startMs)
+      const known = { armedAtMs: await this.#alarm.stands(), quiet: this.#quiet };
+      if (needsGuard(ready, known, this.#sockets.connected().length, startMs))
         await this.#alarm.arm(startMs + guardMs(config, 0));
       const linger = cronOnly ? LINGER_MS.scheduledOnly : LINGER_MS.alarms;
       for (;;) {
         this.#nudged = false;
         const decided = await this.#round(ready);
         const nowMs = Date.now();
+        const next = alarmAfter(this.#alarm.armedAtMs(), decided, nowMs, config);
+        // As the decision left it, whoever woke it meanwhile: what vantages are told at the next look goes by it.
+        this.#quiet = next === null;
         const near = decided.wakeAtMs - nowMs < linger || this.#nudged;
-        if (!near || nowMs - startMs > INVOCATION_MS) {
-          const next = alarmAfter(this.#alarm.armedAtMs(), decided, nowMs, config);
-          this.#quiet = next === null;
-          return await this.#alarm.arm(next);
-        }
-        this.#quiet = false;
+        if (!near || nowMs - startMs > INVOCATION_MS) return await this.#alarm.arm(next);
         if (!this.#nudged) await this.#nap.until(decided.wakeAtMs);
       }
     } catch (error) {
@@ -226,7 +225,7 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
   }
 
   /** Look, decide, save, act. Tells when it decided, and when to look again. */
-  async #round({ config, brake, groups }: Ready): Promise<Decided> {
+  async #round({ config, brake, groups }: Ready) {
     const startMs = Date.now();
     const connected = this.#sockets.connected();
     this.#asker = { groups, againMs: againAfter(config, this.#quiet, connected.length) };

@@ -84,12 +84,31 @@ describe("a look", () => {
     const { asked, look, lookout } = desk();
     look();
     for (const each of asked) if (each.from !== "weur") each.answer("up");
-    lookout.tell([]);
     await settled();
     lookout.take();
     look();
     expect(asked.slice(7).map(({ from }) => from)).not.toContain("weur");
     expect(asked).toHaveLength(13);
+  });
+
+  it("is ended by what a relay tells that is new or bad, and not by a beat that says that all is well", async () => {
+    const { look, lookout, take } = desk();
+    const ended = look();
+    const pushed = { news: false, looks: 0, refusals: 0, sinceMs: NOW, before: null };
+    const asked = { from: "group", epoch: 1, askedAtMs: NOW };
+    const [told] = observed([saw("relay:a", "a", "up")], asked, NOW);
+    if (told === undefined) throw new Error("nothing was seen");
+    lookout.tell([{ ...told, pushed }]);
+    await settled();
+    expect(ended.yet).toBe(false);
+    lookout.tell([{ ...told, pushed: { ...pushed, news: true } }]);
+    await settled();
+    expect(ended.yet).toBe(true);
+    expect(take()).toEqual(["group a", "group a"]);
+    const next = look();
+    lookout.tell([{ ...told, class: "timeout", pushed }]);
+    await settled();
+    expect(next.yet).toBe(true);
   });
 
   it("waits for nobody who is away: a region, and a node in a call of its own", async () => {

@@ -4,12 +4,16 @@
  * Promises: pure. A tick in which nothing changed sets the alarm once, before its look.
  */
 import type { GroupConfig } from "../core/types.ts";
+import type { Ready } from "./memory.ts";
 
 /** What lies so far ahead is left to cron: no alarm is set. */
 const CRON_MS = 60_000;
 
 /** With this interval cron alone wakes the group. */
 export const isScheduledOnly = (config: GroupConfig) => config.checkIntervalMs >= CRON_MS;
+
+/** Before anything is known of its nodes: enough relays tell at once when something changes. */
+export const mayBeQuiet = ({ quiet }: GroupConfig, connected: number) => quiet && connected >= 2;
 
 /** When a decision was made, and when it wants the next look. */
 export type Decided = { readonly atMs: number; readonly wakeAtMs: number };
@@ -25,8 +29,24 @@ export function againAfter(
   quiet: boolean | null,
   connected: number,
 ): number | null {
-  const may = config.quiet && connected >= 2;
-  return isScheduledOnly(config) || (quiet ?? may) ? null : config.checkIntervalMs;
+  const isLeft = quiet ?? mayBeQuiet(config, connected);
+  return isScheduledOnly(config) || isLeft ? null : config.checkIntervalMs;
+}
+
+/**
+ * Whether an alarm is to be set before a look: unless one stands, or the group is left to cron and to its relays, who
+ * woke it, and will again if this round does not come to its end.
+ * @param known where the alarm stands, and what the last decision made of it; `quiet` null: the group has slept since.
+ */
+export function needsGuard(
+  { config, state: { saved } }: Pick<Ready, "config" | "state">,
+  { armedAtMs, quiet }: { readonly armedAtMs: number | null; readonly quiet: boolean | null },
+  connected: number,
+  nowMs: number,
+): boolean {
+  const isIdle = saved.phase.kind === "watching" && saved.pending.length === 0;
+  const isLeft = quiet ?? (armedAtMs === null && isIdle && mayBeQuiet(config, connected));
+  return !isScheduledOnly(config) && !isLeft && (armedAtMs ?? 0) <= nowMs;
 }
 
 /** How far ahead the alarm is set before a look: where the look, if it takes as long as the last one, wants it. */

@@ -130,6 +130,8 @@ export function createLookout(ask: Ask, returned: () => void) {
 
     tell(observations: readonly Observation[]): void {
       seen.push(...observations);
+      // A beat that repeats that all is well ends no look: what the look brings is more.
+      if (observations.every((saw) => saw.class === "up" && saw.pushed?.news !== true)) return;
       news = true;
       ready();
     },

@@ -12,6 +12,13 @@ export function createAlarm(storage: DurableObjectStorage) {
   return {
     armedAtMs: () => armedAtMs ?? null,
 
+    /** The same, asked of the storage by an instance that has slept. Never rejects. */
+    async stands(): Promise<number | null> {
+      if (armedAtMs === undefined)
+        armedAtMs = await storage.getAlarm().catch((): undefined => undefined);
+      return armedAtMs ?? null;
+    },
+
     /** It went off. */
     spent(): void {
       armedAtMs = undefined;

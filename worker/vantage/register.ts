@@ -22,8 +22,8 @@ type Entry = Sleeper & {
   readonly woken: number;
 };
 
-/** Two alarms are at least so far apart. */
-const APART_MS = 1000;
+/** Two alarms are at least so far apart: while somebody is overdue, and while all is well, for each one costs. */
+const APART_MS = { overdue: 1000, well: 5000 };
 /** Who does not ask for so long is gone, or asks another vantage. */
 const FORGET_MS = 600_000;
 /** An alarm may be late by a minute. */
@@ -84,7 +84,7 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
       entries.set(name, { name, location, againMs, askedAtMs: nowMs, dueAtMs, woken: 0 });
       if (before?.againMs !== againMs || before.location !== location)
         write("INSERT OR REPLACE INTO asked VALUES (?, ?, ?)", name, location, againMs);
-      await arm(dueAtMs, nowMs);
+      await arm(Math.max(dueAtMs, nowMs + APART_MS.well), nowMs);
     },
 
     /** The alarm went off: sets the next one, and tells who is to be woken. */
@@ -107,7 +107,8 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
         }
         nextAtMs = Math.min(nextAtMs, dueAtMs, entry.askedAtMs + FORGET_MS);
       }
-      if (entries.size > 0) await arm(Math.max(nextAtMs, nowMs + APART_MS), nowMs);
+      const apartMs = overdue.length > 0 ? APART_MS.overdue : APART_MS.well;
+      if (entries.size > 0) await arm(Math.max(nextAtMs, nowMs + apartMs), nowMs);
       return overdue;
     },
   };
