@@ -1,5 +1,5 @@
 /**
- * Picket's Worker as it is, with regions that fail when a test says so: KV `fault:<region>` is `throw`, `hang` or `lie`.
+ * Picket's Worker as it is, with regions that fail when a test says so: KV `fault:<region>` is `throw` or `lie`.
  *
  * Must never: be deployed.
  */
@@ -14,9 +14,6 @@ export class Vantage extends RealVantage {
     switch (await this.env.ROUTES.get(`fault:${region}`)) {
       case "throw":
         throw new Error("this object is broken");
-      case "hang":
-        await new Promise((resolve) => setTimeout(resolve, 600_000));
-        break;
       case "lie": {
         const looked = await super.look(region, asked);
         const lie = { class: "refused", detail: "nobody there", facts: null, relay: null } as const;

@@ -50,6 +50,14 @@ export const variables = {
     // Regions that see the relay, and have no vote.
     group("watched", { vantages: ["relay:a", "weur", "enam"], check_interval_ms: 1000 }),
     group("seen-from-afar", { vantages: ["relay:a", "oc"], quiet: false }),
+    group("left-alone", {
+      ...two,
+      vantages: ["relay:a", "relay:b", "eeur"],
+      relays: ["a", "b"].map((id) => ({
+        ...{ id, url: `http://relay-${id}.left-alone.test`, local: [id] },
+        ...{ control_token_secret: "RELAY_CONTROL", data_token_secret: "RELAY_DATA" },
+      })),
+    }),
   ],
   RELAY_CONTROL: "control-token-of-the-tests",
   RELAY_DATA: "data-token-of-the-tests",

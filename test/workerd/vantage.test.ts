@@ -8,7 +8,16 @@ import type { LookOrder } from "../../worker/core/looking.ts";
 import { vantageOf } from "../../worker/env.ts";
 import { Group } from "../../worker/group.ts";
 import { Vantage } from "../../worker/vantage.ts";
-import { alarmOf, bindings, groupOf, relayAnswers, routeOf, settled, toldBy } from "./relay.ts";
+import {
+  alarmOf,
+  bindings,
+  groupOf,
+  pair,
+  relayAnswers,
+  routeOf,
+  settled,
+  toldBy,
+} from "./relay.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -60,6 +69,41 @@ it("a Group whose alarm died is woken by the region that it asks no more", async
   expect(await runDurableObjectAlarm(oc)).toBe(true);
   await vi.waitUntil(async () => (await alarmOf(stub)) !== null);
   expect(await routeOf(stub, "seen-from-afar")).toMatchObject({ state: "up" });
+});
+
+it("a quiet Group, asleep or woken by several at once, sets no alarm and binds no vantage", async () => {
+  relayAnswers(undefined, pair());
+  const stub = groupOf("left-alone");
+  for (const relay of ["a", "b"]) {
+    const headers = { upgrade: "websocket" };
+    const { webSocket } = await stub.fetch(`http://group/?relay=${relay}`, { headers });
+    webSocket?.accept();
+  }
+  await settled(stub, "left-alone");
+  await vi.waitUntil(async () => {
+    await stub.wake("left-alone");
+    return (await alarmOf(stub)) === null;
+  });
+  const eeur = vantageOf(bindings, "eeur", "left-alone", 20);
+  const armed: unknown[] = [];
+  const watch = (target: typeof stub) =>
+    runInDurableObject(target, (_, { storage }) => {
+      for (const name of ["setAlarm", "deleteAlarm"] as const)
+        vi.spyOn(storage, name).mockImplementation(async () => void armed.push(name));
+    });
+  await watch(stub);
+  // The last look before it was quiet said that there would be another.
+  later(20_000);
+  await runDurableObjectAlarm(eeur);
+  await vi.waitUntil(async () => (await asked(eeur)).length === 0);
+  await Promise.all([1, 2, 3].map(() => stub.wake("left-alone")));
+  expect(await asked(eeur)).toEqual([]);
+  await evictDurableObject(stub);
+  const fresh = groupOf("left-alone");
+  await watch(fresh);
+  await Promise.all([1, 2, 3].map(() => fresh.wake("left-alone")));
+  expect(await asked(eeur)).toEqual([]);
+  expect(armed).toEqual([]);
 });
 
 it("what regions see through a relay is a path of it, and no vote of theirs", async () => {
