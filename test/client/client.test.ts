@@ -298,6 +298,20 @@ describe("the route", () => {
     expect(names(b)).toEqual(["get"]);
   });
 
+  it("an active-active group: the node in use takes writes and reads, and is left when the route leads on", async () => {
+    const mode = "active-active";
+    await publish({ ...route(18, "a"), mode });
+    const truth = authority(() => ({ ...route(19, "b"), mode }));
+    const one = client({ authority: truth, readFrom: "any" });
+    expect(await one.set("k", "v")).toBe("OK");
+    expect(await one.get("k")).toBe("v");
+    a.bend = () => "drop";
+    expect(await one.set("k", "w")).toBe("OK");
+    expect(await one.get("k")).toBe("w");
+    expect(b.data.get("k")).toBe("w");
+    expect(await one.route()).toMatchObject({ mode, epoch: 19, primary: { id: "b" } });
+  });
+
   it("NoRouteError when there is no primary yet, or no relay before it", async () => {
     let now = route(1, null);
     const store: RouteStore = { get: () => Promise.resolve(now) };

@@ -218,6 +218,16 @@ describe("databases from the route", () => {
     expect(weighed.client.active).toBe("c");
   });
 
+  it("C3 a route that names only the node in use: whichever it names is gone to", async () => {
+    const { databases } = await sites({ a: 1, b: 1 });
+    const [a, b] = databases as [Database, Database];
+    const one = routed(route(1, a, []), { healthCheckIntervalMs: 1 });
+    await one.client.set("k", "at a");
+    one.now = route(2, b, []);
+    await until("the other", async () => (await one.client.ping()) && one.client.active === "b");
+    expect(await one.client.get("k")).toBe(null);
+  });
+
   it("C14 C20 nodes come and go with the route, and another primary is gone to", async () => {
     const { databases } = await sites({ a: 1, b: 1, c: 1 });
     const [a, b, c] = databases as [Database, Database, Database];
