@@ -35,7 +35,8 @@ export async function repeated(
       const stands = standing(all, repeat);
       if (stands !== null) settled.set(node, stands);
     }
-    if (left > 1 && settled.size < nodes.length) await pause(repeat.delayMs);
+    if (left > 1 && settled.size < nodes.length)
+      await pause(Math.min(repeat.delayMs, deadlineAtMs - performance.now()));
   }
   return settled;
 }
