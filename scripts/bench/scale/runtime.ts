@@ -49,6 +49,8 @@ export async function startRuntime(bindings: Readonly<Record<string, unknown>>):
       bindings: bindings as WorkerOptions["bindings"],
       ...{ compatibilityDate, compatibilityFlags, durableObjects, kvNamespaces },
       handleStructuredLogs: () => {},
+      // Else a Worker of Miniflare's own stands between this one and whom it asks.
+      stripCfConnectingIp: false,
     }),
   );
   try {

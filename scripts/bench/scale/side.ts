@@ -3,6 +3,7 @@
  *
  * Promises: a figure is of one window; what is killed is counted as replaced when Redis itself says so.
  */
+import { connect } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { processorMs, residentBytes } from "../processor.ts";
 import { until } from "../side.ts";
@@ -51,20 +52,48 @@ export type Replaced = {
 
 /** Kills the primaries of all these at once. */
 export async function replaced(side: Side, trios: readonly Trio[]): Promise<Replaced> {
-  const startMs = performance.now();
-  await Promise.all(trios.map(({ a }) => a.kill("SIGKILL")));
-  await Promise.all(
-    trios.map((trio) => until(`a new primary of ${trio.name}`, () => hasPrimary([trio.b, trio.c]))),
-  );
-  const promotedMs = performance.now() - startMs;
-  await Promise.all(trios.map((trio) => until(`word of ${trio.name}`, () => side.isTold(trio))));
-  return { promotedMs, toldMs: performance.now() - startMs };
+  const watched = trios.map(({ name, b, c }) => ({ name, watch: watchRoles([b, c]) }));
+  try {
+    const startMs = performance.now();
+    await Promise.all(trios.map(({ a }) => a.kill("SIGKILL")));
+    await Promise.all(
+      watched.map(({ name, watch }) => until(`a new primary of ${name}`, watch.hasPrimary)),
+    );
+    const promotedMs = performance.now() - startMs;
+    await Promise.all(trios.map((trio) => until(`word of ${trio.name}`, () => side.isTold(trio))));
+    return { promotedMs, toldMs: performance.now() - startMs };
+  } finally {
+    for (const { watch } of watched) watch.close();
+  }
 }
 
-async function hasPrimary(replicas: readonly Address[]): Promise<boolean> {
-  for (const replica of replicas) {
+/** How often roles are asked for if nothing tells of a change. */
+const ROLES_MS = 500;
+
+/**
+ * Whether one of them is a primary. Both systems drop every client of a server with its promotion: a connection that
+ * ends tells of it at once, and to wait for it costs those who are measured nothing.
+ */
+function watchRoles(replicas: readonly Address[]) {
+  const lines = replicas.map(({ host, port }) => connect(port, host).on("error", () => undefined));
+  const dropped = lines.map((line) => new Promise((resolve) => line.once("close", resolve)));
+  const isPrimary = async (replica: Address) => {
     const [role] = await ask(replica, ["ROLE"]).catch(() => []);
-    if (Array.isArray(role) && String(role[0]) === "master") return true;
-  }
-  return false;
+    return Array.isArray(role) && String(role[0]) === "master";
+  };
+  return {
+    hasPrimary: async () => {
+      const cancel = new AbortController();
+      const again = pause(ROLES_MS, undefined, { signal: cancel.signal }).catch(() => undefined);
+      const at = await Promise.race([...dropped.map((each, at) => each.then(() => at)), again]);
+      cancel.abort();
+      // Whoever was told to follow another one dropped its clients as well, and is asked no more.
+      if (at !== undefined) dropped[at] = new Promise(() => {});
+      const roles = await Promise.all(replicas.map(isPrimary));
+      return roles.includes(true);
+    },
+    close: () => {
+      for (const line of lines) line.destroy();
+    },
+  };
 }
