@@ -214,6 +214,24 @@ describe("wrong", () => {
       "url",
     ],
     [
+      "a path of its own that leads through a relay",
+      replication({
+        vantages: ["weur", "relay:a"],
+        nodes: ["a", "b"].map((id) =>
+          node(id, {
+            probe: {
+              transport: "upstash",
+              url: `https://relay-${id}.example.com/nodes/${id}`,
+              token_secret: "T",
+            },
+          }),
+        ),
+      }),
+      "nodes[1].probe.url",
+      "https://relay-b.example.com",
+      "the relay's vote",
+    ],
+    [
       "looks that take longer than a look may",
       active({ probes: 3, probe_delay_ms: 500 }),
       "probes",

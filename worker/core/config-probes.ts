@@ -20,7 +20,7 @@ export function probeComplaints(raw: RawGroup): readonly Told[] {
       allowed: `so few that the time between them is at most half of probe_timeout_ms = ${raw.probe_timeout_ms}`,
     });
   const regions = vantages?.some((each) => !each.startsWith("relay:")) ?? relays.length === 0;
-  const place = { mode, relays: relays.length > 0, regions };
+  const place = { mode, relays: relays.map(({ url }) => url), regions };
   nodes.forEach((node, index) => {
     const others = seen.some((each) => each !== node);
     complaints.push(...probeOfNode(`nodes[${index}].`, node, { ...place, others }));
@@ -31,7 +31,8 @@ export function probeComplaints(raw: RawGroup): readonly Told[] {
 /** `others`: another node has a transport. */
 type Place = {
   readonly mode: RawGroup["mode"];
-  readonly relays: boolean;
+  /** Addresses of the relays. */
+  readonly relays: readonly string[];
   readonly regions: boolean;
   readonly others: boolean;
 };
@@ -41,12 +42,28 @@ export function probeOfNode(path: string, node: RawNode, place: Place): readonly
   const { probe } = node;
   const at = `${path}probe`;
   if (probe === undefined) {
-    const why = whyProbed(place.others, place.mode, place.relays);
+    const why = whyProbed(place.others, place.mode, place.relays.length > 0);
     return why === null ? [] : [{ path: at, given: "nothing", allowed: why }];
   }
   const allowed = "nothing, or a region among the vantages: relays look by a way of their own";
   const nobody = place.regions ? [] : [{ path: at, given: probe.transport, allowed }];
-  return [...nobody, ...addressOf(node).map((each) => ({ ...each, path: `${at}.${each.path}` }))];
+  const wrong = [...behindRelay(probe, place.relays), ...addressOf(node)];
+  return [...nobody, ...wrong.map((each) => ({ ...each, path: `${at}.${each.path}` }))];
+}
+
+/** Whoever sees a node through a relay sees that relay: a vote of its own would count the relay twice. */
+function behindRelay(
+  probe: NonNullable<RawNode["probe"]>,
+  relays: readonly string[],
+): readonly Told[] {
+  if (!("url" in probe)) return [];
+  const { href } = new URL(probe.url);
+  const relay = relays.find((url) =>
+    `${href}/`.startsWith(`${new URL(url).href.replace(/\/+$/, "")}/`),
+  );
+  const allowed =
+    "an address that is not a relay's: what is seen through a relay is the relay's vote";
+  return relay === undefined ? [] : [{ path: "url", given: relay, allowed }];
 }
 
 /** Why a node without a transport cannot be looked at as the others are; null: it can. */

@@ -123,7 +123,8 @@ export function relationsOfNode(
 ): Complaint[] {
   const { hostname, replicaHostname, nodes, relays, regions, mode } = group;
   const others = nodes.some(({ probe }) => probe !== null);
-  const place = { mode, relays: relays.length > 0, regions: regions.length > 0, others };
+  const urls = relays.map(({ url }) => url);
+  const place = { mode, relays: urls, regions: regions.length > 0, others };
   const complaints: Complaint[] = [
     ...probeOfNode("", node, place),
     ...unsetSecrets("probe.", node.probe ?? {}, isSecretSet),
