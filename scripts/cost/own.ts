@@ -1,0 +1,62 @@
+/**
+ * A user's own configuration: its groups, as the Worker itself reads them.
+ *
+ * Promises: everything that is wrong is told, in the Worker's words; secrets are not asked for: they are not in
+ * the file.
+ */
+import { existsSync } from "node:fs";
+import { parseConfig } from "../../worker/core/config.ts";
+import type { GroupConfig } from "../../worker/core/types.ts";
+import type { Shape } from "./month.ts";
+
+export type Own =
+  | {
+      readonly ok: true;
+      readonly groups: readonly { readonly name: string; readonly nodes: number; shape: Shape }[];
+    }
+  | { readonly ok: false; readonly complaints: readonly string[] };
+
+export async function readOwn(file: string, env: string | undefined): Promise<Own> {
+  if (!existsSync(file)) return { ok: false, complaints: [`${file}: there is no such file`] };
+  // Takes a second to load, and only this needs it.
+  const { unstable_readConfig: readConfig } = await import("wrangler");
+  try {
+    const args = { config: file, ...(env === undefined ? {} : { env }) };
+    const { vars, observability } = readConfig(args, { hideWarnings: true });
+    const parsed = parseConfig(vars, () => true);
+    if (!parsed.ok) {
+      const told = parsed.complaints.map(
+        ({ path, given, allowed }) => `${file}: ${path}: given ${given}; allowed: ${allowed}`,
+      );
+      return { ok: false, complaints: told };
+    }
+    const logs = observability?.enabled === true && observability.logs?.enabled !== false;
+    const invocationLogs = logs && observability.logs?.invocation_logs !== false;
+    const groups = parsed.groups.map((group) => ({
+      name: group.name,
+      nodes: group.nodes.length,
+      shape: shapeOf(group, invocationLogs),
+    }));
+    return { ok: true, groups };
+  } catch (error) {
+    const why = error instanceof Error ? error.message.trim() : "cannot be read";
+    return { ok: false, complaints: [`${file}: ${why}`] };
+  }
+}
+
+export const shapeOf = (group: GroupConfig, invocationLogs: boolean): Shape => ({
+  fencing: group.fencing,
+  intervalMs: group.checkIntervalMs,
+  quiet: canBeQuiet(group),
+  relays: group.relays.length,
+  regions: group.regions.length,
+  leaseMs: group.leaseMs,
+  invocationLogs,
+});
+
+/** While its relays are connected: each node is watched by one that stands on another machine. */
+const canBeQuiet = ({ quiet, mode, relays, nodes }: GroupConfig): boolean =>
+  quiet &&
+  mode === "replication" &&
+  relays.length >= 2 &&
+  nodes.every(({ id }) => relays.some(({ local }) => !local.includes(id)));
