@@ -19,6 +19,9 @@ import { type RelayProcess, startRelayProcess } from "./relay-process.ts";
 process.env.WRANGLER_SEND_METRICS = "false";
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
 process.env.WRANGLER_LOG ??= "none";
+// Its trace of everything that a Worker does takes more of the processor than the Worker; so does its explorer.
+process.env.X_LOCAL_OBSERVABILITY ??= "false";
+process.env.X_LOCAL_EXPLORER ??= "false";
 
 /** The same in wrangler.toml and in every Worker that shares the namespace. */
 const KV_ID = "00000000000000000000000000000000";
