@@ -202,7 +202,10 @@ export class Group extends DurableObject<RawEnv> implements GroupRpc {
         const next = alarmAfter(this.#alarm.armedAtMs(), decided, nowMs, config);
         // As the decision left it, whoever woke it meanwhile: what vantages are told at the next look goes by it.
         this.#quiet = next === null;
-        const near = decided.wakeAtMs - nowMs < linger || this.#nudged;
+        const soon = decided.wakeAtMs - nowMs < linger;
+        // Nobody comes for a minute: who is away and answers late has to be heard now.
+        if (cronOnly && !soon && !this.#nudged) await this.#lookout.rest();
+        const near = soon || this.#nudged;
         if (!near || nowMs - startMs > INVOCATION_MS) return await this.#alarm.arm(next);
         if (!this.#nudged) await this.#nap.until(decided.wakeAtMs);
       }

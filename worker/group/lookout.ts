@@ -39,7 +39,7 @@ type Call = { readonly from: string; readonly pairs: readonly Pair[]; awaited: b
 
 /** @param returned is called when a node is back that nobody waited for. */
 export function createLookout(ask: Ask, returned: () => void) {
-  const calls = new Set<Call>();
+  const calls = new Map<Call, Promise<void>>();
   const underWay = new Set<string>();
   /** Pairs that saw nobody at their last look. */
   const unseen = new Set<string>();
@@ -52,19 +52,20 @@ export function createLookout(ask: Ask, returned: () => void) {
 
   function isReady(): boolean {
     if (news) return true;
-    for (const { awaited } of calls) if (awaited) return false;
+    for (const { awaited } of calls.keys()) if (awaited) return false;
     return true;
   }
 
   function start(question: Question, pairs: readonly PlacePair[], awaited: boolean): void {
     if (pairs.length === 0) return;
     const { from } = question;
-    for (const asked of ask({ ...question, pairs }))
-      void follow({ from, pairs: asked.pairs, awaited }, asked.heard);
+    for (const asked of ask({ ...question, pairs })) {
+      const call = { from, pairs: asked.pairs, awaited };
+      calls.set(call, follow(call, asked.heard));
+    }
   }
 
   async function follow(call: Call, heard: Promise<Heard>): Promise<void> {
-    calls.add(call);
     const keys = call.pairs.map((pair) => keyOf(call.from, pair));
     for (const key of keys) underWay.add(key);
     const { observations, report } = await heard;
@@ -104,7 +105,7 @@ export function createLookout(ask: Ask, returned: () => void) {
       const isAwaited = (from: string, { vantage, node }: Pair) =>
         awaits({ vantage, node }) &&
         (from === GROUP || from === vantage || awaits({ vantage: from, node }));
-      for (const call of calls)
+      for (const call of calls.keys())
         call.awaited = call.pairs.some((pair) => isAwaited(call.from, pair));
       // What is told all the time is decided on all the time, and must not be asked for as often.
       if (!news || nowMs - lookedAtMs >= config.retryMs) {
@@ -126,6 +127,11 @@ export function createLookout(ask: Ask, returned: () => void) {
       await new Promise<void>((resolve) => {
         ready = resolve;
       });
+    },
+
+    /** Ends when everyone has answered who was asked, or did not within the time of a look. */
+    async rest(): Promise<void> {
+      await Promise.all(calls.values());
     },
 
     tell(observations: readonly Observation[]): void {
