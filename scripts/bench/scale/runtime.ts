@@ -6,8 +6,8 @@
  * Promises: the Worker as a deploy would build it, with counters around it; nothing is left after `close`.
  */
 import { execFile } from "node:child_process";
-import { statfsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -73,7 +73,9 @@ export async function startRuntime(bindings: Readonly<Record<string, unknown>>):
 
 /** What a deploy would upload, with counters around it. */
 async function build(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), "picket-scale-build-"));
+  const dir = mkdtempSync(join(tmpdir(), "picket-scale-build-"));
+  const last = () => rmSync(dir, { recursive: true, force: true });
+  process.on("exit", last);
   try {
     const config = await readFile(configPath, "utf8");
     const main = JSON.stringify(join(import.meta.dirname, "worker.ts"));
@@ -95,7 +97,8 @@ async function build(): Promise<string> {
     });
     return await readFile(join(dir, "worker.js"), "utf8");
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    last();
+    process.off("exit", last);
   }
 }
 
