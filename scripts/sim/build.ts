@@ -4,17 +4,19 @@
  * Rules: the first node is the primary and the others follow it, as somebody who begins with Picket has it; where
  * nodes boot sealed they have just booted.
  */
+import type { GroupConfig } from "../../worker/core/types.ts";
 import type { Checks } from "./check/checks.ts";
 import { type Drawn, drawGroup } from "./draw.ts";
+import { drawActive } from "./draw-active.ts";
 import { after, newQueue } from "./queue.ts";
-import { randomFrom } from "./random.ts";
+import { type Random, randomFrom } from "./random.ts";
 import { newClient, startClient } from "./world/clients.ts";
 import { cron, wake } from "./world/group.ts";
 import { newBranch } from "./world/history.ts";
 import { startLeases } from "./world/lease.ts";
 import { newPublishers } from "./world/publishers.ts";
 import { startPushes } from "./world/push.ts";
-import { newNode } from "./world/redis.ts";
+import { crash, newNode, start } from "./world/redis.ts";
 import { newRelay } from "./world/relay.ts";
 import { heartbeats, linked, seekPrimary } from "./world/replication.ts";
 import { type RedisNode, SEALED, type Spot, type World } from "./world/types.ts";
@@ -23,9 +25,20 @@ import { newReceivers } from "./world/webhooks.ts";
 /** What every node holds before anybody writes. */
 const PRELOADED = 1000;
 
-export function buildWorld(seed: number, checks: Checks, withStory: boolean): World {
+export type Mode = GroupConfig["mode"];
+
+/** One seed in five is of a group that is active-active. */
+export const modeOf = (seed: number): Mode => (seed % 5 === 3 ? "active-active" : "replication");
+
+export function buildWorld(
+  seed: number,
+  checks: Checks,
+  withStory: boolean,
+  mode: Mode = modeOf(seed),
+): World {
   const random = randomFrom(seed);
-  const drawn = drawGroup(random.fork("group"));
+  const active = mode === "active-active";
+  const drawn = active ? drawActive(random.fork("active")) : drawGroup(random.fork("group"));
   const { config, places } = drawn;
   const spots: Spot[] = [];
   const spot = (name: string): Spot => {
@@ -89,17 +102,19 @@ export function buildWorld(seed: number, checks: Checks, withStory: boolean): Wo
   after(world.queue, random.int(0, 59_999), () => cron(world));
   startLeases(world);
   startPushes(world);
+  if (active) awayAtFirst(world, random.fork("away"));
   wake(world, null);
   return world;
 }
 
 function populate(world: World, { config, connected, knowsFailover, found }: Drawn): void {
   const { nodes, random } = world;
+  const active = config.mode === "active-active";
   const bootSealed = config.fencing !== "none";
   const root = newBranch(null, PRELOADED);
   for (const [at, node] of nodes.entries()) {
     const first = nodes[0] as RedisNode;
-    const follow = follows(at, nodes, found);
+    const follow = active ? null : follows(at, nodes, found);
     const minReplicas = bootSealed ? SEALED : config.minReplicas;
     Object.assign(node, {
       branch: root,
@@ -113,9 +128,19 @@ function populate(world: World, { config, connected, knowsFailover, found }: Dra
     });
     if (follow === first.address && first.follow === null) linked(world, node, first);
     else if (follow !== null) seekPrimary(world, node);
+    if (config.relays.length === 0) continue;
     const relay = newRelay(node.name, node.spot, node, 1 + (random.next() - 0.5) * 0.02);
     relay.connects = random.chance(connected);
     world.relays.set(node.name, relay);
+  }
+}
+
+/** Some come up only later: who is used first depends on how many are. */
+function awayAtFirst(world: World, random: Random): void {
+  const away = world.nodes.filter(() => random.chance(0.25));
+  for (const node of away) {
+    crash(world, node);
+    after(world.queue, random.int(1000, 15_000), () => start(world, node, { data: "kept" }));
   }
 }
 

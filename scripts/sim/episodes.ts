@@ -4,9 +4,10 @@
  * Promises: first safety, then healing within a time that follows from the configuration, then nothing more.
  */
 import { diverged, healWithinMs, missing } from "./check/healed.ts";
+import { attendActive, settlesWithinMs } from "./check/settled.ts";
 import { toldWithinMs } from "./check/told.ts";
 import { type Fault, primaryOf } from "./faults/fault.ts";
-import { faultsByKind } from "./faults/list.ts";
+import { faultsFor } from "./faults/list.ts";
 import { attend, mend } from "./mend.ts";
 import { after, runUntil } from "./queue.ts";
 import type { Random } from "./random.ts";
@@ -36,7 +37,8 @@ export function live(world: World, random: Random, untilMs: number, scene: strin
 
 function playScene(world: World, random: Random, name: string | null): void {
   const primary = primaryOf(world);
-  const fitting = scenes.filter(({ fits }) => fits === undefined || fits(world.config, world));
+  const ofMode = scenes.filter(({ mode = "replication" }) => mode === world.config.mode);
+  const fitting = ofMode.filter(({ fits }) => fits === undefined || fits(world.config, world));
   if (primary === null) return;
   const scene = fitting.find((each) => each.name === name) ?? random.pick(fitting);
   tell(world, () => `---- scene: ${scene.name}`);
@@ -49,7 +51,8 @@ function disturb(world: World, random: Random): void {
   const windowMs = random.int(4000, 30_000);
   const count = random.pick([1, 1, 2, 2, 2, 2, 2, 2, 3, 4, 6, 9]);
   const faults: Fault[] = [];
-  for (let left = count; left > 0; left -= 1) faults.push(random.pick(random.pick(faultsByKind)));
+  const kinds = faultsFor(world);
+  for (let left = count; left > 0; left -= 1) faults.push(random.pick(random.pick(kinds)));
   tell(world, () => `---- ${faults.map(({ name }) => name).join(", ")} within ${windowMs} ms`);
   for (const fault of faults) {
     const startMs = count === 1 ? 0 : random.int(0, windowMs / 2);
@@ -66,7 +69,9 @@ function disturb(world: World, random: Random): void {
 /** True when the group is whole again; false when it is not, or the time of the seed is over. */
 export function heals(world: World, untilMs: number): boolean {
   const startMs = world.queue.nowMs;
-  const limitMs = startMs + healWithinMs(world.config) + toldWithinMs(world);
+  const active = world.firstConfig.mode === "active-active";
+  const ownMs = active ? settlesWithinMs(world) : healWithinMs(world.config);
+  const limitMs = startMs + ownMs + toldWithinMs(world);
   const stableMs = 2 * world.config.checkIntervalMs + 2000;
   let nextVisitMs = startMs + 1000;
   let wholeMs: number | null = null;
@@ -92,7 +97,8 @@ export function heals(world: World, untilMs: number): boolean {
     if (nowMs >= untilMs) return false;
     if (nowMs < nextVisitMs) continue;
     nextVisitMs = nowMs + 10_000;
-    attend(world, nowMs - startMs);
+    if (active) attendActive(world);
+    else attend(world, nowMs - startMs);
   }
 }
 
@@ -101,6 +107,7 @@ function staysQuiet(world: World): boolean {
   const { checkIntervalMs } = world.config;
   goOn(world, 1500);
   const { decisions, verbs, tellings } = world;
+  const { version } = world.storage;
   const before = { events: world.events.length, decisions, verbs, tellings };
   const ms = 5000 + 2 * checkIntervalMs;
   goOn(world, ms);
@@ -116,6 +123,9 @@ function staysQuiet(world: World): boolean {
   // One that was told something says what became of it.
   const told = 2 * (world.tellings - before.tellings);
   const most = ms / checkIntervalMs + 3 + world.relays.size + told;
+  // The data of a primary is noted once a minute.
+  const rows = world.storage.version - version;
+  if (rows > told + 2) wrong(`${rows} rows are written in ${ms} ms in which nothing happens`);
   if (looks > most) wrong(`${looks} looks in ${ms} ms, every ${checkIntervalMs} ms is enough`);
   return clean(world);
 }

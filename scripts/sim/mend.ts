@@ -6,6 +6,7 @@
  */
 
 import { nodeNamed } from "./check/healed.ts";
+import { restoreAll } from "./check/settled.ts";
 import { deploy } from "./faults/deploys.ts";
 import { wish } from "./faults/people.ts";
 import { thawRelay } from "./faults/relays.ts";
@@ -73,6 +74,7 @@ export function mend(world: World): void {
   drift(world, 1);
   if (world.config !== world.firstConfig)
     deploy(world, world.random, "the first configuration", world.firstConfig);
+  if (world.firstConfig.mode === "active-active") restoreAll(world);
   resumeStreams(world);
   // Somebody opens the status page, which takes a look.
   wake(world, currentInstance(world) ?? newInstance(world));

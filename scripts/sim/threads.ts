@@ -6,6 +6,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { Mode } from "./build.ts";
 import type { Result } from "./run.ts";
 import type { Order } from "./thread.ts";
 
@@ -18,6 +19,8 @@ export type Job = {
   readonly threads?: number;
   /** Played whenever it fits. */
   readonly scene?: string;
+  /** Of every group; left out: as drawn. */
+  readonly mode?: Mode;
   /** Called with each result; true: that is enough. */
   readonly onResult: (result: Result) => boolean;
 };
@@ -34,8 +37,8 @@ export async function runSeeds(job: Job): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const order = () => {
         if (enough || next >= end) return resolve();
-        const { minutes, scene = null } = job;
-        worker.postMessage({ seed: next, minutes, scene } satisfies Order);
+        const { minutes, scene = null, mode = null } = job;
+        worker.postMessage({ seed: next, minutes, scene, mode } satisfies Order);
         next += 1;
       };
       worker.on("message", (result: Result) => {

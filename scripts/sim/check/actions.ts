@@ -25,7 +25,7 @@ export function checkActions(ledger: Ledger, judged: Judged): void {
         "deadline",
         `${action.kind} has its deadline at ${action.deadlineMs - judged.nowMs} ms`,
       );
-    if (["publish", "notify", "permit"].includes(action.kind)) continue;
+    if (ledger.isActive || ["publish", "notify", "permit"].includes(action.kind)) continue;
     const idle = before.phase.kind === "watching";
     // A seal that an attempt of ours left behind is still taken back.
     const ours = action.kind === "unseal" && before.toUnseal.includes(action.node);

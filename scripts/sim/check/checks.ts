@@ -13,6 +13,7 @@ import type { Action, NotifyAction, RelayAction } from "../../../worker/core/typ
 import { bootOf, clockOf } from "../world/relay.ts";
 import type { Instance, RedisNode, Relay, World } from "../world/types.ts";
 import { checkActions, checkExecuted, checkSent, checkTaken } from "./actions.ts";
+import { checkActive, checkActiveSaved, checkWatched } from "./active.ts";
 import { checkApart } from "./apart.ts";
 import { checkAttempts, type Judged } from "./attempts.ts";
 import { type Ledger, lifeOf, newLedger, violate } from "./ledger.ts";
@@ -58,7 +59,8 @@ export function createChecks(closely: boolean) {
     const wentBack = life.lastNowMs !== null && nowMs < life.lastNowMs;
     if (forgot || wentBack) {
       life.tiltUntilMs = wentBack && !forgot ? nowMs + TILT_MS : null;
-      for (const memory of [life.streams, life.shown, life.askedMs]) memory.clear();
+      for (const memory of [life.streams, life.shown, life.askedMs, life.soundSince])
+        memory.clear();
     }
     life.lastNowMs = nowMs;
     const tiltMs = life.tiltUntilMs;
@@ -94,8 +96,11 @@ export function createChecks(closely: boolean) {
       life,
     };
     const made = { state: group.state, input, decision };
-    noteRoles(ledger, judged);
-    checkAttempts(ledger, judged);
+    if (ledger.isActive) checkActive(ledger, judged, deployed);
+    else {
+      noteRoles(ledger, judged);
+      checkAttempts(ledger, judged);
+    }
     checkActions(ledger, judged);
     checkState(ledger, judged);
     if (closely || isFailing(group.state) || isFailing(decision.state))
@@ -117,7 +122,9 @@ export function createChecks(closely: boolean) {
     ledger,
     watch: (what: World) => {
       world = what;
+      ledger.isActive = what.firstConfig.mode === "active-active";
     },
+    told: (strangers: readonly string[]) => checkWatched(ledger, strangers, here().config.mode),
     expect: (what: ((judged: Judged) => void) | null) => {
       watcher = what;
     },
@@ -140,6 +147,7 @@ export function createChecks(closely: boolean) {
       checkSaved(ledger, storage.saved, decision, leaseMs);
       const saving = savingOf(storage.saved, state, decision, input, config, nowMs);
       checkNotices(ledger, saving);
+      if (ledger.isActive) checkActiveSaved(ledger, saving);
       checkTelling(ledger, saving, (to) => publishers.get(to) ?? null);
       for (const event of decision.events) checkNumbers(ledger, here(), event);
     },

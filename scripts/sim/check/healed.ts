@@ -9,10 +9,12 @@ import { isSealed } from "../world/redis.ts";
 import { epochOf } from "../world/relay.ts";
 import { isPrimary } from "../world/replication.ts";
 import type { RedisNode, World } from "../world/types.ts";
+import { missingActive } from "./settled.ts";
 import { missingAtTold } from "./told.ts";
 
 /** What is still missing; null: the group is whole. */
 export function missing(world: World): string | null {
+  if (world.firstConfig.mode === "active-active") return missingActive(world);
   const { saved } = world.storage;
   if (saved === null || saved.primary === null) return "nobody is primary";
   if (saved.phase.kind !== "watching") return `the phase is ${saved.phase.kind}`;
@@ -55,6 +57,8 @@ export function nodeNamed(world: World, id: string): RedisNode | null {
 
 /** Every replica holds what the primary holds, but for what is on its way. */
 export function diverged(world: World): string | null {
+  // How nodes that all take writes come to hold the same is not the group's affair.
+  if (world.firstConfig.mode === "active-active") return null;
   const primary = nodeNamed(world, world.storage.saved?.primary ?? "");
   if (primary === null) return "there is no primary";
   for (const { id } of world.config.nodes) {

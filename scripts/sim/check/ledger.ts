@@ -5,6 +5,7 @@
  */
 import type { FailoverCause, PhaseKind, Saved } from "../../../worker/core/state.ts";
 import type { GroupConfig, NodeFacts, Observation } from "../../../worker/core/types.ts";
+import { type Active, newActive } from "./active.ts";
 import type { Notices } from "./notices.ts";
 import type { Telling } from "./telling.ts";
 
@@ -48,6 +49,8 @@ export type Life = {
   readonly shown: Map<string, number>;
   /** When each pair of node and vantage was asked last. */
   readonly askedMs: Map<string, number>;
+  /** Since when most vantages surely see a node up. */
+  readonly soundSince: Map<string, number>;
 };
 
 /** By the Group's clock, and in truth. */
@@ -128,6 +131,9 @@ export type Ledger = {
   readonly notices: Notices;
   /** What is known of each publisher. */
   readonly telling: Telling;
+  /** The world is of an active-active group, whatever is deployed now. */
+  isActive: boolean;
+  readonly active: Active;
 };
 
 export function newLedger(): Ledger {
@@ -176,6 +182,8 @@ export function newLedger(): Ledger {
     doubly: 0,
     notices: { ids: new Map(), told: new Map(), taken: new Set(), asked: new Map() },
     telling: new Map(),
+    isActive: false,
+    active: newActive(),
   };
 }
 
@@ -193,6 +201,7 @@ export function lifeOf(ledger: Ledger, id: number): Life {
       openSince: new Map(),
       shown: new Map(),
       askedMs: new Map(),
+      soundSince: new Map(),
     };
     ledger.lives.set(id, life);
     for (const old of ledger.lives.keys())

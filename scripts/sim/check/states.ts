@@ -5,13 +5,15 @@ import type { Judged } from "./attempts.ts";
 import { type Ledger, type Sighted, violate } from "./ledger.ts";
 
 /** What is asked of the nodes as they are, not of the Group. */
-const OF_NODES = ["failover", "switchover", "bootstrap", "acknowledge"];
+const OF_NODES = [
+  ...["failover", "switchover", "bootstrap", "acknowledge", "select", "remove-node"],
+];
 
 export function checkState(ledger: Ledger, judged: Judged): void {
   checkSizes(ledger, judged);
   checkBeliefs(ledger, judged);
   checkPhase(ledger, judged);
-  checkStrangers(ledger, judged);
+  if (!ledger.isActive) checkStrangers(ledger, judged);
   const { decision, nowMs, input } = judged;
   const waitMs = decision.wakeAtMs - nowMs;
   if (!(waitMs >= 0 && waitMs <= 60_000))

@@ -19,7 +19,7 @@ export function deploy(world: World, random: Random, what: string, config: Group
   wake(world, newInstance(world));
 }
 
-const changing = (
+export const changing = (
   name: string,
   change: (config: GroupConfig, random: Random, world: World) => GroupConfig,
   /** Stays as deployed. */

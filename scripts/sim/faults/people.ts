@@ -10,7 +10,7 @@ import { type RedisNode, tell, type World } from "../world/types.ts";
 import { anyNode, type Fault, idOf, nothing, others, primaryOf } from "./fault.ts";
 
 /** A request without its id. */
-type Wish = OperatorRequest extends infer R
+export type Wish = OperatorRequest extends infer R
   ? R extends OperatorRequest
     ? Omit<R, "id">
     : never
@@ -28,7 +28,7 @@ export function wish(world: World, what: Wish): void {
 const someone = (world: World, random: Random): string | null =>
   random.chance(0.5) ? null : idOf(world, random.pick(world.nodes));
 
-const pressing = (name: string, what: (world: World, random: Random) => Wish): Fault => ({
+export const pressing = (name: string, what: (world: World, random: Random) => Wish): Fault => ({
   name,
   begin: (world, random, ms) => {
     for (let count = random.int(1, 2); count > 0; count -= 1)

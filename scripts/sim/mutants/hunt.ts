@@ -63,6 +63,7 @@ export async function huntOne(mutant: Mutant): Promise<Caught> {
       minutes: MINUTES,
       threads: 1,
       thread,
+      mode: mutant.mode ?? "replication",
       ...(mutant.scene === undefined ? {} : { scene: mutant.scene }),
       onResult: ({ seed, violations }) => {
         const [first] = violations;

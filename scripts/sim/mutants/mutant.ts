@@ -11,6 +11,8 @@ export type Mutant = Change & {
   readonly also?: readonly Change[];
   /** The scene in which it shows, where that is one of many. */
   readonly scene?: string;
+  /** Of the groups in which it shows; left out: replication. */
+  readonly mode?: "active-active";
 };
 
 export const core = (file: string) => `worker/core/${file}.ts`;

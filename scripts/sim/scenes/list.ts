@@ -1,6 +1,7 @@
 /**
  * Every scene there is. A new one is one entry in one of these lists.
  */
+import { activeScenes } from "./active.ts";
 import { heldScenes } from "./held.ts";
 import { leaseScenes } from "./leases.ts";
 import { lostScenes } from "./lost.ts";
@@ -16,4 +17,8 @@ export const scenes: readonly Scene[] = [
   ...leaseScenes,
   ...toldScenes,
   ...vantageScenes,
+  ...activeScenes,
 ];
+
+export const modeOfScene = (name: string) =>
+  scenes.find((each) => each.name === name)?.mode ?? "replication";

@@ -17,6 +17,8 @@ import type { PathFault, RedisNode, World } from "../world/types.ts";
 
 export type Scene = {
   readonly name: string;
+  /** Left out: replication. */
+  readonly mode?: "active-active";
   readonly fits?: (config: GroupConfig, world: World) => boolean;
   readonly play: (world: World, random: Random, primary: RedisNode) => void;
 };

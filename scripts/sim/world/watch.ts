@@ -10,6 +10,7 @@ import type { Instance, World } from "./types.ts";
 
 export function tellRelays(world: World, { state }: Instance): void {
   const watch = watchOf(state.saved, world.config);
+  world.checks.told(watch.strangers);
   const text = JSON.stringify(watch);
   for (const relay of world.relays.values()) {
     const { socket, boots } = relay;
