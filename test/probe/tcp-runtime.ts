@@ -10,7 +10,6 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Found } from "../../worker/core/looking.ts";
 import type { LookAsked } from "./tcp-worker.ts";
 
@@ -21,7 +20,11 @@ export type Runtime = {
 
 const root = join(import.meta.dirname, "../..");
 
-export async function startRuntime(): Promise<Runtime> {
+/** @param ca a file with an authority that it trusts beside the public ones; only the first one of a process counts. */
+export async function startRuntime(ca: string | null = null): Promise<Runtime> {
+  if (ca !== null) process.env.NODE_EXTRA_CA_CERTS = ca;
+  // It reads that when it is loaded.
+  const { convertV4MiniflareOptions, Miniflare } = await import("miniflare");
   const dir = await mkdtemp(join(tmpdir(), "picket-looks-"));
   const config = {
     ...{ name: "looks", main: join(import.meta.dirname, "tcp-worker.ts") },

@@ -1,6 +1,6 @@
 /** TCP and TLS looks of a Worker, on workerd, at real Redis servers and at servers that are none. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
@@ -20,17 +20,23 @@ const PASSWORD = "a-password-of-the-probe";
 const SHORT_MS = 400;
 let runtime: Runtime;
 let dir: string;
-let files: Certificate;
+/** By an authority that the runtime trusts, as if it were a public one, and by one that it does not know. */
+let trusted: Certificate;
+let unknown: Certificate;
 let plain: RedisProcess;
 let secure: RedisProcess;
+let strange: RedisProcess;
 let tlsPort: number;
+let strangePort: number;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "picket-tls-"));
-  files = await certificateIn(dir);
+  trusted = await certificateIn(join(dir, "trusted"));
+  unknown = await certificateIn(join(dir, "unknown"));
   tlsPort = await freePort();
-  [runtime, plain, secure] = await Promise.all([
-    startRuntime(),
+  strangePort = await freePort();
+  [runtime, plain, secure, strange] = await Promise.all([
+    startRuntime(trusted.ca),
     startRedis({
       args: [
         ...["--user", "probe", "on", `>${PASSWORD}`, "+ping", "+info"],
@@ -39,20 +45,20 @@ beforeAll(async () => {
         ...["--user", "nobody", "on", `>${PASSWORD}`],
       ],
     }),
-    startRedis({
-      args: [
-        ...["--tls-port", String(tlsPort), "--tls-auth-clients", "no"],
-        ...["--tls-cert-file", files.cert, "--tls-key-file", files.key],
-        ...["--tls-ca-cert-file", files.ca],
-      ],
-    }),
+    startRedis({ args: [...overTls(tlsPort, trusted), "--requirepass", PASSWORD] }),
+    startRedis({ args: overTls(strangePort, unknown) }),
   ]);
 });
 afterAll(async () => {
   await runtime?.close();
-  await Promise.all([plain?.stop(), secure?.stop()]);
+  await Promise.all([plain?.stop(), secure?.stop(), strange?.stop()]);
   await rm(dir, { recursive: true, force: true });
 });
+
+const overTls = (port: number, { ca, cert, key }: Certificate) => [
+  ...["--tls-port", String(port), "--tls-auth-clients", "no"],
+  ...["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca],
+];
 
 type At = {
   readonly host?: string;
@@ -184,18 +190,42 @@ describe("tcp", () => {
 });
 
 describe("tls", () => {
+  it("a Redis with a certificate that verifies, with its password", async () => {
+    for (const host of ["localhost", "127.0.0.1"]) {
+      const found = await look(tlsPort, { tls: true, host, password: PASSWORD });
+      expect(found).toMatchObject({ class: "up", facts: { role: "primary" } });
+    }
+    expect(await look(tlsPort, { tls: true })).toMatchObject({ class: "auth" });
+    expect(await look(tlsPort, { tls: true, password: "no" })).toMatchObject({ class: "auth" });
+  });
+
+  it("C24 it stops, is killed, and returns", async () => {
+    const at = { tls: true, password: PASSWORD };
+    await secure.kill("SIGSTOP");
+    const stopped = await look(tlsPort, { ...at, timeoutMs: SHORT_MS });
+    expect(stopped).toMatchObject({ class: "timeout" });
+    await secure.kill("SIGCONT");
+    await secure.kill("SIGKILL");
+    expect(await look(tlsPort, at)).toMatchObject({ class: "refused" });
+    await secure.start();
+    expect(await look(tlsPort, at)).toMatchObject({ class: "up" });
+  });
+
   it("G12 a certificate of a private authority is a fault of its own; through a relay that knows it, up", async () => {
-    expect(await look(secure.port)).toMatchObject({ class: "up" });
+    expect(await look(strange.port)).toMatchObject({ class: "up" });
     for (const host of ["127.0.0.1", "localhost"])
-      expect(await look(tlsPort, { tls: true, host })).toMatchObject({ class: "tls", facts: null });
+      expect(await look(strangePort, { tls: true, host })).toMatchObject({
+        class: "tls",
+        facts: null,
+      });
     const token = "a-data-token-of-the-relay";
     const relay = await startRelay({
       ...{ id: "a", listen: { host: "127.0.0.1", port: 0 }, stateFile: join(dir, "state.json") },
       ...{ ...relayDefaults, controlTokens: ["a-control-token"], dataTokens: [dataToken(token)] },
       nodes: [
         {
-          ...{ id: "a", host: "127.0.0.1", port: tlsPort, username: null, password: null },
-          tls: { ca: await readFile(files.ca, "utf8"), cert: null, key: null, serverName: null },
+          ...{ id: "a", host: "127.0.0.1", port: strangePort, username: null, password: null },
+          tls: { ca: await readFile(unknown.ca, "utf8"), cert: null, key: null, serverName: null },
         },
       ],
     });
@@ -210,31 +240,101 @@ describe("tls", () => {
   it("G12 TLS to a Redis that speaks plain, and plain to one that speaks TLS", async () => {
     // Half of the time is left to find out that it answers without.
     await sees("tls", () => look(plain.port, { tls: true, timeoutMs: 1000 }));
-    expect(await look(tlsPort)).toMatchObject({ class: "closed", facts: null });
+    expect(await look(strangePort)).toMatchObject({ class: "closed", facts: null });
   });
 
-  it("G12 TLS to who speaks HTTP or SSH, and to who takes the handshake and hangs up", async () => {
+  it.each([
+    ["another name", { names: "DNS:other.example.com" }],
+    ["a time that is over", { days: -1 }],
+  ])("G12 a certificate of %s", async (what, wanted) => {
+    const given = { ...wanted, by: trusted };
+    const port = await tlsServer(await certificateIn(join(dir, what.replaceAll(" ", "-")), given));
+    expect(await look(port, { tls: true })).toMatchObject({ class: "tls" });
+  });
+
+  it("G12 TLS to who speaks HTTP or SSH, and to who has a handshake and no more", async () => {
     const http = await tcpServer((socket) =>
       socket.once("data", () => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
     );
     const ssh = await tcpServer((socket) => void socket.write("SSH-2.0-OpenSSH_9.7\r\n"));
     for (const port of [http, ssh])
       expect(await look(port, { tls: true })).toMatchObject({ class: "tls" });
-    const [key, cert] = await Promise.all([readFile(files.key), readFile(files.cert)]);
-    const server = createTlsServer({ key, cert }, (socket) => void socket.end("+PONG\r\n"));
-    server.on("tlsClientError", () => {});
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-    onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
-    const address = server.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    expect(await look(port, { tls: true })).toMatchObject({ class: "tls" });
+    const hangsUp = await tlsServer(trusted);
+    expect(await look(hangsUp, { tls: true })).toMatchObject({ class: "closed" });
   });
 });
+
+it("TLS handshakes that hang cannot be ended: not every look begins one, until they have ended", async () => {
+  const sockets = new Set<Socket>();
+  let begun = 0;
+  const port = await tcpServer((socket) => {
+    // What is asked without TLS, after half of the time, is not what this is about.
+    socket.once("data", (bytes) => {
+      if (bytes[0] !== 0x16) return;
+      begun += 1;
+      sockets.add(socket);
+    });
+  });
+  const silence = () => look(port, { tls: true, timeoutMs: 100 });
+  for (let n = 0; n < 8; n += 1) expect(await silence()).toMatchObject({ class: "timeout" });
+  expect(begun).toBeLessThan(8);
+  for (const socket of sockets) socket.destroy();
+  const before = begun;
+  await until("a new one is begun", async () => {
+    await silence();
+    return begun > before;
+  });
+});
+
+/** Has a handshake with whoever comes, and hangs up. */
+async function tlsServer(files: Certificate): Promise<number> {
+  const [key, cert] = await Promise.all([readFile(files.key), readFile(files.cert)]);
+  const server = createTlsServer(
+    { key, cert },
+    (socket) =>
+      void socket
+        .on("error", () => {})
+        .resume()
+        .end(),
+  );
+  server.on("tlsClientError", () => {});
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
 
 probeContract("tcp", async () => ({
   look: ({ port, secret, timeoutMs }) => look(port, { user: "probe", password: secret, timeoutMs }),
   healthy: { port: plain.port, secret: PASSWORD },
   speaks: "resp",
   skips: { "speaks RESP where HTTP is expected": "it speaks RESP" },
+  close: async () => {},
+}));
+
+/** Whoever has no TLS handshake, and is there, has a fault of that name, whatever else it says. */
+const noTls = ["tls"] as const;
+
+probeContract("tcp over TLS", async () => ({
+  look: ({ port, secret, timeoutMs }) => look(port, { tls: true, password: secret, timeoutMs }),
+  healthy: { port: tlsPort, secret: PASSWORD },
+  speaks: "resp",
+  classes: {
+    "hangs up at once": noTls,
+    "hangs up when asked": noTls,
+    // It waits for the rest of what would be a handshake, and then asks without.
+    "begins an answer and stops": ["tls", "timeout"],
+    "answers a byte at a time": ["tls", "timeout"],
+    "answers without end": noTls,
+    "answers one line without end": noTls,
+    "speaks HTTP": noTls,
+    "says HTTP 400 at once": noTls,
+    "says hello as SSH does": noTls,
+    "speaks TLS on a plain port": noTls,
+    "speaks RESP where HTTP is expected": noTls,
+    "answers bytes that mean nothing": noTls,
+  },
+  // The runtime does not end a handshake that is under way.
+  keeps: true,
   close: async () => {},
 }));

@@ -1,7 +1,7 @@
 /** Certificates as a private authority gives them, made with openssl in a folder of a test. */
 import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -9,22 +9,37 @@ const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-node
 
 export type Certificate = { readonly ca: string; readonly cert: string; readonly key: string };
 
-/** Files for a server on 127.0.0.1, also called localhost. */
-export async function certificateIn(dir: string): Promise<Certificate> {
+type Wanted = {
+  /** Another authority than one of its own. */
+  readonly by?: Certificate;
+  readonly names?: string;
+  /** Negative: it has run out. */
+  readonly days?: number;
+};
+
+/** Files for a server on 127.0.0.1, also called localhost, unless another name is wanted. */
+export async function certificateIn(
+  dir: string,
+  { by, names = "DNS:localhost,IP:127.0.0.1", days = 2 }: Wanted = {},
+): Promise<Certificate> {
+  await mkdir(dir, { recursive: true });
   const at = (name: string) => join(dir, name);
   const openssl = (...args: string[]) => run("openssl", args, { cwd: dir });
-  await openssl(
-    ...["req", "-x509", ...KEY, "-keyout", at("ca.key"), "-out", at("ca.pem")],
-    ...["-subj", "/CN=A private authority", "-days", "2"],
-  );
+  const ca = by?.ca ?? at("ca.pem");
+  if (by === undefined)
+    await openssl(
+      ...["req", "-x509", ...KEY, "-keyout", `${ca}.key`, "-out", ca],
+      ...["-subj", `/CN=An authority in ${basename(dir)}`, "-days", "2"],
+    );
   await openssl(
     ...["req", ...KEY, "-keyout", at("server.key"), "-out", at("server.csr")],
-    ...["-subj", "/CN=localhost"],
+    ...["-subj", "/CN=a server"],
   );
-  await writeFile(at("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+  await writeFile(at("names"), `subjectAltName=${names}\n`);
   await openssl(
-    ...["x509", "-req", "-in", at("server.csr"), "-CA", at("ca.pem"), "-CAkey", at("ca.key")],
-    ...["-CAcreateserial", "-out", at("server.pem"), "-days", "2", "-extfile", at("names")],
+    ...["x509", "-req", "-in", at("server.csr"), "-CA", ca, "-CAkey", `${ca}.key`],
+    ...["-CAcreateserial", "-out", at("server.pem"), "-days", String(days)],
+    ...["-extfile", at("names")],
   );
-  return { ca: at("ca.pem"), cert: at("server.pem"), key: at("server.key") };
+  return { ca, cert: at("server.pem"), key: at("server.key") };
 }

@@ -4,7 +4,8 @@
  * The runtime says the same words whether nothing listens, the TLS handshake failed or the name does not resolve.
  * So it is found out, after the failure: a plain connection that opens where TLS did not is a TLS fault; what is
  * left is refused for an address, and for a name that resolves.
- * Promises: nothing rejects; every connection is closed when `signal` says so, at the latest.
+ * Promises: every connection is closed when `signal` says so, at the latest; but for TLS handshakes that hang, of
+ * which few are begun.
  * Must never: wait longer than its caller, who has the deadline, or hold more than `mostBytes`.
  */
 import type { Found } from "../core/looking.ts";
@@ -78,26 +79,74 @@ async function listen(
   }
 }
 
-/** Null: it does not open. Where it says nothing at all, this never settles, and `signal` closes it. */
-async function open(
-  { host, port }: Place,
-  tls: boolean,
-  signal: AbortSignal,
-): Promise<Socket | null> {
+/** Null: it does not open. Where it says nothing at all, this never settles. */
+async function open(place: Place, tls: boolean, signal: AbortSignal): Promise<Socket | null> {
   // Not at the top: only Workers have it, and whoever runs a look there.
   const { connect } = await import("cloudflare:sockets");
+  const hostname = place.host.includes(":") ? `[${place.host}]` : place.host;
+  if (tls) await turnAt(`${hostname}:${place.port}`, signal);
   if (signal.aborted) return null;
+  let settled = false;
   try {
-    const hostname = host.includes(":") ? `[${host}]` : host;
     const secureTransport = tls ? "on" : "off";
-    const socket = connect({ hostname, port }, { secureTransport, allowHalfOpen: false });
+    const socket = connect(
+      { hostname, port: place.port },
+      { secureTransport, allowHalfOpen: false },
+    );
     socket.closed.catch(() => {});
-    signal.addEventListener("abort", () => close(socket), { once: true });
+    const leave = () => {
+      if (tls && !settled) hang(`${hostname}:${place.port}`, socket.opened);
+      close(socket);
+    };
+    signal.addEventListener("abort", leave, { once: true });
     await socket.opened;
     return socket;
   } catch {
     return null;
+  } finally {
+    settled = true;
   }
+}
+
+/**
+ * Handshakes that outlived their look: the runtime ends none that is under way, only the server does. So while some
+ * hang at a place, others are begun there more and more rarely, or an hour of silence would fill the memory.
+ */
+const hanging = new Map<
+  string,
+  { count: number; lastAtMs: number; readonly waiting: Set<() => void> }
+>();
+/** For each that hangs; and however many do, so that who is back behind a new address is not missed for long. */
+const REST_MS = 5000;
+const MOST_REST_MS = 60_000;
+
+/** When a handshake may be begun: at once, as a rule; or when one that hung has ended. */
+async function turnAt(at: string, signal: AbortSignal): Promise<void> {
+  const hung = hanging.get(at);
+  if (hung === undefined) return;
+  const restMs = Math.min(hung.count * REST_MS, MOST_REST_MS);
+  if (performance.now() - hung.lastAtMs >= restMs) return;
+  await new Promise<void>((resolve) => {
+    const go = () => {
+      hung.waiting.delete(go);
+      resolve();
+    };
+    hung.waiting.add(go);
+    signal.addEventListener("abort", go, { once: true });
+  });
+}
+
+function hang(at: string, opened: Promise<unknown>): void {
+  const hung = hanging.get(at) ?? { count: 0, lastAtMs: 0, waiting: new Set() };
+  hanging.set(at, hung);
+  hung.count += 1;
+  hung.lastAtMs = performance.now();
+  const ended = () => {
+    hung.count -= 1;
+    if (hung.count === 0) hanging.delete(at);
+    for (const go of hung.waiting) go();
+  };
+  opened.then(ended, ended);
 }
 
 function close(socket: Socket): void {
