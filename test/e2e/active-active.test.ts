@@ -1,6 +1,6 @@
 /**
- * Nodes that all take writes, and one of them used: real redis-servers behind REST faces of their own, looked at
- * from three regions, with no relay in the group. Who is used, what it is left for, and what people change.
+ * Nodes that all take writes, and one of them used: real redis-servers, looked at from three regions, by TCP or by a
+ * REST face that each has of its own, with no relay in the group. Who is used, what it is left for, and what people change.
  *
  * Which choice follows from what is seen is told case by case in test/core/active-active.test.ts.
  */
@@ -41,7 +41,9 @@ const startDatabases = (settings: Readonly<Record<string, unknown>> = {}) => {
     hostOf: (id) => `127.0.0.${id.charCodeAt(0) - 95}`,
     nodeOf: (id, { rest }) => {
       rests.set(id, rest);
-      return id === "d" ? null : { weight: weights[id], ...probed(rest, id) };
+      if (id === "d") return null;
+      const byTcp = { probe: { transport: "tcp", allow_private: true }, rest_url: rest };
+      return { weight: weights[id], ...(id === "c" ? byTcp : probed(rest, id)) };
     },
     settings: {
       ...{ mode: "active-active", relays: [], vantages: ["wnam", "weur", "apac"] },
@@ -122,8 +124,11 @@ describe("three databases and no relay", { timeout: 90_000 }, () => {
         nodes: ["a", "b", "c"].map((id) => ({
           id,
           votes: { wnam: "up", weur: "up", apac: "up" },
-          paths: ["wnam", "weur", "apac"].map((from) =>
-            expect.objectContaining({ from, transport: "upstash", class: "up", vote: "up" }),
+          paths: ["apac", "weur", "wnam"].map((from) =>
+            expect.objectContaining({
+              ...{ from, class: "up", vote: "up" },
+              transport: id === "c" ? "tcp" : "upstash",
+            }),
           ),
         })),
       });

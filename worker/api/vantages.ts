@@ -36,9 +36,13 @@ const tableOf = ({ name, quorum, vantages: regions, nodes }: GroupView) => ({
     votes: Object.fromEntries(
       Object.entries(node.vantages).map(([vantage, { vote }]) => [vantage, vote]),
     ),
-    paths: node.paths.map((path) => ({ ...path, vote: voteOf(node, path) })),
+    paths: pathsOf(node).map((path) => ({ ...path, vote: voteOf(node, path) })),
   })),
 });
+
+/** In the same order whoever was quicker. */
+const pathsOf = ({ paths }: NodeView) =>
+  paths.toSorted((a, b) => a.from.localeCompare(b.from) || a.vantage.localeCompare(b.vantage));
 
 /** Null: whoever looked has no vote. */
 const voteOf = ({ vantages: votes }: NodeView, { vantage }: PathView) =>
@@ -51,7 +55,7 @@ function textOf({ name, quorum, because, vantages: regions, nodes }: GroupView):
     return [node.id, node.verdict, `${down} of ${votes.length}, quorum ${quorum}`];
   });
   const ways = nodes.flatMap((node) =>
-    node.paths.map((path) => [
+    pathsOf(node).map((path) => [
       node.id,
       wayOf(path),
       path.class,

@@ -37,8 +37,8 @@ const linesFor = ({ host, port }: Address) =>
     `id = "${`${host}-${port}`
       .toLowerCase()
       .replace(/[^a-z0-9]+/g, "-")
-      .replace(/^-+|-+$/g, "")
-      .slice(0, 63)}"`,
+      .slice(0, 63)
+      .replace(/^-+|-+$/g, "")}"`,
     `host = ${JSON.stringify(host)}`,
     `port = ${port}`,
   ].join("\n");
