@@ -1,0 +1,61 @@
+/** What people changed at run time, and which deploy overtakes it: one line a case. */
+import { describe, expect, test } from "vitest";
+import { keepOverlay, noOverlay, overlaid } from "../../worker/core/overlay.ts";
+import { initialState } from "../../worker/core/saved.ts";
+import type { Overlay } from "../../worker/core/state.ts";
+import { groupConfig, nodeConfig } from "../support/builders.ts";
+
+/** Nodes of these weights, as deployed. */
+const deployed = (weights: Readonly<Record<string, number>>) =>
+  groupConfig({
+    mode: "active-active",
+    nodes: Object.entries(weights).map(([id, weight]) => nodeConfig(id, { weight })),
+  });
+const savedWith = (overlay: Partial<Overlay>) => ({
+  ...initialState("cache").saved,
+  overlay: { ...noOverlay, ...overlay },
+});
+/** Who there is, and how heavy, after a deploy of these weights. */
+const after = (overlay: Partial<Overlay>, weights: Readonly<Record<string, number>>) => {
+  const config = deployed(weights);
+  const { nodes } = overlaid(keepOverlay(savedWith(overlay), config), config);
+  return nodes.map(({ id, weight }) => `${id} ${weight}`).join();
+};
+
+const heavier = { weights: { b: { weight: 5, over: 1 } } };
+const added = { added: [nodeConfig("d", { weight: 3 })] };
+const both = { ...added, weights: { d: { weight: 9, over: 3 } } };
+const removed = { removed: ["b"] };
+
+describe("a deploy", () => {
+  test.each<[string, Partial<Overlay>, Readonly<Record<string, number>>, string]>([
+    ["of the same leaves a weight", heavier, { a: 1, b: 1 }, "a 1,b 5"],
+    ["of something about another node too", heavier, { a: 2, b: 1, c: 1 }, "a 2,b 5,c 1"],
+    ["of another weight overtakes it", heavier, { a: 1, b: 2 }, "a 1,b 2"],
+    ["without the node forgets its weight", heavier, { a: 1 }, "a 1"],
+    ["of the same leaves an added node", added, { a: 1, b: 1 }, "a 1,b 1,d 3"],
+    ["that has the added node overtakes it", added, { a: 1, d: 1 }, "a 1,d 1"],
+    ["leaves what the added one was weighed", both, { a: 1 }, "a 1,d 9"],
+    ["of the same leaves one out that was taken out", removed, { a: 1, b: 1 }, "a 1"],
+    ["without it forgets that", removed, { a: 1 }, "a 1"],
+  ])("%s", (_, overlay, weights, expected) => {
+    expect(after(overlay, weights)).toBe(expected);
+  });
+
+  test("one that was taken out, and that a deploy had not, is a new one afterwards", () => {
+    const without = keepOverlay(savedWith(removed), deployed({ a: 1 }));
+    expect(without.overlay).toEqual(noOverlay);
+    const config = deployed({ a: 1, b: 1 });
+    expect(overlaid(keepOverlay(without, config), config)).toBe(config);
+  });
+
+  test("of the other mode forgets all of it", () => {
+    const saved = savedWith({ ...heavier, ...added });
+    expect(keepOverlay(saved, groupConfig())).toMatchObject({ overlay: noOverlay, steering: null });
+  });
+
+  test("that changes nothing changes nothing, not even the document", () => {
+    const saved = savedWith({ ...heavier, ...added });
+    expect(keepOverlay(saved, deployed({ a: 1, b: 1 }))).toBe(saved);
+  });
+});
