@@ -4,6 +4,7 @@ import { keepOverlay, noOverlay, overlaid } from "../../worker/core/overlay.ts";
 import { initialState } from "../../worker/core/saved.ts";
 import type { Overlay } from "../../worker/core/state.ts";
 import { groupConfig, nodeConfig } from "../support/builders.ts";
+import { createWorld } from "../support/world.ts";
 
 /** Nodes of these weights, as deployed. */
 const deployed = (weights: Readonly<Record<string, number>>) =>
@@ -58,4 +59,21 @@ describe("a deploy", () => {
     const saved = savedWith({ ...heavier, ...added });
     expect(keepOverlay(saved, deployed({ a: 1, b: 1 }))).toBe(saved);
   });
+});
+
+test("a group has at most 32 nodes, also at run time", () => {
+  const world = createWorld({
+    ids: ["a", "b"],
+    mode: "active-active",
+    vantages: ["weur"],
+    relays: [],
+  });
+  world.run(3000);
+  const add = (at: number) => {
+    const node = nodeConfig("n", { id: `n${at}`, host: `10.0.1.${at}` });
+    return world.ask({ kind: "add-node", id: String(at), node });
+  };
+  for (let at = 1; at <= 30; at += 1) expect(add(at)).toMatchObject({ kind: "accepted" });
+  expect(add(31)).toMatchObject({ kind: "refused", code: "NOTREADY" });
+  expect(add(30)).toMatchObject({ kind: "refused", code: "EXISTS" });
 });
