@@ -117,7 +117,8 @@ function populate(world: World, { config, connected, knowsFailover, found }: Dra
     const follow = active ? null : follows(at, nodes, found);
     const minReplicas = bootSealed ? SEALED : config.minReplicas;
     Object.assign(node, {
-      branch: root,
+      branch: active ? newBranch(null, PRELOADED) : root,
+      replId: active ? `r-${node.name}` : node.replId,
       length: PRELOADED,
       follow,
       minReplicas,

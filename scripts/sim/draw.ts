@@ -117,14 +117,8 @@ export function drawGroup(random: Random): Drawn {
       ? "whole"
       : random.pick(["several primaries", "no primary", "astray"] as const),
     roughStart: random.chance(0.15),
-    bare: mayBeBare(config) && random.fork("bare").chance(0.5),
+    bare: own && random.fork("bare").chance(0.4),
   };
-}
-
-/** Where regions do not know who is a replica, those who do have to be enough. */
-function mayBeBare({ vantages, quorum }: GroupConfig): boolean {
-  const relays = vantages.length - vantages.filter(isRegion).length;
-  return relays >= quorum && relays * 2 > vantages.length;
 }
 
 /** Who is told of the route, and of what happens. */

@@ -81,7 +81,7 @@ function lies(world: World, random: Random, node: string): void {
     return;
   }
   const relay = random.pick([...relays.values()]);
-  relay.lie = { node, kind: "down", left: 10_000 };
+  relay.lie = { node, kind: random.pick(["down", "replica"] as const), left: 10_000 };
 }
 
 export const activeScenes: readonly Scene[] = [
@@ -201,6 +201,22 @@ export const activeScenes: readonly Scene[] = [
     mustBeUsed(world, last, ms);
     if (!goOnUntil(world, ms, () => held() === null)) wrong("it is never over");
   }),
+  scene(
+    "reset while the one in use is silent for a moment",
+    (world, random) => {
+      const staged = stage(world, random);
+      const [first] = two(staged);
+      const end = noSwitch(world, "nobody looked at it for long enough");
+      hang(world, staged.node(first));
+      goOn(world, 100);
+      press(world, { kind: "reset" });
+      goOn(world, world.config.probeTimeoutMs + 500);
+      thaw(world, staged.node(first));
+      goOn(world, looksMs(world.config));
+      end();
+    },
+    (config) => isSlow(config),
+  ),
   scene("paused, the one in use dies", (world, random) => {
     const staged = stage(world, random);
     press(world, { kind: "pause", reason: "maintenance", forMs: null });
