@@ -70,7 +70,7 @@ test("a group has at most 32 nodes, also at run time", () => {
   });
   world.run(3000);
   const add = (at: number) => {
-    const node = nodeConfig("n", { id: `n${at}`, host: `10.0.1.${at}` });
+    const node = { ...world.spare(`n${at}`), host: `10.0.1.${at}` };
     return world.ask({ kind: "add-node", id: String(at), node });
   };
   for (let at = 1; at <= 30; at += 1) expect(add(at)).toMatchObject({ kind: "accepted" });
