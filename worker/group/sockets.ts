@@ -27,8 +27,32 @@ export function createSockets(ctx: DurableObjectState) {
   const budgets = new WeakMap<WebSocket, { left: number; atMs: number }>();
   ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
 
-  const attached = (socket: WebSocket): Attached | null =>
-    socket.readyState === WebSocket.OPEN ? (socket.deserializeAttachment() as Attached) : null;
+  /** What the runtime keeps, read once: it is asked for several times a second. */
+  const known = new WeakMap<WebSocket, Attached>();
+  let last: {
+    readonly saved: State["saved"];
+    readonly config: GroupConfig;
+    readonly text: string;
+  } | null = null;
+
+  function attached(socket: WebSocket): Attached | null {
+    if (socket.readyState !== WebSocket.OPEN) return null;
+    const found = known.get(socket) ?? (socket.deserializeAttachment() as Attached);
+    known.set(socket, found);
+    return found;
+  }
+
+  function attach(socket: WebSocket, what: Attached): void {
+    socket.serializeAttachment(what);
+    known.set(socket, what);
+  }
+
+  function messageOf(saved: State["saved"], config: GroupConfig): string {
+    if (last?.saved !== saved || last.config !== config)
+      last = { saved, config, text: JSON.stringify(watchOf(saved, config)) };
+    return last.text;
+  }
+
   const open = (relay?: string) => ctx.getWebSockets(relay).filter((each) => attached(each));
 
   function withinBudget(socket: WebSocket, nowMs: number): boolean {
@@ -39,13 +63,23 @@ export function createSockets(ctx: DurableObjectState) {
     return next >= 0;
   }
 
+  function tellOne(socket: WebSocket, relay: string, message: string): void {
+    try {
+      socket.send(message);
+      attach(socket, { relay, told: message });
+    } catch (error) {
+      // It is closing: its end is heard by itself.
+      console.error("a relay was not told", error instanceof Error ? error.message : "unknown");
+    }
+  }
+
   return {
     /** The connection of a relay whose token was found right. An older one of the same relay ends. */
     accept(relay: string): Response {
       const before = open(relay);
       const { 0: theirs, 1: ours } = new WebSocketPair();
       ctx.acceptWebSocket(ours, [relay]);
-      ours.serializeAttachment({ relay, told: "" } satisfies Attached);
+      attach(ours, { relay, told: "" });
       for (const each of before) each.close(closeCodes.replaced, "this relay has connected again");
       return new Response(null, { status: 101, webSocket: theirs });
     },
@@ -76,8 +110,10 @@ export function createSockets(ctx: DurableObjectState) {
 
     /** Everyone who does not know it yet is told what to watch, and the route. */
     tell({ saved }: State, config: GroupConfig): void {
-      const message = JSON.stringify(watchOf(saved, config));
-      for (const socket of open()) {
+      const sockets = open();
+      if (sockets.length === 0) return;
+      const message = messageOf(saved, config);
+      for (const socket of sockets) {
         const { relay, told } = attached(socket) ?? { relay: "", told: "" };
         if (!config.relays.some(({ id }) => id === relay)) {
           socket.close(closeCodes.gone, "this relay is not one of the group");
@@ -90,14 +126,4 @@ export function createSockets(ctx: DurableObjectState) {
       for (const socket of open()) socket.close(closeCodes.gone, "no such group");
     },
   };
-}
-
-function tellOne(socket: WebSocket, relay: string, message: string): void {
-  try {
-    socket.send(message);
-    socket.serializeAttachment({ relay, told: message } satisfies Attached);
-  } catch (error) {
-    // It is closing: its end is heard by itself.
-    console.error("a relay was not told", error instanceof Error ? error.message : "unknown");
-  }
 }
