@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseRoute } from "../../../worker/core/route.ts";
+import { parseRoute, type Route } from "../../../worker/core/route.ts";
 import { openLink } from "../../demo/link.ts";
 import { type RelayProcess, startRelayProcess } from "../../demo/relay-process.ts";
 import { tokens } from "../../demo/stack.ts";
@@ -34,6 +34,8 @@ export type PicketOptions = {
 };
 
 const letters = ["a", "b", "c"] as const;
+/** No route of an epoch has a higher one. */
+const LAST_REV = 1_000_000;
 const groupName = (at: number) => `g${String(at).padStart(3, "0")}`;
 const nodesOf = ({ name }: Trio) => letters.map((letter) => `${name}-${letter}`);
 
@@ -98,16 +100,19 @@ export async function startPicket(
     const { url } = runtime;
     link.leadTo({ host: url.hostname, port: Number(url.port) });
     void runtime.cron().catch(() => undefined);
-    const routeOf = async (name: string) => {
+    const routeOf = async (name: string, query = "") => {
       const headers = { authorization: `Bearer ${tokens.read}` };
-      const answer = await fetch(new URL(`/v1/groups/${name}/route`, url), { headers });
+      const answer = await fetch(new URL(`/v1/groups/${name}/route${query}`, url), { headers });
       return parseRoute(await answer.json());
     };
-    for (const name of names)
-      await until(`a route of ${name} with every node`, async () => {
+    const first = new Map<string, Route>();
+    for (const name of names) {
+      const route = await until(`a route of ${name} with every node`, async () => {
         const route = await routeOf(name);
-        return route?.state === "up" && route.replicas.length === letters.length - 1;
+        return route?.state === "up" && route.replicas.length === letters.length - 1 ? route : null;
       });
+      first.set(name, route);
+    }
     const counts = new URL("/counts", url).href;
     return {
       pids: {
@@ -115,7 +120,10 @@ export async function startPicket(
         relay: relays.map((relay) => relay.pid()),
       },
       isTold: async (trio) => {
-        const route = await routeOf(groupName(trios.indexOf(trio)));
+        const name = groupName(trios.indexOf(trio));
+        // As a client asks whose writes fail: the answer waits for a route of a later epoch.
+        const after = `?after=${first.get(name)?.epoch}.${LAST_REV}`;
+        const route = await routeOf(name, after);
         return route?.state === "up" && route.primary?.id !== nodesOf(trio)[0];
       },
       reset: async () => void (await fetch(counts, { method: "POST" })),
