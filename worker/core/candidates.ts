@@ -8,6 +8,7 @@ import type { Baseline, Belief } from "./believed.ts";
 import { type Draft, factsOf, nodeOf } from "./draft.ts";
 import { type Candidate, type Election, elect } from "./elect.ts";
 import { followsNode } from "./facts.ts";
+import type { Verdict } from "./health.ts";
 import { handsFor } from "./plan.ts";
 import type { FailoverCause } from "./state.ts";
 import { promotedAtRunTime } from "./topology.ts";
@@ -28,7 +29,7 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
   const sinceMs = wiped
     ? (draft.sight.lastSeen?.atMs ?? nowMs)
     : down?.odown === true
-      ? Math.max(down.firstBadAtMs ?? 0, lastOkAtMs(draft, saved.primary) ?? 0)
+      ? Math.max(down.firstBadAtMs ?? 0, lastOkAtMs(draft, saved.primary, down.votes) ?? 0)
       : null;
   // One that says that it is a replica may be made what it was, unless it copies somebody already.
   const stored = factsOf(draft, saved.primary);
@@ -49,10 +50,19 @@ export function electFor(draft: Draft, { target, cause }: Ask): Election {
   });
 }
 
-/** When anybody last saw a node answer as it should: while one vantage does, its clients may too. */
-export function lastOkAtMs({ sight }: Draft, id: string | null): number | null {
-  const seen = Object.values(sight.nodes[id ?? ""] ?? {});
-  const times = seen.map((belief) => belief.lastOkAtMs).filter((atMs) => atMs !== null);
+/**
+ * When anybody last saw a node answer as it should: while one vantage does, its clients may too.
+ * @param votes only those who vote down count: one that calls it up for ever decides nothing.
+ */
+export function lastOkAtMs(
+  { sight }: Draft,
+  id: string | null,
+  votes: Verdict["votes"] | null = null,
+): number | null {
+  const times = Object.entries(sight.nodes[id ?? ""] ?? {})
+    .filter(([vantage]) => votes === null || votes[vantage] === "down")
+    .map(([, belief]) => belief.lastOkAtMs)
+    .filter((atMs) => atMs !== null);
   return times.length === 0 ? null : Math.max(...times);
 }
 

@@ -157,7 +157,9 @@ export function relayBelief(sight: Sight, relay: string): RelayBelief | null {
 function bestBelief(sight: Sight, node: NodeConfig, config: GroupConfig): Belief | null {
   let best: Belief | null = null;
   let bestRank = 0;
-  for (const [vantage, belief] of Object.entries(sight.nodes[node.id] ?? {})) {
+  for (const [vantage, seen] of Object.entries(sight.nodes[node.id] ?? {})) {
+    // What it said of itself at an older look is not what it says now.
+    const belief = seen.factsAtMs === seen.atMs ? seen : { ...seen, facts: null };
     const isGood = good.includes(belief.class);
     if (!isGood && (belief.class !== "misconf" || belief.facts === null)) continue;
     const ofLook = belief.askedAtMs >= (sight.lookAskedAtMs ?? 0);
