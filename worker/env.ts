@@ -218,11 +218,15 @@ export type InForce = {
 
 const keptBy = new WeakSet<RawEnv>();
 
-/** The configuration that runs: the deployed one when it is right, else the last good one. Never rejects. */
-export async function configInForce(env: RawEnv): Promise<InForce> {
+/**
+ * The configuration that runs: the deployed one when it is right, else the last good one. Never rejects.
+ * @param tells the Fleet is told of a right one. Groups leave that to the door, which cron opens every minute: after a
+ * deploy hundreds of them would tell it the same, whole.
+ */
+export async function configInForce(env: RawEnv, tells = true): Promise<InForce> {
   const deployed = deployedConfig(env);
   if (!deployed.ok) return inForceOf(await lastGood(env));
-  if (!keptBy.has(env)) {
+  if (tells && !keptBy.has(env)) {
     keptBy.add(env);
     // It is right whether the Fleet hears of it or not; cron tells it again within a minute.
     void fleetOf(env)

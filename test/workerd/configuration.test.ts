@@ -18,7 +18,7 @@ const store = (json: unknown) =>
 
 /** A deploy that is wrong: no group at all. */
 const wrong = (FLEET: unknown = bindings.FLEET) =>
-  ({ ...bindings, GROUPS: [], GROUPS_2: [], FLEET }) as unknown as RawEnv;
+  ({ ...bindings, GROUPS: [], GROUPS_2: [], GROUPS_3: [], FLEET }) as unknown as RawEnv;
 
 it("what was kept is what runs, the brake too", async () => {
   await fleet.keep(deployed.groups, { maxFailovers: 4, windowMs: 1234 });

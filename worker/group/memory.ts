@@ -41,7 +41,7 @@ export function createMemory(env: RawEnv, store: Store, name: string | null) {
 
   return {
     async ready(asked: string | null = known): Promise<Ready | WhyNot> {
-      const { source, problem, groups, brake } = await configInForce(env);
+      const { source, problem, groups, brake } = await configInForce(env, false);
       if (source === "unheard") return unavailable(problem ?? source);
       const config = groups.find((group) => group.name === asked);
       if (config === undefined || brake === null)
