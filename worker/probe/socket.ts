@@ -171,6 +171,7 @@ export async function whyUnopened(
 ): Promise<Found> {
   const fault = failed("tls", "the TLS handshake failed: its certificate, or no TLS there");
   meanwhile(tls ? fault : unknownName);
+  if (signal.aborted) return unknownName;
   if (tls && (await opens(place, false, signal))) return fault;
   if (isAddress(place.host)) return nobody;
   meanwhile(unknownName);
