@@ -1,7 +1,7 @@
 /**
  * The few replies of a look, read from the bytes of a server that may be anything.
  *
- * Why not the Redis client's decoder: it makes room for as many items as are announced, and twelve bytes then take
+ * Why not the Redis client's decoder: it makes room for as many items as are announced, and eleven bytes then take
  * more memory than a Worker has.
  * Promises: pure; nothing is made room for before it has come; what is longer, deeper or stranger than any answer
  * to a look is no reply.
