@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { keepOverlay, noOverlay, overlaid } from "../../worker/core/overlay.ts";
 import { initialState } from "../../worker/core/saved.ts";
 import type { Overlay } from "../../worker/core/state.ts";
+import { viewOf } from "../../worker/core/view.ts";
 import { groupConfig, nodeConfig } from "../support/builders.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -59,6 +60,21 @@ describe("a deploy", () => {
     const saved = savedWith({ ...heavier, ...added });
     expect(keepOverlay(saved, deployed({ a: 1, b: 1 }))).toBe(saved);
   });
+});
+
+test("who was added is shown by its id: the address by which it is looked at may be secret", () => {
+  const world = createWorld({ ids: ["a"], mode: "active-active", vantages: ["weur"], relays: [] });
+  world.run(3000);
+  const look = { expectStatus: 200, expectBody: null, timeoutMs: 0 };
+  const user = { username: null, passwordSecret: null };
+  const url = "https://health.example.com/?key=hunter2";
+  const probe = { transport: "custom", url, ...look, ...user } as const;
+  world.ask({ kind: "add-node", id: "1", node: { ...world.spare("d"), probe } });
+  world.run(3000);
+  const view = viewOf(world.state, world.config, "", world.nowMs);
+  expect(view.nodes.map(({ id }) => id)).toEqual(["a", "d"]);
+  expect(view.steering).toMatchObject({ overlay: { added: ["d"] } });
+  expect(JSON.stringify([view, world.events])).not.toContain("hunter2");
 });
 
 test("a group has at most 32 nodes, also at run time", () => {

@@ -110,7 +110,8 @@ export type GroupView = {
   /** Active-active: until when one is pinned, since when nobody is healthy, and what was changed at run time. */
   readonly steering:
     | (Pick<Steering, "switchedAtMs" | "pinnedUntilMs" | "attempts" | "unavailable"> & {
-        readonly overlay: Overlay;
+        /** Of who was added the id: the address by which a node is looked at may be secret. */
+        readonly overlay: Omit<Overlay, "added"> & { readonly added: readonly string[] };
       })
     | null;
   readonly publishers: Readonly<Record<string, Published>>;
@@ -193,7 +194,8 @@ function usableIn(draft: Draft): {
 function steeringOf({ steering, overlay }: Saved): GroupView["steering"] {
   if (steering === null) return null;
   const { switchedAtMs, pinnedUntilMs, attempts, unavailable } = steering;
-  return { switchedAtMs, pinnedUntilMs, attempts, unavailable, overlay };
+  const added = overlay.added.map(({ id }) => id);
+  return { switchedAtMs, pinnedUntilMs, attempts, unavailable, overlay: { ...overlay, added } };
 }
 
 const vantagesOf = (
