@@ -7,7 +7,8 @@
  */
 import type { Saved } from "./state.ts";
 
-const HAPPENED = /^(at|since|ended|(started|lastAttempt|failovers|revoked|route|accepted)At)Ms$/;
+const HAPPENED =
+  /^(at|since|ended|(started|lastAttempt|failovers|revoked|route|accepted|switched|failed)At)Ms$/;
 const MOMENT = /^(at|since|ended|until|deadline|[a-zA-Z]+(At|Until))Ms$/;
 
 /** By how much the clock went back at least; 0: nothing says so. */
