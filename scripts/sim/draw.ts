@@ -117,9 +117,13 @@ export function drawGroup(random: Random): Drawn {
       ? "whole"
       : random.pick(["several primaries", "no primary", "astray"] as const),
     roughStart: random.chance(0.15),
-    bare: own && random.fork("bare").chance(0.4),
+    bare: own && mayBeBare(config) && random.fork("bare").chance(0.5),
   };
 }
+
+/** Those who know who is a replica have to be enough to say so together. */
+const mayBeBare = ({ vantages, quorum }: GroupConfig): boolean =>
+  vantages.length - vantages.filter(isRegion).length >= quorum;
 
 /** Who is told of the route, and of what happens. */
 function tellingOf(random: Random) {

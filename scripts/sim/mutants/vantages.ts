@@ -58,13 +58,14 @@ export const vantageMutants: readonly Mutant[] = [
     file: core("health"),
     find: "4 * Number(belief.facts !== null) +",
     replace: "0 * Number(belief.facts !== null) +",
+    scene: "who knows what a replica is answers late",
   },
   {
     name: "a replica that nobody configured is routed to",
     file: core("publishing"),
     find: "  const route = routeOf(draft.saved, draft.config);\n  for",
     replace:
-      "  const own = routeOf(draft.saved, draft.config);\n  const seen = Object.values(draft.sight.nodes[draft.saved.primary ?? ''] ?? {}).flatMap((each) => each.facts?.replicas ?? []);\n  const more = seen.slice(-1).flatMap((at) => (own.primary === null ? [] : [{ ...own.primary, ...at, id: at.host, readWeight: 1 }]));\n  const route = { ...own, replicas: [...own.replicas, ...more] };\n  for",
+      "  const own = routeOf(draft.saved, draft.config);\n  const seen = Object.values(draft.sight.nodes[draft.saved.primary ?? ''] ?? {}).flatMap((each) => each.facts?.replicas ?? []);\n  const more = seen.filter((at) => !draft.config.nodes.some(({ host }) => host === at.host)).slice(-1).flatMap((at) => (own.primary === null ? [] : [{ ...own.primary, ...at, id: at.host, readWeight: 1 }]));\n  const route = { ...own, replicas: [...own.replicas, ...more] };\n  for",
     scene: "somebody else's replica follows the primary, which dies",
   },
   {
