@@ -103,15 +103,18 @@ function add(
   );
   if (twin !== undefined)
     return no("EXISTS", `${twin.id} at ${twin.host}:${twin.port} is one of the group already`);
-  const back = overlay.removed.includes(node.id);
-  if (back)
+  // One that was taken out comes back as it is deployed.
+  const back = deployed.nodes.find(({ id }) => id === node.id);
+  if (back !== undefined && (back.host !== node.host || back.port !== node.port))
     return no(
       "EXISTS",
-      `${node.id} is deployed, and was taken out at run time: deploy it anew, or use another id`,
+      `${back.id} is deployed at ${back.host}:${back.port}, and was taken out: it comes back with that address`,
     );
   if (there.length >= MOST_NODES)
     return no("NOTREADY", `a group has at most ${MOST_NODES} nodes: take one out first`);
-  save(draft, { overlay: { ...overlay, added: [...overlay.added, node] } });
+  const removed = overlay.removed.filter((id) => id !== node.id);
+  const added = back === undefined ? [...overlay.added, node] : overlay.added;
+  save(draft, { overlay: { ...overlay, added, removed } });
   tell(
     draft,
     "+node-added",

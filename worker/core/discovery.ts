@@ -28,10 +28,10 @@ export function discoveredOf(draft: Draft): readonly Discovered[] {
     return follows && !facts.replicas.some((each) => isAt(node, each));
   });
   if (unknown.length <= elsewhere.length) return [];
-  return unknown.map((each) => ({ ...each, lines: linesFor(each) }));
+  return unknown.map((each) => ({ ...each, lines: linesFor(each, primary) }));
 }
 
-const linesFor = ({ host, port }: Address) =>
+const linesFor = ({ host, port }: Address, { probe }: NodeConfig) =>
   [
     "[[vars.GROUPS.nodes]]",
     `id = "${`${host}-${port}`
@@ -41,6 +41,9 @@ const linesFor = ({ host, port }: Address) =>
       .replace(/^-+|-+$/g, "")}"`,
     `host = ${JSON.stringify(host)}`,
     `port = ${port}`,
+    ...(probe === null
+      ? []
+      : [`# and a probe, as the other nodes have: transport = "${probe.transport}"`]),
   ].join("\n");
 
 export function seeDiscovered(draft: Draft): void {

@@ -253,8 +253,9 @@ function nodeView(
     sealed: isSealed(facts),
     linkUp: facts === null || facts.role === "primary" ? null : facts.linkUp,
     offset: facts?.offset ?? null,
+    // Databases that all take writes have offsets of their own.
     lagBytes:
-      facts === null || head === null || head.role !== "primary"
+      config.mode === "active-active" || facts === null || head === null || head.role !== "primary"
         ? null
         : Math.max(0, head.offset - facts.offset),
     downtime: saved.downtimes[id] ?? null,
