@@ -24,7 +24,7 @@ import { savingOf } from "./saving.ts";
 import { noteRoles, noteShown } from "./shown.ts";
 import { checkState } from "./states.ts";
 import { checkTelling } from "./telling.ts";
-import { checkReports, checkStrangersOut } from "./vantages.ts";
+import { checkFacts, checkReports, checkStrangersOut } from "./vantages.ts";
 import { checkAcknowledged, checkNumbers, checkOpened, checkWipe } from "./writes.ts";
 
 const TILT_MS = 30_000;
@@ -106,6 +106,7 @@ export function createChecks(closely: boolean) {
     if (closely || isFailing(group.state) || isFailing(decision.state))
       checkApart(ledger, made, deployed, nowMs);
     checkReports(ledger, made, deployed, nowMs);
+    checkFacts(ledger, decision.state, judged.config, nowMs);
     checkStrangersOut(ledger, decision, judged.config, here().byAddress);
     watcher?.(judged);
     noteShown(life, judged);

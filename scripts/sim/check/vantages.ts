@@ -3,6 +3,7 @@
  * nobody configured is named in no verb and no route, and none of ours is told to be one.
  */
 import { decide } from "../../../worker/core/decide.ts";
+import { survey } from "../../../worker/core/health.ts";
 import type { Decision, Input, State } from "../../../worker/core/state.ts";
 import type { Action, Address, GroupConfig } from "../../../worker/core/types.ts";
 import { about } from "./apart.ts";
@@ -26,6 +27,26 @@ export function checkReports(
       "report-votes",
       `with what vantages report ${about(decision)}, without it ${about(other)}`,
     );
+}
+
+/** Who says what a node is, is heard, however many say only that it lives. */
+export function checkFacts(
+  ledger: Ledger,
+  { sight }: State,
+  config: GroupConfig,
+  nowMs: number,
+): void {
+  const looks = Object.values(sight.nodes).flatMap((beliefs) => Object.values(beliefs));
+  if (!looks.some(({ class: kind, facts }) => kind === "up" && facts === null)) return;
+  const known = survey(sight, config, nowMs);
+  for (const { id } of config.nodes) {
+    const telling = Object.values(sight.nodes[id] ?? {}).find(
+      ({ class: kind, facts, askedAtMs }) =>
+        kind === "up" && facts !== null && askedAtMs >= (sight.lookAskedAtMs ?? 0),
+    );
+    if (telling !== undefined && known[id]?.best?.facts === null)
+      violate(ledger, "faceless", `${id} said what it is, and is known only to live`);
+  }
 }
 
 /** @param ours every address that was ever configured. */

@@ -58,7 +58,6 @@ export const vantageMutants: readonly Mutant[] = [
     file: core("health"),
     find: "4 * Number(belief.facts !== null) +",
     replace: "0 * Number(belief.facts !== null) +",
-    scene: "who knows what a replica is answers late",
   },
   {
     name: "a replica that nobody configured is routed to",

@@ -5,6 +5,7 @@ import { activeScenes } from "./active.ts";
 import { heldScenes } from "./held.ts";
 import { leaseScenes } from "./leases.ts";
 import { lostScenes } from "./lost.ts";
+import { obeyedScenes } from "./obeyed.ts";
 import type { Scene } from "./scene.ts";
 import { switchScenes } from "./switches.ts";
 import { toldScenes } from "./told.ts";
@@ -18,6 +19,7 @@ export const scenes: readonly Scene[] = [
   ...toldScenes,
   ...vantageScenes,
   ...activeScenes,
+  ...obeyedScenes,
 ];
 
 export const modeOfScene = (name: string) =>

@@ -11,7 +11,7 @@ import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
 import { currentInstance, die, newInstance, wake } from "../world/group.ts";
 import type { RedisNode, World } from "../world/types.ts";
-import { around, failoverWithinMs, nameOf } from "./scene.ts";
+import { around, failoverWithinMs, nameOf, type Scene } from "./scene.ts";
 
 /** Two looks of everyone. */
 export const looksMs = ({ checkIntervalMs, probeTimeoutMs, upAfter }: GroupConfig): number =>
@@ -86,3 +86,20 @@ export function rowsIn(world: World, ms: number): number {
   goOn(world, ms);
   return world.storage.version - version - 2 * (world.tellings - tellings);
 }
+
+export const scene = (
+  name: string,
+  play: (world: World, random: Random) => void,
+  fits?: Scene["fits"],
+) => ({
+  name,
+  mode: "active-active" as const,
+  play,
+  ...(fits === undefined ? {} : { fits }),
+});
+
+/** The heaviest, and the one after it. */
+export const two = ({ ids }: Stage): readonly [string, string] => [ids[0] ?? "", ids[1] ?? ""];
+
+export const isSlow = ({ downAfterMs, checkIntervalMs, probeTimeoutMs }: World["config"]) =>
+  downAfterMs >= checkIntervalMs + 2 * probeTimeoutMs + 600;

@@ -10,7 +10,6 @@ import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
 import { wake } from "../world/group.ts";
 import { crash } from "../world/redis.ts";
-import { stopRelay } from "../world/relay.ts";
 import type { RedisNode, World } from "../world/types.ts";
 import {
   acknowledged,
@@ -191,29 +190,6 @@ export const vantageScenes: readonly Scene[] = [
       almostDown(world, primary, null);
       goOn(world, failoverWithinMs(world.config));
       end();
-    },
-  },
-  {
-    // A region sees that it lives, and not what it is: that is no reason to take its reads away.
-    name: "who knows what a replica is answers late",
-    fits: ({ nodes }, world) => nodes.length === 2 && world.bare && world.regions.length > 0,
-    play: (world, _, primary) => {
-      acknowledged(world);
-      const [relay, own] = [...world.relays.values()].sort(
-        (a, b) => Number(b.local === primary) - Number(a.local === primary),
-      );
-      if (relay === undefined || own === undefined) return;
-      goOn(world, 15_000);
-      const id = idIn(world, own.local);
-      if (world.storage.saved?.readable.includes(id) !== true) return;
-      world.checks.expect(({ decision }: Judged) => {
-        if (!decision.state.saved.readable.includes(id))
-          world.checks.violate("unread", `${id} takes no reads any more, and is what it was`);
-      });
-      stopRelay(world, own);
-      world.late = { vantage: `relay:${relay.id}`, owed: [] };
-      wake(world, null);
-      goOn(world, Math.min(8000, world.config.checkIntervalMs * 4));
     },
   },
   {
