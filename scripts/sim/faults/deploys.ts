@@ -98,6 +98,9 @@ export const deployFaults: readonly Fault[] = [
     leaseMs: random.pick([1500, 3000, 6000]),
   })),
   changing("deploy-observe-only", (config) => ({ ...config, observeOnly: true })),
+  changing("deploy-active-active", (config) =>
+    config.fencing === "none" ? { ...config, mode: "active-active" } : config,
+  ),
   changing("deploy-fewer-vantages", (config) => {
     const vantages = config.vantages.slice(0, Math.max(2, config.vantages.length - 1));
     const gone = config.vantages.filter((each) => !vantages.includes(each));

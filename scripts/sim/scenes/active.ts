@@ -13,7 +13,6 @@ import { nameOf, type Scene } from "./scene.ts";
 import {
   isSlow,
   leftWithinMs,
-  looksMs,
   mustBeLeft,
   mustBeUsed,
   noSwitch,
