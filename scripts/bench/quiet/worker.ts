@@ -7,6 +7,8 @@
 import type { AskedLease, RawEnv } from "../../../worker/env.ts";
 import door, { Fleet as RealFleet, Group as RealGroup } from "../../../worker/index.ts";
 
+export { Vantage } from "../../../worker/index.ts";
+
 const counts = new Map<string, number>();
 /** Rows are known when a cursor was read to its end: asked for when somebody wants to know. */
 const cursors: { readonly of: string; readonly rows: SqlStorageCursor<never> }[] = [];
