@@ -16,7 +16,7 @@ import type { Case, Counted } from "./cost/tally.ts";
 
 const USAGE = `npm run cost                                      what all kinds of groups cost
 npm run cost -- --config FILE [--env NAME]        what the groups of a wrangler.toml cost
-npm run cost -- --count [none-quiet-0,lease-ticks-3,…]   counts anew, all or some kinds; 90 s each
+npm run cost -- --count [none-quiet-0,lease-ticks-3,…]   counts anew, all or some kinds; 45 s each
               --json                              the same for machines`;
 const stored = join(import.meta.dirname, "cost/counts.json");
 const docs = join(import.meta.dirname, "../docs/cost.md");
@@ -67,7 +67,9 @@ function asked() {
 const { config, env, count, json, chosen } = asked();
 let all: readonly Counted[] = JSON.parse(readFileSync(stored, "utf8"));
 if (count) {
-  const { count: run } = await import("./cost/count.ts");
+  const { count: run, stop } = await import("./cost/count.ts");
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => void stop().finally(() => process.exit(130)));
   for (const [at, each] of chosen.entries()) {
     process.stderr.write(`${at + 1} of ${chosen.length}: ${nameOf(each)}\n`);
     const counted = await run(each);

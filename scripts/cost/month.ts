@@ -54,17 +54,20 @@ export function countedFor(all: readonly Counted[], shape: Shape): Counted | nul
 
 export function monthOf(counted: Counted, shape: Shape): Month {
   const minutes = MINUTES / (counted.ms / 60_000);
+  /** Cron comes once a minute, however often it was run. */
+  const crons = counted.ms / 60_000 / counted.crons;
   const regions = counted.regions === 0 ? 0 : shape.regions / counted.regions;
   const ticks = counted.mode === "ticks" ? ticksBy(counted, shape.intervalMs) : 1;
   const leases = (shape.relays / counted.nodes) * (counted.leaseMs / shape.leaseMs);
   const beats = shape.relays * BEATS_PER_MINUTE;
   /** Where nothing ticks, looks are those of cron and of beats. */
-  const rounds = counted.mode === "ticks" ? ticks : 1 + beats;
+  const rounds = counted.mode === "ticks" ? ticks : (1 + beats) * crons;
 
   const factorOf = (handler: string): number => {
     if (handler === "Group.alarm" || handler === "Vantage.alarm") return ticks * share(handler);
     if (handler === "Group.lease" || handler === "door.fetch") return leases;
     if (handler === "Vantage.look") return regions * rounds;
+    if (isOfCron(handler)) return crons;
     // Counted as what it is like, below.
     if (handler === "Group.webSocketMessage") return 0;
     return share(handler);
@@ -73,9 +76,13 @@ export function monthOf(counted: Counted, shape: Shape): Month {
 
   const calls = Object.values(counted.handlers).reduce((total, each) => total + each.calls, 0);
   const cpuMs = counted.cpuMs / Math.max(1, calls);
+  const lingers = counted.mode === "ticks" && shape.intervalMs <= LINGER_MS;
   const usages = Object.entries(counted.handlers).map(([handler, tally]) => ({
     handler,
-    usage: usageOf(handler, tally, minutes * factorOf(handler), { ...shape, cpuMs }),
+    usage:
+      lingers && handler === "Group.alarm"
+        ? usageOf(handler, lingering, MINUTES, { ...shape, cpuMs })
+        : usageOf(handler, tally, minutes * factorOf(handler), { ...shape, cpuMs }),
   }));
   const of = (shared: boolean): Usage => {
     const handlers = usages
@@ -83,11 +90,14 @@ export function monthOf(counted: Counted, shape: Shape): Month {
       .map(({ usage }) => usage);
     const rows = Object.entries(counted.rows)
       .filter(([what]) => isShared(what) === shared && !SIMULATED.test(what) && what !== NOTE)
-      .map(([what, each]) => rowsOf(each, minutes * share(what)));
+      .map(([what, each]) => rowsOf(each, minutes * (isOfCron(what) ? crons : share(what))));
     return sum(...handlers, ...rows);
   };
   const wake = counted.handlers["Group.wake"] ?? nothing();
-  const beat = usageOf("Group.webSocketMessage", wake, minutes * beats, { ...shape, cpuMs });
+  const beat = usageOf("Group.webSocketMessage", wake, minutes * beats * crons, {
+    ...shape,
+    cpuMs,
+  });
   const notes = rowsOf({ read: 1, written: 1 }, MINUTES * NOTES_PER_MINUTE[counted.mode]);
   const looks = usages.find(({ handler }) => handler === "Vantage.look")?.usage ?? noUsage;
   return {
@@ -109,6 +119,9 @@ export function together({ group, shared, places }: Month, groups: number): Usag
   return sum(times(group, groups), shared, { ...noUsage, objectGbS: -twice });
 }
 
+const isOfCron = (name: string): boolean =>
+  name.startsWith("Fleet") || name === "door.scheduled" || name === "Group.wake";
+
 /** Whatever there are of groups, and a vantage's own clock: up to a hundred groups have it together. */
 const isShared = (name: string): boolean =>
   name.startsWith("Fleet") || name === "door.scheduled" || name === "Vantage.alarm";
@@ -122,6 +135,17 @@ function ticksBy({ handlers, ms }: Counted, intervalMs: number): number {
 }
 /** `check_interval_ms` of the runs that tick. */
 export const COUNTED_INTERVAL_MS = 1000;
+
+/** worker/group.ts: a next look so near is waited for in the same invocation, for so long at most. */
+const LINGER_MS = 500;
+const INVOCATION_MS = 25_000;
+/** A minute of that: active all the time, and hardly an alarm. */
+const lingering: Tally = {
+  ...nothing(),
+  calls: 60_000 / INVOCATION_MS,
+  activeMs: 60_000,
+  alarmsSet: (2 * 60_000) / INVOCATION_MS,
+};
 
 function usageOf(
   handler: string,

@@ -4,7 +4,7 @@
  * Promises: everything that is wrong is told, in the Worker's words; secrets are not asked for: they are not in
  * the file.
  */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { parseConfig } from "../../worker/core/config.ts";
 import type { GroupConfig } from "../../worker/core/types.ts";
 import type { Shape } from "./month.ts";
@@ -16,13 +16,25 @@ export type Own =
     }
   | { readonly ok: false; readonly complaints: readonly string[] };
 
+const wrong = (file: string, why: string): Own => ({ ok: false, complaints: [`${file}: ${why}`] });
+
 export async function readOwn(file: string, env: string | undefined): Promise<Own> {
-  if (!existsSync(file)) return { ok: false, complaints: [`${file}: there is no such file`] };
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
+    return wrong(file, "there is no such file");
   // Takes a second to load, and only this needs it.
-  const { unstable_readConfig: readConfig } = await import("wrangler");
+  const { experimental_readRawConfig: readRaw, unstable_readConfig: readWhole } = await import(
+    "wrangler"
+  );
   try {
+    // Asked for one that is not there, wrangler takes what stands outside of all of them.
+    const known = Object.keys(readRaw({ config: file }).rawConfig.env ?? {});
+    if (env !== undefined && !known.includes(env))
+      return wrong(
+        file,
+        `env: given ${env}; allowed: ${known.join(", ") || "none: it has no environments"}`,
+      );
     const args = { config: file, ...(env === undefined ? {} : { env }) };
-    const { vars, observability } = readConfig(args, { hideWarnings: true });
+    const { vars, observability } = readWhole(args, { hideWarnings: true });
     const parsed = parseConfig(vars, () => true);
     if (!parsed.ok) {
       const told = parsed.complaints.map(
@@ -39,8 +51,7 @@ export async function readOwn(file: string, env: string | undefined): Promise<Ow
     }));
     return { ok: true, groups };
   } catch (error) {
-    const why = error instanceof Error ? error.message.trim() : "cannot be read";
-    return { ok: false, complaints: [`${file}: ${why}`] };
+    return wrong(file, error instanceof Error ? error.message.trim() : "cannot be read");
   }
 }
 

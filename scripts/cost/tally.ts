@@ -7,7 +7,7 @@
 /** Of one handler: `Group.alarm`, `Fleet.keep`, `door.fetch`, … */
 export type Tally = {
   calls: number;
-  /** Wall time that its objects were kept active for. */
+  /** Wall time that it kept its objects active for. */
   activeMs: number;
   alarmsSet: number;
   alarmsDeleted: number;
@@ -44,10 +44,11 @@ export type Case = {
   readonly regions: number;
 };
 
-/** What came of it within so many milliseconds, with one cron among them. */
+/** What came of it within so many milliseconds, with so many crons among them. */
 export type Counted = Case &
   Counts & {
     readonly ms: number;
+    readonly crons: number;
     /** Of the machine in the last minute: where much else ran, `activeMs` is too high. */
     readonly load: number;
     /** Of the whole runtime, Durable Objects and all; 0: not known. */

@@ -21,6 +21,8 @@ type Method = (...args: unknown[]) => unknown;
 type Env = RawEnv & { readonly AWAY_MS?: number };
 
 let counts: Record<string, Tally> = {};
+/** How long objects were active at a time, by what woke them. */
+let periods: Record<string, number[]> = {};
 /** Rows are known when a cursor was read to its end: asked for when somebody wants to know. */
 let cursors: { readonly what: string; readonly rows: SqlStorageCursor<never> }[] = [];
 const add = (handler: string, what: keyof Tally, by = 1): void => {
@@ -42,7 +44,9 @@ function begin(life: Life, handler: string): () => void {
     if (ended) return;
     ended = true;
     life.open -= 1;
-    if (life.open === 0) add(life.billed, "activeMs", performance.now() - life.sinceMs);
+    if (life.open > 0) return;
+    periods[life.billed] ??= [];
+    periods[life.billed]?.push(performance.now() - life.sinceMs);
   };
 }
 
@@ -177,6 +181,11 @@ function told(): Counts {
     rows[what].read += cursor.rowsRead;
     rows[what].written += cursor.rowsWritten;
   }
+  for (const [handler, times] of Object.entries(periods)) {
+    // The median of them all: a machine that had other work for a moment says nothing of Picket.
+    const median = times.sort((a, b) => a - b)[Math.floor((times.length - 1) / 2)] ?? 0;
+    counts[handler] = { ...(counts[handler] ?? nothing()), activeMs: median * times.length };
+  }
   return { handlers: counts, rows };
 }
 
@@ -191,6 +200,7 @@ export default {
       return inDoor("door.fetch", () => door.fetch(request, env, context));
     if (request.method === "GET") return Response.json(told());
     counts = {};
+    periods = {};
     cursors = [];
     return new Response(null, { status: 204 });
   },
