@@ -74,7 +74,8 @@ function apply(ledger: Ledger, { config, nowMs, after }: Saving, request: Operat
       return;
     }
     case "add-node":
-      chosen.added = [...chosen.added, request.node];
+      // One that was taken out comes back as it is deployed.
+      if (!chosen.removed.delete(request.node.id)) chosen.added = [...chosen.added, request.node];
       return;
     case "remove-node": {
       const { node } = request;

@@ -41,8 +41,8 @@ export function checkFacts(
   const known = survey(sight, config, nowMs);
   for (const { id } of config.nodes) {
     const telling = Object.values(sight.nodes[id] ?? {}).find(
-      ({ class: kind, facts, askedAtMs }) =>
-        kind === "up" && facts !== null && askedAtMs >= (sight.lookAskedAtMs ?? 0),
+      ({ class: kind, factsAtMs, atMs, askedAtMs }) =>
+        kind === "up" && factsAtMs === atMs && askedAtMs >= (sight.lookAskedAtMs ?? 0),
     );
     if (telling !== undefined && known[id]?.best?.facts === null)
       violate(ledger, "faceless", `${id} said what it is, and is known only to live`);

@@ -17,8 +17,11 @@ const anyId = (world: World, random: Random): string => {
 
 export const WEIGHTS = [1, 2, 5, 10, 50];
 
-/** A server that is there, under a name that nobody used. */
+/** A server that is there, under a name that nobody used, or one that was taken out. */
 export function newcomer(world: World, random: Random): NodeConfig {
+  const { removed = [] } = world.storage.saved?.overlay ?? {};
+  const back = world.firstConfig.nodes.find(({ id }) => removed.includes(id));
+  if (back !== undefined && random.chance(0.5)) return back;
   const [first] = world.firstConfig.nodes;
   const { host, port } = random.pick(world.nodes);
   const known = world.firstConfig.nodes.find((node) => node.host === host) ?? first;

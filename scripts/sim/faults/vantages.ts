@@ -41,7 +41,13 @@ export const vantageFaults: readonly Fault[] = [
       const node = random.chance(0.3) ? null : idOf(world, anyNode(world, random));
       const kind = random.pick(["refused", "timeout", "up"] as const);
       tell(world, () => `${vantage} says ${kind} of ${node ?? "all"}`);
-      world.regionLie = { vantage, node, kind, left: random.pick([4, 30]) };
+      world.regionLie = {
+        vantage,
+        node,
+        kind,
+        knows: random.chance(0.5),
+        left: random.pick([4, 30]),
+      };
       return () => {
         world.regionLie = null;
       };

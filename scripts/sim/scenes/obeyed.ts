@@ -44,7 +44,13 @@ function lies(world: World, random: Random, node: string): void {
   const { regions, relays } = world;
   const kind = random.pick(["refused", "timeout"] as const);
   if (regions.length > 0 && (relays.size === 0 || random.chance(0.5))) {
-    world.regionLie = { vantage: random.pick(regions).name, node: null, kind, left: 10_000 };
+    world.regionLie = {
+      vantage: random.pick(regions).name,
+      node: null,
+      kind,
+      knows: random.chance(0.5),
+      left: 10_000,
+    };
     return;
   }
   const relay = random.pick([...relays.values()]);
@@ -182,7 +188,13 @@ export const obeyedScenes: readonly Scene[] = [
       const region = world.regions[0];
       const relay = [...world.relays.values()].find(({ local }) => local.name !== first);
       if (region !== undefined && random.chance(0.5))
-        world.regionLie = { vantage: region.name, node: null, kind: "up", left: 10_000 };
+        world.regionLie = {
+          vantage: region.name,
+          node: null,
+          kind: "up",
+          knows: random.chance(0.5),
+          left: 10_000,
+        };
       else if (region !== undefined) world.regionBlind.add(region.name);
       else if (relay !== undefined) relay.lie = { node: first, kind: "up", left: 10_000 };
       goOn(world, random.int(0, 5000));

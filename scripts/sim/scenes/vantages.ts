@@ -36,7 +36,7 @@ const dead = (world: World, random: Random): string => {
 
 const lying = (world: World, random: Random, kind: "timeout" | "refused" | "up"): void => {
   const vantage = random.pick(world.regions).name;
-  world.regionLie = { vantage, node: null, kind, left: 10_000 };
+  world.regionLie = { vantage, node: null, kind, knows: random.chance(0.5), left: 10_000 };
 };
 
 /** Nobody is called objectively down by that. */
@@ -135,8 +135,7 @@ export const vantageScenes: readonly Scene[] = [
   },
   {
     name: "a vantage calls all up, then the primary dies",
-    // Who says that it is up says as well that its replicas lost it while it was.
-    fits: (config, world) => mayLose(config, world) && config.maxLinkDownMs === 0,
+    fits: mayLose,
     play: (world, random, primary) => {
       acknowledged(world);
       lying(world, random, "up");

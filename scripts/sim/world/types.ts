@@ -261,6 +261,8 @@ export type World = {
     /** Null: of every node. */
     readonly node: string | null;
     readonly kind: ObservationClass;
+    /** Says also what the node is. */
+    readonly knows: boolean;
     left: number;
   } | null;
   /** Regions that do not answer. */

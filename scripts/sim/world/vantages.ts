@@ -63,12 +63,11 @@ export const reportsOf = (world: World): VantageReport[] =>
     return { vantage: name, whereabouts, detail: "answers", atMs };
   });
 
-/** Who says that all is well says what the node would say. */
+/** Who says that all is well may say what the node would say. */
 function liedFacts(world: World, id: string): NodeFacts | null {
   const node = nodeOf(world, id);
-  return world.regionLie?.kind !== "up" || world.bare || node === null
-    ? null
-    : factsOf(world, node);
+  const { kind, knows } = world.regionLie ?? {};
+  return kind === "up" && knows === true && node !== null ? factsOf(world, node) : null;
 }
 
 /** A region that lies, and a place that says an old look once more. */
