@@ -211,6 +211,16 @@ describe("a relay that does not answer, asked from several places", () => {
   test("one of two is not most", () => {
     expect(asked(rows(9, [false, true])).vote).toBe("up");
   });
+  test("one that says of a node what the Group itself does not hear through that relay is no vote", () => {
+    let sight: Sight = freshSight;
+    for (let atMs = BEGIN + 1000; atMs <= BEGIN + 9000; atMs += 1000) {
+      const own = observation("relay:a", "a", { atMs });
+      const lie = { ...own, from: "weur", class: "refused" as const, atMs: atMs + 1 };
+      sight = take(sight, [own, lie], atMs + 1);
+      expect(judge(sight, a, config, atMs + 1).votes["relay:a"]).toBe("up");
+    }
+    expect(sight.nodes.a?.["relay:a"]?.failures).toBe(0);
+  });
   test("one look by several places is one step of the belief", () => {
     const { sight } = asked(rows(3, [true, true, true]));
     expect(sight.nodes.a?.["relay:a"]?.successes).toBe(3);

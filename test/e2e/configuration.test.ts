@@ -48,7 +48,11 @@ describe("a wrong configuration after a good one", () => {
       },
       [
         { path: "GROUPS[0].nodes", given: "id a more than once", allowed: "each id once" },
-        { path: "GROUPS[0].quorum", given: "9", allowed: "at most the 3 vantages" },
+        {
+          path: "GROUPS[0].quorum",
+          given: "9",
+          allowed: "at most the 3 vantages: relay:a, relay:b, relay:c",
+        },
         {
           path: "GROUPS[0].relays[2].data_token_secret",
           given: "a secret that is not set",
@@ -276,7 +280,11 @@ describe("a configuration that was never right", () => {
   afterAll(() => scene?.stop());
 
   it("nothing runs: 503 with every complaint, and cron does not fail", async () => {
-    const complaint = { path: "GROUPS[0].quorum", given: "9", allowed: "at most the 3 vantages" };
+    const complaint = {
+      path: "GROUPS[0].quorum",
+      given: "9",
+      allowed: "at most the 3 vantages: relay:a, relay:b, relay:c",
+    };
     for (const path of ["/v1/groups/cache", "/v1/groups/cache/route", "/v1/groups/none"])
       expect(await scene.api(path)).toMatchObject({
         status: 503,

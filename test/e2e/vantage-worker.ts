@@ -17,11 +17,8 @@ export class Vantage extends RealVantage {
       case "lie": {
         const looked = await super.look(region, asked);
         const lie = { class: "refused", detail: "nobody there", facts: null, relay: null } as const;
-        // About its own vote; what it sees through relays is theirs.
-        const told = looked.seen.map((seen) =>
-          seen.vantage === region ? { ...seen, ...lie } : seen,
-        );
-        return { ...looked, seen: told };
+        // About its own vote, and about what it sees through relays.
+        return { ...looked, seen: looked.seen.map((seen) => ({ ...seen, ...lie })) };
       }
     }
     return super.look(region, asked);

@@ -75,6 +75,10 @@ export function absorb(
   }
   const paths: Record<string, Record<string, PathBelief>> = {};
   for (const { id } of config.nodes) paths[id] = knownPaths(sight.paths[id] ?? {}, config);
+  const ownLooks = observations.filter(
+    (seen) => seen.from === "group" && !blind.includes(seen.class),
+  );
+  const firstHand = new Set(ownLooks.map(({ vantage }) => vantage));
   const votes = new Map<string, Observation>();
   const places = new Map<string, Map<string, Observation[]>>();
   let dropped = 0;
@@ -115,7 +119,12 @@ export function absorb(
       lastNewsAtMs = Math.max(lastNewsAtMs ?? 0, askedAtMs);
     }
     const other = votes.get(key);
-    if (!late && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
+    // Through a relay that the Group itself reaches a region says nothing that the Group does not hear first hand.
+    const hearsay =
+      relay !== undefined &&
+      seen.from !== "group" &&
+      (firstHand.has(seen.vantage) || sight.relays[relay]?.group?.failures === 0);
+    if (!late && !hearsay && (other === undefined || saysMore(seen, other))) votes.set(key, seen);
     if (relay === undefined) continue;
     if (late && askedAtMs < (sight.relays[relay]?.[seen.from]?.atMs ?? 0)) continue;
     const froms = places.get(relay) ?? new Map<string, Observation[]>();
