@@ -12,14 +12,16 @@ import { attend, mend } from "./mend.ts";
 import { after, runUntil } from "./queue.ts";
 import type { Random } from "./random.ts";
 import { scenes } from "./scenes/list.ts";
+import type { Scene } from "./scenes/scene.ts";
 import { clean, goOn, POLL_MS } from "./time.ts";
 import { tell, type World } from "./world/types.ts";
 
 /** An episode needs so much time at least. */
 const LEAST_MS = 40_000;
 
-/** @param scene is played whenever it fits; null: any. */
+/** @param scene is played again and again, and nothing happens to a group that it does not fit; null: any. */
 export function live(world: World, random: Random, untilMs: number, scene: string | null): void {
+  if (scene !== null && !fitting(world).some(({ name }) => name === scene)) return;
   if (!world.roughStart && !heals(world, untilMs)) return;
   let number = 0;
   while (world.queue.nowMs + LEAST_MS < untilMs && clean(world)) {
@@ -35,12 +37,17 @@ export function live(world: World, random: Random, untilMs: number, scene: strin
   if (clean(world)) runUntil(world.queue, untilMs);
 }
 
+const fitting = (world: World): readonly Scene[] =>
+  scenes.filter(
+    ({ mode = "replication", fits }) =>
+      mode === world.config.mode && (fits === undefined || fits(world.config, world)),
+  );
+
 function playScene(world: World, random: Random, name: string | null): void {
   const primary = primaryOf(world);
-  const ofMode = scenes.filter(({ mode = "replication" }) => mode === world.config.mode);
-  const fitting = ofMode.filter(({ fits }) => fits === undefined || fits(world.config, world));
   if (primary === null) return;
-  const scene = fitting.find((each) => each.name === name) ?? random.pick(fitting);
+  const some = fitting(world);
+  const scene = some.find((each) => each.name === name) ?? random.pick(some);
   tell(world, () => `---- scene: ${scene.name}`);
   scene.play(world, random, primary);
   world.checks.expect(null);

@@ -23,7 +23,7 @@ const CLOSELY = 25;
 const isClose = (seed: number) => seed % CLOSELY === 0 || seed % CLOSELY === 13;
 
 /**
- * @param scene is played whenever it fits, instead of any other, in groups of its mode.
+ * @param scene is played instead of any other, in groups of its mode that it fits.
  * @param mode of the group; null: as drawn.
  */
 export function runSeed(

@@ -42,6 +42,9 @@ export function followChosen(ledger: Ledger, saving: Saving): void {
   }
   if (config.mode !== "active-active") return;
   const mine = nodesIn(chosen, config);
+  // One that is added anew is a new one.
+  for (const id of ledger.active.failed.keys())
+    if (!mine.some((node) => node.id === id)) ledger.active.failed.delete(id);
   // A deploy may name nobody but one that was taken out.
   if (mine.length === 0 && length > 0) violate(ledger, "last-node", "the last node was taken out");
   const said = (nodes: readonly NodeConfig[]) =>

@@ -16,6 +16,8 @@ const copies = join(root, ".cache/sim-mutants");
 
 /** A defect that escapes so many seeds is not caught. */
 const MOST_SEEDS = 400;
+/** Groups that its scene does not fit take no time. */
+const MOST_OF_SCENE = 1200;
 const MINUTES = 6;
 
 export type Caught = {
@@ -59,7 +61,7 @@ export async function huntOne(mutant: Mutant): Promise<Caught> {
     let found: Caught | null = null;
     await runSeeds({
       first: 1,
-      count: MOST_SEEDS,
+      count: mutant.scene === undefined ? MOST_SEEDS : MOST_OF_SCENE,
       minutes: MINUTES,
       threads: 1,
       thread,

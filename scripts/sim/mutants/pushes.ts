@@ -16,6 +16,7 @@ export const pushMutants: readonly Mutant[] = [
         replace: "",
       },
     ],
+    scene: "a person switches",
   },
   {
     name: "between two pieces of news a person's switch is sealed",
