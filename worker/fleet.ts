@@ -19,6 +19,8 @@ import {
 } from "./env.ts";
 import { keptJson, readKept } from "./fleet/kept.ts";
 
+/** A row has 2 MB at most, and a character up to three bytes. */
+const PART_CHARS = 500_000;
 /** Whoever handed the groups over does not wait for much longer. */
 const WAKE_MS = 55_000;
 
@@ -29,6 +31,8 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     for (const table of [
+      "kept (part INTEGER PRIMARY KEY, at_ms INTEGER, json TEXT)",
+      // Where it stood as one row; read until a configuration is kept anew.
       "config (id INTEGER PRIMARY KEY CHECK (id = 1), at_ms INTEGER, json TEXT)",
       "groups (name TEXT PRIMARY KEY)",
       "permits (action TEXT PRIMARY KEY, at_ms INTEGER)",
@@ -38,18 +42,35 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
 
   async keep(groups: readonly GroupConfig[], brake: Brake): Promise<void> {
     const json = keptJson(groups, brake);
-    const before = this.#sql.exec("SELECT json FROM config").toArray()[0];
-    if (before?.json === json) return;
-    this.#sql.exec("INSERT OR REPLACE INTO config VALUES (1, ?, ?)", Date.now(), json);
-    for (const group of groups)
-      this.#sql.exec("INSERT OR IGNORE INTO groups VALUES (?)", group.name);
+    if (this.#kept()?.json === json) return;
+    const nowMs = Date.now();
+    this.ctx.storage.transactionSync(() => {
+      this.#sql.exec("DELETE FROM kept");
+      this.#sql.exec("DELETE FROM config");
+      for (let part = 0; part * PART_CHARS < json.length; part += 1) {
+        const text = json.slice(part * PART_CHARS, (part + 1) * PART_CHARS);
+        this.#sql.exec("INSERT INTO kept VALUES (?, ?, ?)", part, nowMs, text);
+      }
+      for (const group of groups)
+        this.#sql.exec("INSERT OR IGNORE INTO groups VALUES (?)", group.name);
+    });
   }
 
   async lastGood(): Promise<Kept> {
-    const row = this.#sql
-      .exec<{ at_ms: number; json: string }>("SELECT * FROM config")
-      .toArray()[0];
-    return row === undefined ? { kind: "none" } : readKept(row.json, row.at_ms);
+    const kept = this.#kept();
+    return kept === null ? { kind: "none" } : readKept(kept.json, kept.atMs);
+  }
+
+  #kept(): { readonly json: string; readonly atMs: number } | null {
+    for (const from of ["kept ORDER BY part", "config"]) {
+      const rows = this.#sql
+        .exec<{ at_ms: number; json: string }>(`SELECT at_ms, json FROM ${from}`)
+        .toArray();
+      const [first] = rows;
+      if (first !== undefined)
+        return { json: rows.map(({ json }) => json).join(""), atMs: first.at_ms };
+    }
+    return null;
   }
 
   async names(): Promise<readonly string[]> {
