@@ -46,7 +46,7 @@ export async function startPicket(
   const dir = mkdtempSync(join(tmpdir(), "picket-scale-"));
   const last = () => rmSync(dir, { recursive: true, force: true });
   process.on("exit", last);
-  const ending: (() => unknown)[] = [last];
+  const ending: (() => unknown)[] = [last, () => process.off("exit", last)];
   const stop = async () => {
     for (const end of ending.splice(0).reverse())
       await Promise.resolve(end()).catch(() => undefined);
