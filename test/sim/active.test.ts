@@ -25,7 +25,8 @@ beforeEach(() => {
   ledger.nowMs = NOW;
   config = weighed({});
   // Everybody was seen up.
-  for (const id of ["a", "b", "c"]) ledger.active.upMs.set(id, NOW - 60_000);
+  for (const id of ["a", "b", "c"])
+    for (const seen of [ledger.active.upMs, ledger.active.seenMs]) seen.set(id, NOW - 60_000);
 });
 
 const weighed = (change: Partial<GroupConfig>): GroupConfig =>

@@ -9,7 +9,7 @@ import type { GroupConfig } from "../../../worker/core/types.ts";
 import type { Judged } from "./attempts.ts";
 import { type Chosen, followChosen, isPinned, newChosen, nodesIn } from "./chosen.ts";
 import { type Ledger, type Life, type Moment, type Stream, violate } from "./ledger.ts";
-import { streamsOf } from "./recount.ts";
+import { isSilentRelay, streamsOf } from "./recount.ts";
 import { latest, type Saving } from "./saving.ts";
 
 const BAD = ["refused", "timeout", "misconf", "unavailable"];
@@ -19,6 +19,8 @@ export type Active = {
   /** When most vantages may have seen a node up, and when it was surely objectively down, last. */
   readonly upMs: Map<string, number>;
   readonly downMs: Map<string, number>;
+  /** When anybody at all may have seen it up: enough for a person, where nobody else is left. */
+  readonly seenMs: Map<string, number>;
   /** When a look at it surely failed for as many as the quorum. */
   readonly failed: Map<string, Moment>;
   /** What the decision under way noted, until it is on disk. */
@@ -31,6 +33,7 @@ export const newActive = (): Active => ({
   chosen: newChosen(),
   upMs: new Map(),
   downMs: new Map(),
+  seenMs: new Map(),
   failed: new Map(),
   noted: [],
   switched: null,
@@ -72,6 +75,8 @@ export function checkActive(ledger: Ledger, judged: Judged, deployed: GroupConfi
     stream.last.atMs - (stream.firstBadMs ?? stream.last.atMs) >= longMs;
   const virtualMs = latest(ledger);
   const soundMs = (config.upAfter + 3) * freshMs + 2000;
+  // Whose machine is silent sees nothing of anybody.
+  const silent = config.vantages.filter((each) => isSilentRelay(life, each, config, nowMs)).length;
   const sound: string[] = [];
   const lost: string[] = [];
   for (const { id } of config.nodes) {
@@ -80,8 +85,9 @@ export function checkActive(ledger: Ledger, judged: Judged, deployed: GroupConfi
     const down = most(votes, (some) => some.every(isDown)) && votes.all >= config.quorum;
     const downs = votes.streams.filter((some) => some.length > 0 && some.every(isDown)).length;
     if (whole && down && downs >= config.quorum) lost.push(id);
-    if (most(votes, (some) => some.some(({ last }) => last.class === "up")))
-      note(active, () => active.upMs.set(id, ledger.nowMs));
+    const seen = votes.streams.filter((some) => some.some(({ last }) => last.class === "up"));
+    if (seen.length * 2 > votes.all - silent) note(active, () => active.upMs.set(id, ledger.nowMs));
+    if (seen.length > 0) note(active, () => active.seenMs.set(id, ledger.nowMs));
     if (lost.includes(id)) note(active, () => active.downMs.set(id, ledger.nowMs));
     noteFailed(ledger, judged, id, votes, isFresh);
     const up = most(votes, (some) =>
@@ -162,7 +168,7 @@ export function checkActiveSaved(ledger: Ledger, saving: Saving): void {
 }
 
 function rename(active: Active, from: string, to: string): void {
-  for (const known of [active.upMs, active.downMs]) {
+  for (const known of [active.upMs, active.downMs, active.seenMs]) {
     const ms = known.get(from);
     if (ms !== undefined) known.set(to, ms);
   }
@@ -176,7 +182,9 @@ function checkChosen(ledger: Ledger, { before, after, config }: Saving): void {
   if (before.primary === null && cause === "automatic") checkFirst(ledger, after, config);
   if (after.epoch <= before.epoch || after.epoch <= before.highestEpoch)
     violate(ledger, "epochs-rise", `${to} is used at epoch ${after.epoch}, which is not new`);
-  const [up, down] = [active.upMs.get(to), active.downMs.get(to)];
+  // A person may choose one that few see up: better than one that nobody does.
+  const known = cause === "manual" ? active.seenMs : active.upMs;
+  const [up, down] = [known.get(to), active.downMs.get(to)];
   if (up === undefined || (down !== undefined && up < down))
     violate(
       ledger,

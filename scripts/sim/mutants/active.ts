@@ -10,22 +10,22 @@ export const activeMutants: readonly Mutant[] = [
   active({
     name: "one vantage that sees it up is enough",
     file: core("active-health"),
-    find: "if (up * 2 > config.vantages.length && up > verdict.down) return null;",
-    replace: "if (up >= 1) return null;",
+    find: "count * 2 > eyes && count > verdict.down;",
+    replace: "count > 0;",
     scene: "seen up again by half of the vantages",
   }),
   active({
     name: "one vantage that sees it down is enough",
     file: core("active-health"),
-    find: "if (verdict.odown && verdict.authorised)",
-    replace: "if (verdict.down >= 1)",
+    find: "if (verdict.odown && ",
+    replace: "if (verdict.down >= 1 || ",
     scene: "one vantage is wrong about the one in use",
   }),
   active({
     name: "one vantage that calls it a replica is enough",
     file: core("active-health"),
-    find: "if (replica >= config.quorum) return",
-    replace: "if (replica >= 1) return",
+    find: "if (told(isReplica)) return",
+    replace: "if (beliefs.some(isReplica)) return",
     scene: "one vantage is wrong about the one in use",
   }),
   active({
@@ -38,8 +38,8 @@ export const activeMutants: readonly Mutant[] = [
   active({
     name: "one in downtime is used",
     file: core("active-health"),
-    find: "if (downtime !== undefined) return `in downtime",
-    replace: "if (downtime?.reason === '') return `in downtime",
+    find: "if (downtime !== undefined) return",
+    replace: "if (downtime?.reason === '') return",
     scene: "the one in use is in downtime",
   }),
   active({
@@ -106,15 +106,15 @@ export const activeMutants: readonly Mutant[] = [
   active({
     name: "a look that failed does not begin the grace again",
     file: core("active-health"),
-    find: "healthy === true ? failedLookAtMs(draft, id) : null",
-    replace: "null",
+    find: "healthy === true ? failedLookAtMs(draft,",
+    replace: "healthy !== healthy ? failedLookAtMs(draft,",
     scene: "a heavier one is bad once more within its grace",
   }),
   active({
     name: "the grace does not begin when it is well again",
     file: core("active-health"),
-    find: "const failedAtMs = turned ? nowMs :",
-    replace: "const failedAtMs = turned ? was.failedAtMs :",
+    find: "failedAtMs: isNew ? null : nowMs };",
+    replace: "failedAtMs: isNew ? null : was.failedAtMs };",
     scene: "a heavier one was down for longer than the grace",
   }),
   active({
@@ -166,6 +166,20 @@ export const activeMutants: readonly Mutant[] = [
     find: 'if (member.healthy !== true) return { kind: "unhealthy" };',
     replace: 'if (member.healthy === null) return { kind: "unhealthy" };',
     scene: "one that is down is chosen by hand",
+  }),
+  active({
+    name: "one that is down is used when it weighs more",
+    file: core("steering"),
+    find: "const next = heaviest(asked.filter(({ healthy }) => healthy === true));",
+    replace: "const next = heaviest(asked);",
+    scene: "one that is down is chosen by hand",
+  }),
+  active({
+    name: "a weight breaks a pin",
+    file: core("steering"),
+    find: "if (!heavier || isPinned(state)) return { state, change: null };",
+    replace: "if (!heavier) return { state, change: null };",
+    scene: "pinned, evicted, and the pinned one dies",
   }),
   active({
     name: "the last node is taken out",

@@ -60,6 +60,13 @@ export const vantageMutants: readonly Mutant[] = [
     replace: "0 * Number(belief.facts !== null) +",
   },
   {
+    name: "what a node said long ago is what it says now",
+    file: core("health"),
+    find: "const belief = seen.factsAtMs === seen.atMs ? seen : { ...seen, facts: null };",
+    replace: "const belief = seen;",
+    scene: "a vantage calls all up, then the primary dies",
+  },
+  {
     name: "a replica that nobody configured is routed to",
     file: core("publishing"),
     find: "  const route = routeOf(draft.saved, draft.config);\n  for",

@@ -7,7 +7,6 @@ import { wish } from "../faults/people.ts";
 import type { Random } from "../random.ts";
 import { goOn, goOnUntil } from "../time.ts";
 import { crash, hang, start, thaw } from "../world/redis.ts";
-import { stopRelay } from "../world/relay.ts";
 import type { World } from "../world/types.ts";
 import { nameOf, type Scene } from "./scene.ts";
 import {
@@ -126,20 +125,18 @@ export const activeScenes: readonly Scene[] = [
   scene("seen up again by half of the vantages", (world, random) => {
     const staged = stage(world, random, { failbackIntervalMs: 2000, failbackGraceMs: 2000 });
     const [first] = two(staged);
-    const { spot } = staged.node(first);
-    crash(world, staged.node(first));
+    const node = staged.node(first);
+    crash(world, node);
     mustBeLeft(world, first);
     goOn(world, 3 * leftWithinMs(world.config));
-    const end = noSwitch(world, "most vantages are dead, and did not see it up");
+    const end = noSwitch(world, "most vantages cannot see whether it is up");
     const { vantages } = world.config;
-    const own = (vantage: string) => world.relays.get(vantage.replace("relay:", ""))?.spot === spot;
-    const others = vantages.filter((each) => !own(each));
-    for (const vantage of others.slice(0, Math.ceil(vantages.length / 2))) {
+    for (const vantage of vantages.slice(0, Math.ceil(vantages.length / 2))) {
       const relay = world.relays.get(vantage.replace("relay:", ""));
       if (relay === undefined) world.regionBlind.add(vantage);
-      else stopRelay(world, relay);
+      else relay.unlisted.add(node.name);
     }
-    start(world, staged.node(first), { data: "kept" });
+    start(world, node, { data: "kept" });
     goOn(world, leftWithinMs(world.config) + 5000);
     end();
   }),

@@ -96,6 +96,7 @@ export const obeyedScenes: readonly Scene[] = [
     press(world, { kind: "select", node: second, pinMs: 300_000 });
     mustBeUsed(world, second, 1);
     const end = noSwitch(world, "it is pinned");
+    press(world, { kind: "weight", node: staged.ids[0] ?? "", weight: 1000 });
     evict(world);
     goOn(world, 12_000);
     evict(world);
@@ -151,6 +152,8 @@ export const obeyedScenes: readonly Scene[] = [
     goOn(world, 3 * leftWithinMs(world.config));
     press(world, { kind: "select", node: second, pinMs: null });
     refused(world, "UNHEALTHY", `to choose ${second}`);
+    press(world, { kind: "weight", node: second, weight: 1000 });
+    goOn(world, looksMs(world.config));
   }),
   scene(
     "one vantage is wrong about the one in use",

@@ -70,14 +70,14 @@ function liedFacts(world: World, id: string): NodeFacts | null {
   return kind === "up" && knows === true && node !== null ? factsOf(world, node) : null;
 }
 
-/** A region that lies, and a place that says an old look once more. */
+/** A region that lies, also of what it saw through relays, and a place that says an old look once more. */
 export function distorted(world: World, observations: Observation[]): Observation[] {
   const { replay, regionLie, late } = world;
   let told = observations;
   if (regionLie !== null && regionLie.left > 0) {
     regionLie.left -= 1;
     told = told.map((seen) =>
-      seen.vantage === regionLie.vantage && [seen.node, null].includes(regionLie.node)
+      seen.from === regionLie.vantage && [seen.node, null].includes(regionLie.node)
         ? { ...seen, class: regionLie.kind, detail: "a lie", facts: liedFacts(world, seen.node) }
         : seen,
     );
