@@ -93,6 +93,80 @@ describe("the choice", () => {
     },
   );
 
+  test.each(["auth", "tls", "dns", "policy", "closed", "malformed", "relay-unreachable"] as const)(
+    "C10 one that is not used and that everybody finds %s is not gone to, however heavy",
+    (kind) => {
+      const world = active([3, 2, 1]);
+      world.run(2000);
+      world.ask({ kind: "select", id: "1", node: "c", pinMs: null });
+      everyoneSees(world, "a", kind);
+      everyoneSees(world, "b", kind);
+      world.run(60_000);
+      expect(used(world)).toBe("c");
+      everyoneSees(world, "b", null);
+      world.run(20_000);
+      expect(used(world)).toBe("b");
+    },
+  );
+
+  test("two machines, a relay on each: the one that is left is used, though the other can see nobody", () => {
+    const world = active([2, 1], {
+      relays: groupConfig({ ids: ["a", "b"] }).relays,
+      vantages: ["relay:a", "relay:b"],
+      quorum: 2,
+    });
+    world.run(3000);
+    world.kill("b");
+    world.run(10_000);
+    world.kill("a");
+    world.relay("a").reach = false;
+    world.run(10_000);
+    world.start("b");
+    world.run(10_000);
+    expect(used(world)).toBe("b");
+  });
+
+  test("too few who look: nothing moves by itself, and a person may choose one that is seen up", () => {
+    const world = active([2, 1], { vantages: ["weur", "enam"], quorum: 2 });
+    world.run(3000);
+    world.kill("b");
+    world.run(10_000);
+    world.kill("a");
+    world.run(10_000);
+    world.eye("enam").answers = false;
+    world.start("b");
+    world.run(20_000);
+    expect(used(world)).toBe("a");
+    expect(world.ask({ kind: "select", id: "1", node: "a", pinMs: null })?.kind).toBe("refused");
+    expect(world.ask({ kind: "select", id: "2", node: "b", pinMs: null })?.kind).toBe("accepted");
+    world.run(5000);
+    expect(world.state.saved).toMatchObject({ primary: "b", routeState: "up" });
+  });
+
+  test("looks once a minute, and all forgotten in between: one that is back is healthy, and told once", () => {
+    const world = active([2, 1], { checkIntervalMs: 60_000 });
+    const minute = () => {
+      world.evict();
+      world.run(60_000);
+    };
+    minute();
+    world.kill("a");
+    for (let at = 0; at < 3; at += 1) minute();
+    expect(used(world)).toBe("b");
+    expect(world.told("+odown").length).toBe(1);
+    world.start("a");
+    for (let at = 0; at < 5; at += 1) minute();
+    expect(used(world)).toBe("a");
+  });
+
+  test("a sealed one takes no writes", () => {
+    const world = active([2, 1]);
+    world.run(2000);
+    world.node("a").minReplicas = 1_000_000;
+    world.run(3000);
+    expect(used(world)).toBe("b");
+  });
+
   test("C21 a look of before the choice, and one of long ago, change nothing", () => {
     const world = active([2, 1]);
     world.run(2000);
@@ -211,6 +285,23 @@ describe("the mode changes", () => {
     Object.assign(world.node("b"), { role: "replica", follows: "a" });
     world.run(3000);
     expect(world.state.saved).toMatchObject({ primary: "a", steering: null });
+  });
+
+  test("what the others hold is theirs alone: back in replication they are left alone", () => {
+    const world = active([2, 1], {
+      relays: groupConfig({ ids: ["a", "b"] }).relays,
+      vantages: ["relay:a", "relay:b"],
+    });
+    world.run(3000);
+    world.ask({ kind: "select", id: "1", node: "b", pinMs: null });
+    world.ask({ kind: "select", id: "2", node: "a", pinMs: null });
+    world.node("b").replicationId = "its own";
+    world.configure({ mode: "replication" });
+    world.run(30_000);
+    expect(used(world)).toBe("a");
+    expect(world.node("b").role).toBe("primary");
+    expect(world.actions.filter(({ kind }) => kind === "demote")).toEqual([]);
+    expect(world.told("+node-unknown").map(({ node }) => node)).toEqual(["b"]);
   });
 
   test("what is asked in the wrong mode is refused by name", () => {

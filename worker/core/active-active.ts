@@ -9,7 +9,6 @@
  */
 import { seeMembers } from "./active-health.ts";
 import { type Draft, enter, nodeOf, save, tell, tellEdge, wakeBy } from "./draft.ts";
-import { memberOf } from "./membership.ts";
 import { overlaid } from "./overlay.ts";
 import { setRoute } from "./publishing.ts";
 import type { Saved, Steering } from "./state.ts";
@@ -33,6 +32,7 @@ export const rulesOf = (config: GroupConfig): Rules => ({
 
 /** @param deployed as configured, without whom the group only keeps because it is in use. */
 export function steer(draft: Draft, deployed: GroupConfig): void {
+  const pinned = draft.saved.steering?.pinnedUntilMs ?? null;
   if (draft.saved.phase.kind !== "watching") enter(draft, { kind: "watching" });
   const config = overlaid(draft.saved, deployed);
   // One that was taken out by a deploy stays in use until another one can be.
@@ -43,7 +43,9 @@ export function steer(draft: Draft, deployed: GroupConfig): void {
   if (draft.sight.lookAskedAtMs === null) draft.because ||= "not everyone was asked yet";
   else if (draft.config.observeOnly) observe(draft, config);
   else move(draft, config, kept !== null);
-  tellPin(draft);
+  tellPin(draft, pinned);
+  const untilMs = draft.saved.steering?.pinnedUntilMs ?? 0;
+  if (untilMs > draft.nowMs) wakeBy(draft, untilMs);
   count(draft, config);
   wakeForFailback(draft, config);
   setRoute(draft, routeState(draft), []);
@@ -125,7 +127,6 @@ export function switchTo(
     primary: to,
     primaryRunId: null,
     rev: 0,
-    members: config.nodes.map(memberOf),
     lastSwitch: {
       ...{ epoch, cause, from, to, atMs: nowMs, tookMs: 0 },
       ...{ lostBytesAtLeast: null, unseenMs: null, lostBytes: null },
@@ -161,20 +162,17 @@ function observe(draft: Draft, config: GroupConfig): void {
   }));
 }
 
-function tellPin(draft: Draft): void {
+/** @param before until when one was pinned before this. */
+export function tellPin(draft: Draft, before: number | null): void {
   const { steering } = draft.saved;
-  const pinnedUntilMs = steering?.pinnedUntilMs ?? 0;
-  const untilMs = pinnedUntilMs > draft.nowMs ? pinnedUntilMs : null;
-  tellEdge(draft, "pinned", untilMs !== null, () => ({
-    names: ["+pinned", "-pinned"],
-    node: steering?.active ?? null,
-    text:
-      untilMs === null
-        ? "the pin is over: the heaviest healthy node is used again"
-        : `${steering?.active} is pinned until ${new Date(untilMs).toISOString()}: nothing but a person's word moves it`,
-    data: { untilMs },
-  }));
-  if (untilMs !== null) wakeBy(draft, untilMs);
+  const untilMs = steering?.pinnedUntilMs ?? null;
+  if (untilMs === before) return;
+  const node = steering?.active ?? null;
+  const text =
+    untilMs === null
+      ? "the pin is over"
+      : `${node} is pinned until ${new Date(untilMs).toISOString()}: nothing but a person's word moves it`;
+  tell(draft, untilMs === null ? "-pinned" : "+pinned", node, text, { untilMs });
 }
 
 /** Nobody can be used: counted at `failover_delay_ms`, and called permanent after all attempts. */
@@ -203,16 +201,8 @@ function count(draft: Draft, config: GroupConfig): void {
   const text = isOver
     ? `${active.id} can be used again`
     : `${active.id} cannot be used, and ${why}: ${howLong}`;
-  const names = ["+unavailable", "-unavailable"] as const;
-  const data = { permanent };
-  tellEdge(draft, "unavailable", !isOver, () => ({ names, node: steering.active, text, data }));
-  const last = [names[0], null] as const;
-  tellEdge(draft, "unavailable:permanent", !isOver && permanent, () => ({
-    names: last,
-    node: steering.active,
-    text,
-    data,
-  }));
+  if (isOver || before === null || permanent !== before.permanent)
+    tell(draft, isOver ? "-unavailable" : "+unavailable", active.id, text, { permanent });
 }
 
 /** The moment at which a heavier one may be gone back to, if nothing changes until then. */

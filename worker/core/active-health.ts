@@ -1,46 +1,70 @@
 /**
  * Active-active: which nodes may be used, as the vantages see them together.
  *
- * Rules: objectively down is not healthy; healthy is who most vantages see up, for `up_after` looks each once it
- * was not; in between nothing changes, so that one vantage that lies or is silent decides nothing. A look at a node
- * failed when as many vantages as the quorum found it bad at their newest, and fewer saw it up: that alone starts its
- * grace again. One in downtime is drained; one that tells a quorum that it is a replica takes no writes; one that loads
- * does not yet.
+ * Rules: objectively down is not healthy; healthy is who most vantages see up now, for `up_after` looks each once it
+ * was not; a relay that is confirmed silent is none of them. In between, the one in use stays what it was, so that one
+ * vantage that lies or is silent decides nothing; any other one is not known, and not gone to. A look at a node failed when
+ * as many vantages as the quorum found it bad at their newest, and fewer saw it up: that alone starts its grace again, and
+ * so does not having been known. One in downtime is drained; one that tells a quorum that it is a replica, or sealed, takes
+ * no writes; one that loads does not yet.
  * Must never: write anything where nothing changed: that would be a row for every look.
  */
 import type { Belief } from "./believed.ts";
-import { type Draft, save, tellEdge } from "./draft.ts";
+import { type Draft, save, tell, wakeBy } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
-import { bad } from "./sight.ts";
+import { isSealed } from "./facts.ts";
+import { bad, blind } from "./sight.ts";
 import type { Steering } from "./state.ts";
 import { type Member, newMember, newState } from "./steering.ts";
 import type { NodeConfig } from "./types.ts";
 
-/** Why a node cannot be used now, in words; null: it can. Undefined: not known yet. */
-export function whyUnusable(draft: Draft, { id }: NodeConfig): string | null | undefined {
+type Usable =
+  | { readonly kind: "up" }
+  /** Most see it up, and not often enough since it was down. */
+  | { readonly kind: "soon"; readonly why: string }
+  | { readonly kind: "down"; readonly why: string }
+  /** Neither is known now. */
+  | { readonly kind: "unknown"; readonly why: string };
+
+export function usabilityOf(draft: Draft, { id }: NodeConfig): Usable {
   const { saved, config, known, sight } = draft;
+  const down = (why: string): Usable => ({ kind: "down", why });
   const downtime = saved.downtimes[id];
-  if (downtime !== undefined) return `in downtime: ${downtime.reason}`;
+  if (downtime !== undefined) return down(`in downtime: ${downtime.reason}`);
   const verdict = known[id]?.verdict;
-  if (verdict === undefined) return undefined;
-  if (verdict.odown && verdict.authorised)
-    return `down for ${verdict.down} of ${config.vantages.length} vantages`;
+  if (verdict === undefined) return { kind: "unknown", why: "not seen yet" };
+  const all = config.vantages.length;
   const beliefs = config.vantages.flatMap((vantage) => {
     const belief = sight.nodes[id]?.[vantage];
-    return belief === undefined ? [] : [{ ...belief, vote: verdict.votes[vantage] }];
+    return belief === undefined ? [] : [{ ...belief, vantage, vote: verdict.votes[vantage] }];
   });
-  const replica = beliefs.filter(isReplica).length;
-  if (replica >= config.quorum) return "says that it is a replica: it takes no writes";
-  const before = memberIn(saved.steering, id)?.healthy ?? null;
-  const isUp = ({ vote, successes }: (typeof beliefs)[number]) =>
-    vote === "up" && (before !== false || successes >= config.upAfter);
-  const up = beliefs.filter((each) => each.class === "up" && !isReplica(each) && isUp(each)).length;
-  if (up * 2 > config.vantages.length && up > verdict.down) return null;
-  if (before === null) return undefined;
-  return before ? null : "not seen up by most vantages since it was down";
+  // Whose machine is silent, of whatever node, sees nothing of anybody.
+  const silent = new Set(Object.values(known).flatMap((each) => each.verdict.silent));
+  const eyes = all - silent.size;
+  const sighted = beliefs.filter(
+    (each) => !silent.has(each.vantage) && !blind.includes(each.class),
+  );
+  const authorised = (sighted.length + silent.size) * 2 > all;
+  if (verdict.odown && authorised) return down(`down for ${verdict.down} of ${all} vantages`);
+  const told = (what: (belief: Belief) => boolean) => beliefs.filter(what).length >= config.quorum;
+  if (told(isReplica)) return down("says that it is a replica: it takes no writes");
+  if (told(isShut)) return down("is sealed: it takes no writes");
+  const seen = beliefs.filter(
+    (each) => each.class === "up" && each.vote === "up" && !isReplica(each) && !isShut(each),
+  );
+  const often = seen.filter(({ successes }) => successes >= config.upAfter);
+  const most = (count: number) => authorised && count * 2 > eyes && count > verdict.down;
+  if (memberIn(saved.steering, id)?.healthy !== false)
+    return most(seen.length)
+      ? { kind: "up" }
+      : { kind: "unknown", why: `seen up by ${seen.length} of ${eyes} vantages` };
+  if (most(often.length)) return { kind: "up" };
+  const why = `seen up by ${often.length} of ${eyes} vantages for ${config.upAfter} looks since it was down`;
+  return most(seen.length) ? { kind: "soon", why } : down(why);
 }
 
 const isReplica = ({ class: kind, facts }: Belief) => kind === "up" && facts?.role === "replica";
+const isShut = ({ class: kind, facts }: Belief) => kind === "up" && isSealed(facts);
 
 /**
  * When the last look at it failed, if the newest one did, for as many vantages as the quorum, and for more than saw
@@ -58,6 +82,14 @@ function failedLookAtMs({ sight, config }: Draft, id: string): number | null {
   return failed.length >= config.quorum && failed.length > up ? Math.max(...failed) : null;
 }
 
+/** At least somebody sees it up now, and nothing speaks against it: an operator may choose it where nobody else is left. */
+export const isSeenUp = ({ sight, saved, config }: Draft, id: string): boolean =>
+  saved.downtimes[id] === undefined &&
+  config.vantages.some((vantage) => {
+    const belief = sight.nodes[id]?.[vantage];
+    return belief?.class === "up" && !isReplica(belief) && !isShut(belief);
+  });
+
 export const memberIn = (steering: Steering | null, id: string): Member | undefined =>
   steering?.members.find((member) => member.id === id);
 
@@ -69,37 +101,48 @@ export function seeMembers(draft: Draft, nodes: readonly NodeConfig[]): void {
     // Whoever was primary when this mode began, and by the name that it has now.
     active: saved.primary,
   };
+  // Before everyone was asked nothing is known anew.
+  const looked = draft.sight.lookAskedAtMs !== null;
   const members = nodes.map((node) => {
     const { id, weight } = node;
     const was = memberIn(before, id) ?? newMember(id, weight);
-    const why = whyUnusable(draft, node);
-    const healthy = why === undefined ? null : why === null;
-    // While it is not healthy the moment says nothing: the grace begins when it is again.
-    const turned = healthy !== null && was.healthy === !healthy;
-    const failedAtMs = turned ? nowMs : healthy === true ? failedLookAtMs(draft, id) : null;
-    tellHealth(draft, id, healthy, why ?? null);
-    return {
-      ...was,
-      weight,
-      healthy,
-      failedAtMs: failedAtMs ?? was.failedAtMs,
-    };
+    return looked ? seen(draft, { ...was, weight }, node) : { ...was, weight };
   });
   const next = { ...before, members };
   if (JSON.stringify(next) !== JSON.stringify(draft.saved.steering))
     save(draft, { steering: next });
 }
 
-function tellHealth(draft: Draft, id: string, healthy: boolean | null, why: string | null): void {
-  if (healthy === null) return;
+function seen(draft: Draft, was: Member, node: NodeConfig): Member {
+  const { nowMs, config } = draft;
+  const usable = usabilityOf(draft, node);
+  // Nobody waits for the next interval to see whether it stays up.
+  if (usable.kind === "soon") wakeBy(draft, nowMs + config.retryMs);
+  const healthy =
+    usable.kind === "up"
+      ? true
+      : usable.kind === "unknown"
+        ? draft.saved.primary === node.id
+          ? was.healthy
+          : null
+        : false;
+  if (healthy === was.healthy) {
+    const failedAtMs = healthy === true ? failedLookAtMs(draft, node.id) : null;
+    return failedAtMs === null ? was : { ...was, failedAtMs };
+  }
+  const isNew = was.healthy === null && was.failedAtMs === null && healthy === true;
+  if (healthy === false || was.healthy === false) tellHealth(draft, node.id, usable);
+  // While it is not healthy the moment says nothing: the grace begins when it is again.
+  return { ...was, healthy, failedAtMs: isNew ? null : nowMs };
+}
+
+function tellHealth(draft: Draft, id: string, usable: Usable): void {
+  if (usable.kind === "unknown") return;
   const { known, config } = draft;
   const { down = 0 } = known[id]?.verdict ?? {};
-  tellEdge(draft, `odown:${id}`, !healthy, () => ({
-    names: ["+odown", "-odown"],
-    node: id,
-    text: healthy
-      ? `${id} can be used again`
-      : `${id} cannot be used: ${why} #quorum ${down}/${config.quorum}`,
-    data: { votes: evidenceOf(draft, id), quorum: config.quorum, why },
-  }));
+  const data = { votes: evidenceOf(draft, id), quorum: config.quorum };
+  if (usable.kind === "up") return tell(draft, "-odown", id, `${id} can be used again`, data);
+  const { why } = usable;
+  const text = `${id} cannot be used: ${why} #quorum ${down}/${config.quorum}`;
+  tell(draft, "+odown", id, text, { ...data, why });
 }

@@ -4,10 +4,10 @@
  * Promises: a refused request changes nothing; only one that is healthy is chosen; the last node stays.
  */
 
-import { keep, rulesOf, switchTo } from "./active-active.ts";
-import { seeMembers } from "./active-health.ts";
+import { keep, rulesOf, switchTo, tellPin } from "./active-active.ts";
+import { isSeenUp, seeMembers } from "./active-health.ts";
 import { type Answer, no, noSuchNode, yes } from "./answers.ts";
-import { type Draft, nodeOf, save, tell, untell } from "./draft.ts";
+import { type Draft, nodeOf, save, tell } from "./draft.ts";
 import { overlaid } from "./overlay.ts";
 import type { OperatorRequest, Steering } from "./state.ts";
 import * as steering from "./steering.ts";
@@ -28,6 +28,7 @@ export function answerActive(draft: Draft, request: Asked, deployed: GroupConfig
     case "unpin":
       if (state.pinnedUntilMs === null) return no("NOTHING", "no node is pinned");
       keep(draft, { ...state, pinnedUntilMs: null });
+      tellPin(draft, state.pinnedUntilMs);
       return yes("the pin is over: everything is judged anew");
     case "weight":
       return weigh(draft, request.node, request.weight, deployed);
@@ -62,13 +63,24 @@ export function select(
   );
   const id = node ?? best?.id;
   if (id === undefined) return no("UNHEALTHY", "no other node is healthy");
-  const given = steering.select(state, id, pinMs ?? 0, draft.nowMs);
+  const given = steering.select(choosable(draft, state, id), id, pinMs ?? 0, draft.nowMs);
   if (given.kind === "unknown") return noSuchNode(draft, id, "NOTREADY");
   if (given.kind !== "done")
     return no("UNHEALTHY", `${id} is not healthy: only a node that can be used is chosen`);
-  untell(draft, "pinned");
   switchTo(draft, given.state, id, "manual", "an operator chose it");
+  tellPin(draft, state.pinnedUntilMs);
   return yes(`${id} is used since now${pinMs === null ? "" : `, and pinned for ${pinMs} ms`}`);
+}
+
+/**
+ * Where the one in use cannot be used a person may name one that somebody sees up, though too few look to be sure: there
+ * is nothing to lose.
+ */
+function choosable(draft: Draft, state: Steering, id: string): Steering {
+  const active = state.members.find((member) => member.id === state.active);
+  if (active?.healthy === true || !isSeenUp(draft, id)) return state;
+  const members = state.members.map((each) => (each.id === id ? { ...each, healthy: true } : each));
+  return { ...state, members };
 }
 
 function weigh(draft: Draft, id: string, weight: number, deployed: GroupConfig): Answer {

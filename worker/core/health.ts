@@ -61,6 +61,12 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
   let refusedBy = 0;
   for (const vantage of config.vantages)
     if ((beliefs[vantage]?.refusals ?? 0) >= config.maxFailures) refusedBy += 1;
+  // Two that are turned away by the same wall say little where the one beside the node sees it up: that is silence at most.
+  const seenUpBeside = config.vantages.some(
+    (vantage) =>
+      isLocal(vantage, node, config) && good.includes(beliefs[vantage]?.class ?? "refused"),
+  );
+  const isRefused = refusedBy >= 2 && !seenUpBeside;
   const votes: Record<string, Vote> = {};
   const silent: string[] = [];
   let [heard, up, down] = [0, 0, 0];
@@ -73,7 +79,7 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
     if (silentSinceMs !== null || (belief !== undefined && !blind.includes(belief.class)))
       heard += 1;
     const vote =
-      silentSinceMs !== null ? "down" : voteOf(belief, local || refusedBy >= 2, wrong, config);
+      silentSinceMs !== null ? "down" : voteOf(belief, local || isRefused, wrong, config);
     votes[vantage] = vote;
     if (silentSinceMs !== null) silent.push(vantage);
     if (vote === "up") up += 1;

@@ -53,7 +53,12 @@ export type Seen = Found & {
 export type Whereabouts = { readonly colo: string | null; readonly region: string | null };
 
 /** What a vantage answers. */
-export type Looked = { readonly seen: readonly Seen[]; readonly whereabouts: Whereabouts };
+export type Looked = {
+  readonly seen: readonly Seen[];
+  readonly whereabouts: Whereabouts;
+  /** How long the look took there: what is more was the way. */
+  readonly tookMs: number;
+};
 
 /** How a vantage itself did in one look: for the Group, not for its nodes. By the Group's clock. */
 export type VantageReport = {

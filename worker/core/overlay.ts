@@ -26,13 +26,30 @@ export function overlaid({ overlay }: Pick<Saved, "overlay">, config: GroupConfi
   return { ...config, nodes };
 }
 
+/**
+ * Another mode: of the databases that all took writes one is the primary now. The others hold what is theirs alone: they
+ * are unknown, and left alone until an operator says that they may join.
+ */
+function left(saved: Saved, config: GroupConfig): Saved {
+  const members = [...config.nodes, ...saved.keptNodes]
+    .filter(({ id }) => id === saved.primary)
+    .slice(0, 1)
+    .map(({ id, host, port }) => ({ id, host, port }));
+  const none = {
+    overlay: noOverlay,
+    steering: null,
+    readable: [],
+    followed: [],
+    replicaRunIds: {},
+  };
+  return { ...saved, ...none, members };
+}
+
 /** Forgets what a deploy has overtaken, and all of it in another mode. */
 export function keepOverlay(saved: Saved, config: GroupConfig): Saved {
   const { overlay, steering } = saved;
   if (config.mode !== "active-active")
-    return isEmpty(overlay) && steering === null
-      ? saved
-      : { ...saved, overlay: noOverlay, steering: null };
+    return isEmpty(overlay) && steering === null ? saved : left(saved, config);
   if (isEmpty(overlay)) return saved;
   const deployed = (id: string) => config.nodes.find((node) => node.id === id);
   const added = overlay.added.filter(({ id }) => deployed(id) === undefined);

@@ -4,7 +4,7 @@
  * Must never: hold a secret, or anything that a reader would have to know Picket's code to understand.
  */
 
-import { memberIn, whyUnusable } from "./active-health.ts";
+import { memberIn, usabilityOf } from "./active-health.ts";
 import { electFor } from "./candidates.ts";
 import { type Discovered, discoveredOf } from "./discovery.ts";
 import { type Draft, startDraft } from "./draft.ts";
@@ -180,13 +180,13 @@ function usableIn(draft: Draft): {
   readonly refused: readonly Refusal[];
 } {
   const { nodes } = draft.config;
-  const whys = nodes.map((node) => ({ node, why: whyUnusable(draft, node) }));
+  const judged = nodes.map((node) => ({ node, usable: usabilityOf(draft, node) }));
   return {
-    order: whys
-      .flatMap(({ node, why }) => (why === null ? [node] : []))
+    order: judged
+      .flatMap(({ node, usable }) => (usable.kind === "up" ? [node] : []))
       .sort((a, b) => b.weight - a.weight),
-    refused: whys.flatMap(({ node: { id }, why }) =>
-      why === null ? [] : [{ node: id, reason: why ?? "not seen by most vantages yet" }],
+    refused: judged.flatMap(({ node: { id }, usable }) =>
+      usable.kind === "up" ? [] : [{ node: id, reason: usable.why }],
     ),
   };
 }
