@@ -7,7 +7,7 @@ type Raw = Record<string, unknown>;
 const upstash = (id: string, change: Raw = {}): Raw => ({
   transport: "upstash",
   url: `https://${id}.upstash.io`,
-  token_secret: `UPSTASH_${id.toUpperCase()}`,
+  token_secret: `PROBE_${id.toUpperCase()}`,
   ...change,
 });
 const node = (id: string, change: Raw = {}): Raw => ({
@@ -118,14 +118,14 @@ describe("a node at run time", () => {
 
   it("a secret that is not set is asked for by its name; none is repeated", () => {
     const group = groupOf(databases());
-    const isSet = (name: string) => name !== "UPSTASH_AP";
+    const isSet = (name: string) => name !== "PROBE_AP";
     expect(parseNode(node("ap"), group, isSet)).toEqual({
       ok: false,
       complaints: [
         {
           path: "probe.token_secret",
           given: "a secret that is not set",
-          allowed: "set it first: wrangler secret put UPSTASH_AP",
+          allowed: "set it first: wrangler secret put PROBE_AP",
         },
       ],
     });
@@ -140,6 +140,22 @@ describe("a node at run time", () => {
       expect(JSON.stringify(parsed)).not.toContain("hunter2");
     }
   });
+});
+
+it("no other secret of the Worker than one for looks can be named at run time", () => {
+  for (const name of ["OPERATE_TOKEN", "CONTROL", "UPSTASH_EU", "MY_PROBE_X"]) {
+    const raw = node("ap", { probe: upstash("ap", { token_secret: name }) });
+    expect(parseNode(raw, groupOf(databases()), () => true)).toEqual({
+      ok: false,
+      complaints: [
+        {
+          path: "probe.token_secret",
+          given: name,
+          allowed: "a secret whose name begins with PROBE_, for a node at run time",
+        },
+      ],
+    });
+  }
 });
 
 describe("a group that regions look at", () => {

@@ -16,7 +16,7 @@ const probed = (rest: string, id: string) => ({
   probe: {
     transport: "upstash",
     url: rest,
-    token_secret: `RELAY_${id.toUpperCase()}_DATA`,
+    token_secret: `PROBE_${id.toUpperCase()}`,
     allow_private: true,
   },
 });
@@ -35,8 +35,10 @@ const brisk = {
 
 const startDatabases = (settings: Readonly<Record<string, unknown>> = {}) => {
   const rests = new Map<string, string>();
+  const ids = ["a", "b", "c", "d"];
   const scene = startScene({
-    ids: ["a", "b", "c", "d"],
+    ids,
+    secrets: Object.fromEntries(ids.map((id) => [`PROBE_${id.toUpperCase()}`, tokens.data(id)])),
     replicate: false,
     push: false,
     settled: false,
@@ -265,11 +267,13 @@ describe("three databases and no relay", { timeout: 90_000 }, () => {
     const d = { id: "d", host: "127.0.0.5", port: scene.server("d").port, weight: 5 };
     const probe = probed(must(scene.rests.get("d"), "address"), "d");
     expect(
-      await scene.post("nodes", { ...d, probe: { ...probe.probe, token_secret: "UNSET" } }),
+      await scene.post("nodes", { ...d, probe: { ...probe.probe, token_secret: "PROBE_UNSET" } }),
     ).toMatchObject({
       status: 400,
       body: {
-        complaints: [{ path: "probe.token_secret", allowed: expect.stringContaining("UNSET") }],
+        complaints: [
+          { path: "probe.token_secret", allowed: expect.stringContaining("PROBE_UNSET") },
+        ],
       },
     });
     await scene.accept("nodes", { ...d, ...probe });

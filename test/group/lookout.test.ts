@@ -39,7 +39,8 @@ function desk() {
           from === "group"
             ? null
             : { vantage: from, whereabouts: { colo: null, region: null }, detail: "", atMs: NOW };
-        settle({ observations: observed(seen, { from, epoch, askedAtMs: NOW }, NOW), report });
+        const observations = observed(seen, { from, epoch, askedAtMs: NOW }, NOW);
+        settle({ observations, report, wayMs: null });
       };
       asked.push({ ...question, answer });
       return [{ pairs, heard }];
@@ -178,7 +179,7 @@ describe("an order", () => {
   const [group, weur] = [placesOf(config)[0], placesOf(config)[3]];
 
   it("of the Group is for relays alone, and has the time of a look", () => {
-    const order = orderOf(config, "group", group?.pairs ?? []);
+    const order = orderOf(config, "group", group?.pairs ?? [], 1000);
     expect(order.relays.map(({ id, nodes }) => `${id} ${nodes.join("")}`)).toEqual([
       "a abcde",
       "b abcde",
@@ -188,13 +189,13 @@ describe("an order", () => {
     expect(order.relays[0]?.tokenSecret).toBe("CONTROL_A");
   });
 
-  it("of a region leaves time for its answer, and holds what is wanted only", () => {
+  it("of a region has the time that it is given, and holds what is wanted only", () => {
     const pairs = weur?.pairs.filter(({ vantage, node }) => vantage === "weur" || node === "c");
-    const order = orderOf(config, "weur", pairs ?? []);
+    const order = orderOf(config, "weur", pairs ?? [], 900);
     expect(order.timeoutMs).toBe(900);
     expect(order.relays.map(({ nodes }) => nodes)).toEqual([["c"], ["c"]]);
     expect(order.nodes.map(({ id }) => id)).toEqual(["a", "b", "c", "d", "e"]);
-    const none = orderOf(config, "weur", pairs?.filter(({ node }) => node === "a") ?? []);
+    const none = orderOf(config, "weur", pairs?.filter(({ node }) => node === "a") ?? [], 900);
     expect(none.relays).toEqual([]);
   });
 

@@ -19,7 +19,7 @@ const config = {
   nodes: [nodeConfig("a", { probe }), nodeConfig("b")],
 };
 const pairs = placesOf(config)[1]?.pairs ?? [];
-const question: Question = { config, epoch: 7, from: "weur", pairs };
+const question: Question = { config, epoch: 7, from: "weur", pairs, forMs: 900 };
 
 /** Vantages as a namespace gives them. */
 function envWith(look: (region: string, asked: LookAsked) => Promise<unknown>) {

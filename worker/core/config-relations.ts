@@ -128,6 +128,7 @@ export function relationsOfNode(
   const complaints: Complaint[] = [
     ...probeOfNode("", node, place),
     ...unsetSecrets("probe.", node.probe ?? {}, isSecretSet),
+    ...foreignSecrets("probe.", node.probe ?? {}),
   ];
   if (node.probe !== undefined && place.regions && !others)
     complaints.push({
@@ -168,6 +169,14 @@ const isWithin = (name: string | undefined, zone: string) =>
   name === undefined || `.${name}`.toLowerCase().endsWith(`.${zone}`.toLowerCase());
 
 /** @param path of the table, with the dot behind it. */
+/** Who operates a group names an address at run time: any secret that may be named with it would be sent there. */
+const foreignSecrets = (path: string, table: object) =>
+  Object.entries(table).flatMap(([key, name]): Complaint[] => {
+    if (!key.endsWith("_secret") || name === undefined || /^PROBE_/.test(name)) return [];
+    const allowed = "a secret whose name begins with PROBE_, for a node at run time";
+    return [{ path: `${path}${key}`, given: name, allowed }];
+  });
+
 const unsetSecrets = (path: string, table: object, isSecretSet: (name: string) => boolean) =>
   Object.entries(table).flatMap(([key, name]): Complaint[] => {
     if (!key.endsWith("_secret") || name === undefined || isSecretSet(name)) return [];
