@@ -10,7 +10,7 @@
  */
 import type { Found } from "../core/looking.ts";
 import type { Reply } from "../redis/connection.ts";
-import { MOST_REPLY_BYTES, repliesIn, written } from "../redis/resp.ts";
+import { createReader, MOST_REPLY_BYTES, written } from "../redis/resp.ts";
 import { judgeReplies, LOOK } from "../redis/verdict.ts";
 import { classOfWord } from "../redis/words.ts";
 import { brief, within } from "../relay/request.ts";
@@ -109,13 +109,14 @@ async function ask(
   const auth = username === null ? ["AUTH", password ?? ""] : ["AUTH", username, password ?? ""];
   const commands = password === null ? LOOK : [auth, ...LOOK];
   let replies: readonly Reply[] | null = [];
+  const read = createReader(commands.length);
   const heard = await talk({
     ...{ place: target, tls: target.tls, signal, mostBytes: MOST_REPLY_BYTES },
     bytes: encoder.encode(commands.map(written).join("")),
     ...(opened === undefined ? {} : { opened }),
     ...(pauseMs === 0 ? {} : { before: () => passed(pauseMs, signal) }),
     hear: (bytes) => {
-      replies = repliesIn(bytes, commands.length);
+      replies = read(bytes);
       return replies === null || replies.length === commands.length;
     },
   });

@@ -9,10 +9,10 @@
  */
 import type { Reply } from "./connection.ts";
 
-/** A longer line or list, or a deeper one, answers no look. */
+/** A longer line or list, or one in another, answers no look: its one list is CONFIG GET's, a name and a value. */
 const MOST_LINE_BYTES = 4096;
-const MOST_ITEMS = 64;
-const MOST_DEPTH = 4;
+const MOST_ITEMS = 8;
+const MOST_DEPTH = 1;
 /** In all: INFO has some 10 KB, and some 100 KB where there are hundreds of databases. */
 export const MOST_REPLY_BYTES = 1 << 20;
 
@@ -21,18 +21,23 @@ const text = new TextDecoder();
 
 type One = { readonly reply: Reply; readonly end: number } | "more" | "nonsense";
 
-/** As many whole replies as have come, `count` at most; null: this is not the Redis protocol. */
-export function repliesIn(bytes: Uint8Array, count: number): readonly Reply[] | null {
+/**
+ * Reads what has come so far, each time all of it: as many whole replies as there are, `count` at most; null: this is
+ * not the Redis protocol. A whole reply is read once, however small the pieces are that follow it.
+ */
+export function createReader(count: number): (bytes: Uint8Array) => readonly Reply[] | null {
   const replies: Reply[] = [];
   let at = 0;
-  while (replies.length < count) {
-    const one = replyAt(bytes, at, 0);
-    if (one === "nonsense") return null;
-    if (one === "more") break;
-    replies.push(one.reply);
-    at = one.end;
-  }
-  return replies;
+  return (bytes) => {
+    while (replies.length < count) {
+      const one = replyAt(bytes, at, 0);
+      if (one === "nonsense") return null;
+      if (one === "more") break;
+      replies.push(one.reply);
+      at = one.end;
+    }
+    return replies;
+  };
 }
 
 /** A command as Redis reads it. */
@@ -62,14 +67,16 @@ function replyAt(bytes: Uint8Array, at: number, depth: number): One {
     case ":":
       return /^-?\d+$/.test(line) ? { reply: line, end } : "nonsense";
     case "$":
-      return line === "-1" ? { reply: null, end } : stringAt(bytes, end, line);
+      return line === "-1"
+        ? { reply: null, end }
+        : stringAt(bytes, end, line, depth === 0 ? MOST_REPLY_BYTES : MOST_LINE_BYTES);
     default:
       return line === "-1" ? { reply: null, end } : listAt(bytes, end, line, depth + 1);
   }
 }
 
-function stringAt(bytes: Uint8Array, at: number, line: string): One {
-  const length = countIn(line, MOST_REPLY_BYTES);
+function stringAt(bytes: Uint8Array, at: number, line: string, most: number): One {
+  const length = countIn(line, most);
   if (length === null) return "nonsense";
   const end = at + length;
   if (bytes.length < end + 2) return "more";
