@@ -33,6 +33,7 @@ export class Vantage extends DurableObject<RawEnv> implements VantageRpc {
   }
 
   async look(region: string, { order, location, againMs }: LookAsked): Promise<Looked> {
+    const askedAtMs = Date.now();
     const calls = startLooks(order, { region, secret: (name) => secretOf(this.env, name) });
     const seeing = calls.map(async ({ seen }) => ({ seen: await seen, atMs: Date.now() }));
     this.#place.refresh();
@@ -49,6 +50,7 @@ export class Vantage extends DurableObject<RawEnv> implements VantageRpc {
         seen.map((each) => ({ ...each, agoMs: each.agoMs + Math.max(0, nowMs - atMs) })),
       ),
       whereabouts: this.#place.known(),
+      tookMs: Math.max(0, nowMs - askedAtMs),
     };
   }
 

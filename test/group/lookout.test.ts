@@ -199,6 +199,12 @@ describe("an order", () => {
     expect(none.relays).toEqual([]);
   });
 
+  it("of a region that has less time waits less between looks", () => {
+    const patient = { ...config, probes: 3, probeDelayMs: 250 };
+    expect(orderOf(patient, "weur", weur?.pairs ?? [], 600).repeat.delayMs).toBe(150);
+    expect(orderOf(patient, "group", group?.pairs ?? [], 1000).repeat.delayMs).toBe(250);
+  });
+
   it("of a region without a vote is for relays, as a place that sees them", () => {
     const asks = groupConfig({ vantages: ["relay:a", "relay:b", "relay:c"], regions: ["oc"] });
     const pairs = placesOf(asks)[1]?.pairs ?? [];

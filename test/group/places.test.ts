@@ -80,6 +80,20 @@ describe("a region that answers", () => {
     expect(report).toEqual({ vantage: "weur", whereabouts, detail: "answers", atMs: 5_000_300 });
   });
 
+  it("took longer for the Group than it took there: the rest was the way, if it says so", async () => {
+    vi.useFakeTimers({ now: 5_000_000 });
+    for (const [tookMs, wayMs] of [
+      [200, 100],
+      [undefined, null],
+    ]) {
+      const heard = ask(async () => {
+        vi.setSystemTime(Date.now() + 300);
+        return { seen: [], whereabouts, tookMs };
+      });
+      expect((await heard)?.wayMs).toBe(wayMs);
+    }
+  });
+
   it("says nothing of pairs that it was not asked about; an own look that is missing is no silence", async () => {
     const heard = await ask(async () => ({
       seen: [saw("relay:a", "a"), saw("relay:z", "a"), saw("enam", "a"), saw("relay:a", "z")],

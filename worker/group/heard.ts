@@ -43,6 +43,7 @@ export function heardOf(
   const lost = missing.map((pair) => failed(pair, "malformed", "no answer about it"));
   return {
     observations: observed([...mine, ...lost], asked, heardAtMs),
+    wayMs: looked.tookMs === undefined ? null : heardAtMs - asked.askedAtMs - looked.tookMs,
     report: {
       vantage: asked.from,
       whereabouts: looked.whereabouts,
@@ -63,6 +64,7 @@ export function unanswered(
   const seen = own.map((pair) => failed(pair, "relay-unreachable", detail));
   return {
     observations: observed(seen, asked, heardAtMs),
+    wayMs: null,
     report: { vantage: asked.from, whereabouts: null, detail, atMs: heardAtMs },
   };
 }
@@ -100,15 +102,20 @@ const answered = v.object({
     unknown,
     Whereabouts
   >,
+  /** One of an older version does not say it. */
+  tookMs: v.optional(count),
 });
 
+type Understood = Omit<Looked, "tookMs"> & { readonly tookMs: number | undefined };
+
 /** What cannot be understood of one node says nothing of the others. */
-function readLooked(answer: unknown): Looked | null {
+function readLooked(answer: unknown): Understood | null {
   const parsed = v.safeParse(answered, answer);
   if (!parsed.success) return null;
   const each = parsed.output.seen.map((one) => v.safeParse(seen, one));
   return {
     seen: each.flatMap((one) => (one.success ? [one.output] : [])),
     whereabouts: parsed.output.whereabouts,
+    tookMs: parsed.output.tookMs,
   };
 }

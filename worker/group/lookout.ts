@@ -1,9 +1,10 @@
 /**
  * What was seen and not decided on yet: looks under way at every place, and what relays tell of their own accord.
  *
- * Promises: a pair of a place has at most one look under way; one call is as slow as the slowest that it is about, so
- * who is away, and who did not answer last time, is asked by calls of their own; who is away holds up nobody, and what
- * comes from there in the end is not lost; what is told is ready at once, and cannot keep the Group from looking.
+ * Promises: a pair of a place has at most one look under way; one call is as slow as the slowest that it is about, and
+ * lost with it, so who is away, who did not answer last time, and whose call was lost is asked by calls of their own;
+ * a region is given so much time that its answer arrives; who is away holds up nobody, and what comes from there in the
+ * end is not lost; what is told is ready at once, and cannot keep the Group from looking.
  * Must never: judge what was seen.
  */
 import type { VantageReport } from "../core/looking.ts";
@@ -13,12 +14,15 @@ import type { State } from "../core/state.ts";
 import type { GroupConfig, Observation } from "../core/types.ts";
 import type { Pair } from "../probe/look.ts";
 import { GROUP, keyOf, type PlacePair, placesOf } from "./orders.ts";
+import { timeThere, wayAfterAnswer, wayAfterLoss } from "./way.ts";
 
 /** What came of one call, by the Group's clock. */
 export type Heard = {
   readonly observations: readonly Observation[];
   /** How the place itself did; null: nothing to say of it. */
   readonly report: VantageReport | null;
+  /** What the way there and back took; null: not known. */
+  readonly wayMs: number | null;
 };
 
 /** One call, and the pairs that it is about. Never rejects, and ends by the deadline of a look. */
@@ -30,6 +34,8 @@ export type Question = {
   /** The Group itself, or a region. */
   readonly from: string;
   readonly pairs: readonly Pair[];
+  /** What the place has for its look. */
+  readonly forMs: number;
 };
 
 /** Starts a look of one place, at once. */
@@ -37,12 +43,22 @@ export type Ask = (question: Question) => readonly Asked[];
 
 type Call = { readonly from: string; readonly pairs: readonly Pair[]; awaited: boolean };
 
+/**
+ * After so many calls in a row that were lost each node and each relay is asked alone, for once: of those that are lost
+ * together one may be the reason. Not more often: a region that is gone would be asked many times for nothing.
+ */
+const ALONE = { after: 2, every: 8 };
+
 /** @param returned is called when a node is back that nobody waited for. */
 export function createLookout(ask: Ask, returned: () => void) {
   const calls = new Map<Call, Promise<void>>();
   const underWay = new Set<string>();
-  /** Pairs that saw nobody at their last look. */
+  /** Pairs that saw nobody at their last look that was answered. */
   const unseen = new Set<string>();
+  /** Pairs whose last call was lost, and how many in a row. */
+  const lost = new Map<string, number>();
+  /** To each region and back. */
+  const waysMs = new Map<string, number>();
   let seen: Observation[] = [];
   const reports = new Map<string, VantageReport>();
   /** Something was told since it was last taken. */
@@ -56,24 +72,42 @@ export function createLookout(ask: Ask, returned: () => void) {
     return true;
   }
 
-  function start(question: Question, pairs: readonly PlacePair[], awaited: boolean): void {
-    if (pairs.length === 0) return;
-    const { from } = question;
-    for (const asked of ask({ ...question, pairs })) {
-      const call = { from, pairs: asked.pairs, awaited };
-      calls.set(call, follow(call, asked.heard));
-    }
+  /** Pairs of one call share it: those that are away, that were seen, and that were not; and of each who was lost. */
+  function shareOf({ vantage, node, key }: PlacePair, from: string, awaited: boolean): string {
+    const times = lost.get(key) ?? 0;
+    if (times % ALONE.every === ALONE.after)
+      return vantage === from ? `at ${node}` : `by ${vantage}`;
+    return awaited ? `${unseen.has(key)} ${times > 0}` : "away";
   }
 
-  async function follow(call: Call, heard: Promise<Heard>): Promise<void> {
+  function start(question: Question, pairs: readonly PlacePair[], awaited: boolean): void {
+    const { from, config } = question;
+    const shares = Map.groupBy(pairs, (pair) => shareOf(pair, from, awaited));
+    for (const share of shares.values())
+      for (const asked of ask({ ...question, pairs: share })) {
+        const call = { from, pairs: asked.pairs, awaited };
+        calls.set(call, follow(call, asked.heard, config.probeTimeoutMs));
+      }
+  }
+
+  async function follow(call: Call, heard: Promise<Heard>, timeoutMs: number): Promise<void> {
     const keys = call.pairs.map((pair) => keyOf(call.from, pair));
     for (const key of keys) underWay.add(key);
-    const { observations, report } = await heard;
+    const { observations, report, wayMs } = await heard;
     calls.delete(call);
     for (const key of keys) underWay.delete(key);
     seen.push(...observations);
     if (report !== null) note(report);
-    const back = notice(observations);
+    const before = waysMs.get(call.from);
+    const isLost = report?.whereabouts === null;
+    if (isLost) waysMs.set(call.from, wayAfterLoss(before, timeoutMs));
+    else if (wayMs !== null) waysMs.set(call.from, wayAfterAnswer(before, wayMs, timeoutMs));
+    let back = false;
+    for (const key of keys)
+      if (isLost) lost.set(key, (lost.get(key) ?? 0) + 1);
+      else back = lost.delete(key) || back;
+    // Who failed there is the region, and not whom it was asked about.
+    if (!isLost) back = notice(observations) || back;
     if (isReady()) ready();
     if (back && !call.awaited) returned();
   }
@@ -111,15 +145,13 @@ export function createLookout(ask: Ask, returned: () => void) {
       if (!news || nowMs - lookedAtMs >= config.retryMs) {
         lookedAtMs = nowMs;
         for (const { from, pairs } of placesOf(whole)) {
-          const question = { config: whole, epoch: saved.epoch, from, pairs };
-          const [sound, silent, away]: [PlacePair[], PlacePair[], PlacePair[]] = [[], [], []];
-          for (const pair of pairs) {
-            if (underWay.has(pair.key)) continue;
-            const isSilent = unseen.has(pair.key);
-            (isAwaited(from, pair) ? (isSilent ? silent : sound) : away).push(pair);
-          }
-          start(question, sound, true);
-          start(question, silent, true);
+          const timeoutMs = whole.probeTimeoutMs;
+          const forMs = from === GROUP ? timeoutMs : timeThere(waysMs.get(from), timeoutMs);
+          const question = { config: whole, epoch: saved.epoch, from, pairs, forMs };
+          const free = pairs.filter(({ key }) => !underWay.has(key));
+          const [awaited, away]: [PlacePair[], PlacePair[]] = [[], []];
+          for (const pair of free) (isAwaited(from, pair) ? awaited : away).push(pair);
+          start(question, awaited, true);
           start(question, away, false);
         }
       }

@@ -18,9 +18,6 @@ export const keyOf = (from: string, { vantage, node }: Pair) => `${from}|${vanta
 
 export type Place = { readonly from: string; readonly pairs: readonly PlacePair[] };
 
-/** What a region has for its look: its answer has to arrive within the time that the Group has. */
-const REGIONS_SHARE = 0.9;
-
 const known = new WeakMap<GroupConfig, readonly Place[]>();
 
 /** The Group looks through relays only; a region sees every relay, and nodes by their own paths if it has a vote. */
@@ -44,16 +41,29 @@ function placeOf(from: string, { relays, nodes, vantages }: GroupConfig): Place 
   return { from, pairs: [...through, ...own.map(({ id }) => pair(from, id))] };
 }
 
-/** @param pairs of this place: those that are wanted now. */
-export function orderOf(config: GroupConfig, from: string, pairs: readonly Pair[]): LookOrder {
+/**
+ * @param pairs of this place: those that are wanted now.
+ * @param timeoutMs what this place has for them.
+ */
+export function orderOf(
+  config: GroupConfig,
+  from: string,
+  pairs: readonly Pair[],
+  timeoutMs: number,
+): LookOrder {
   const { name, probeTimeoutMs, probes, probeDelayMs, probePolicy } = config;
   const nodesOf = (vantage: string) =>
     pairs.filter((pair) => pair.vantage === vantage).map(({ node }) => node);
   const own = from === GROUP ? [] : nodesOf(from);
   return {
     group: name,
-    timeoutMs: from === GROUP ? probeTimeoutMs : Math.floor(probeTimeoutMs * REGIONS_SHARE),
-    repeat: { probes, delayMs: probeDelayMs, policy: probePolicy },
+    timeoutMs,
+    // Who has less time waits less between looks: what is left for each look stays a fair share.
+    repeat: {
+      probes,
+      delayMs: Math.floor((probeDelayMs * timeoutMs) / probeTimeoutMs),
+      policy: probePolicy,
+    },
     relays: config.relays
       .map(({ id, url, controlTokenSecret }) => ({
         ...{ id, url, tokenSecret: controlTokenSecret },
