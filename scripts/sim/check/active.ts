@@ -160,6 +160,8 @@ export function checkActiveSaved(ledger: Ledger, saving: Saving): void {
   }
   checkPermanent(ledger, saving);
   checkPin(ledger, saving, pinned);
+  for (const { name, data } of decision.events)
+    if (name === "+switch-master") checkPassed(ledger, String(data.to));
   if (after.primary === before.primary || after.primary === null || renamed !== undefined) return;
   checkChosen(ledger, saving);
   const cause = after.lastSwitch?.cause;
@@ -172,6 +174,13 @@ function rename(active: Active, from: string, to: string): void {
     const ms = known.get(from);
     if (ms !== undefined) known.set(to, ms);
   }
+}
+
+/** Not even for the length of a decision is one used that nobody saw up since it was down. */
+function checkPassed(ledger: Ledger, to: string): void {
+  const { seenMs, downMs } = ledger.active;
+  if ((seenMs.get(to) ?? -1) < (downMs.get(to) ?? -1))
+    violate(ledger, "unhealthy", `${to} is used, and nobody saw it up since it was down`);
 }
 
 /** Most saw it up since it was down, whoever chose it. */

@@ -67,6 +67,20 @@ export const vantageMutants: readonly Mutant[] = [
     scene: "a vantage calls all up, then the primary dies",
   },
   {
+    name: "who calls a dead primary up holds up the election",
+    file: core("candidates"),
+    find: "lastOkAtMs(draft, saved.primary, down.votes)",
+    replace: "lastOkAtMs(draft, saved.primary)",
+    scene: "a vantage calls all up, then the primary dies",
+  },
+  {
+    name: "a region speaks for every relay that it asks",
+    file: core("sight"),
+    find: "if (!late && !hearsay && (other ===",
+    replace: "if (!late && (hearsay || !hearsay) && (other ===",
+    scene: "a vantage calls all down",
+  },
+  {
     name: "a replica that nobody configured is routed to",
     file: core("publishing"),
     find: "  const route = routeOf(draft.saved, draft.config);\n  for",
