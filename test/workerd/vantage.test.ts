@@ -59,7 +59,9 @@ it("a Group whose alarm died is woken by the region that it asks no more", async
   const stub = groupOf("seen-from-afar");
   await settled(stub, "seen-from-afar");
   const oc = vantageOf(bindings, "oc", "seen-from-afar", 20);
-  expect(await asked(oc)).toEqual([{ name: "seen-from-afar", location: null, again_ms: 5000 }]);
+  expect(await asked(oc)).toEqual([
+    { name: "seen-from-afar", location: null, again_ms: 5000, silent_since_ms: null },
+  ]);
   expect(await ringsAt(oc)).toBeGreaterThan(Date.now());
   await runInDurableObject(stub, async (_, { storage }) => {
     await storage.deleteAlarm();
@@ -206,6 +208,49 @@ it("who does not ask is woken, then less and less often, and after ten minutes f
   expect(woken).toEqual(["gone", "gone", "gone"]);
   expect(rungAtS).toEqual([40, 120, 280, 600]);
   expect(await asked(stub)).toEqual([]);
+});
+
+it("who does not ask is forgotten by one that sleeps between its alarms as well", async () => {
+  const woken = wakes();
+  const stub = () => vantage("sleeping");
+  await ask(stub(), "gone", 20_000);
+  await vi.waitUntil(async () => (await ringsAt(stub())) !== null);
+  let nowMs = Date.now();
+  vi.spyOn(Date, "now").mockImplementation(() => nowMs);
+  const rungAtMs: number[] = [];
+  for (;;) {
+    const next = await ringsAt(stub());
+    if (next === null) break;
+    nowMs = next;
+    await evictDurableObject(stub());
+    await runDurableObjectAlarm(stub());
+    rungAtMs.push(nowMs);
+    expect(rungAtMs.length).toBeLessThan(20);
+  }
+  // It counts from the first alarm, before which nobody had asked.
+  const [firstMs = 0] = rungAtMs;
+  expect(rungAtMs.map((ms) => (ms - firstMs) / 1000)).toEqual([0, 40, 120, 280, 600]);
+  expect(woken).toHaveLength(4);
+  expect(await asked(stub())).toEqual([]);
+});
+
+it("who asks again after it was woken is known as before: an eviction does not have it forgotten", async () => {
+  const woken = wakes();
+  const stub = () => vantage("waking-up");
+  const { now } = Date;
+  let aheadMs = 0;
+  vi.spyOn(Date, "now").mockImplementation(() => now() + aheadMs);
+  await ask(stub(), "x", 60_000);
+  aheadMs = 200_000;
+  await runDurableObjectAlarm(stub());
+  expect((await asked(stub()))[0]?.silent_since_ms).toBeLessThan(now() + 100_000);
+  await ask(stub(), "x", 60_000);
+  expect((await asked(stub()))[0]?.silent_since_ms).toBeNull();
+  aheadMs = 900_000;
+  await evictDurableObject(stub());
+  await runDurableObjectAlarm(stub());
+  expect(woken).toEqual(["x", "x"]);
+  expect(await asked(stub())).toHaveLength(1);
 });
 
 it("after an eviction it wakes whoever it knows", async () => {

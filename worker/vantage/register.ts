@@ -3,9 +3,10 @@
  *
  * Rules: who meant to ask again and did not for two intervals is woken; if that does not help, again after four, eight,
  * and so on; who does not ask for ten minutes is forgotten, and so is who leaves its next look to others.
- * Promises: a row is written only when a group is new, or means something else than before, and the alarm only when
- * none stands; both survive an eviction, and after one whoever is known and does not ask is woken. Nothing throws out
- * of it: a look is worth more than its register.
+ * Promises: a row is written only when a group is new, means something else than before, is woken, or asks after that;
+ * the alarm only when none stands. Both survive an eviction, and after one whoever is known and does not ask is woken;
+ * since when one does not ask survives it too, for an object that nobody asks sleeps between its alarms, and each of
+ * them puts it up anew. Nothing throws out of it: a look is worth more than its register.
  */
 import type { Sleeper } from "../env.ts";
 
@@ -18,8 +19,8 @@ type Entry = Sleeper & {
   readonly againMs: number;
   readonly askedAtMs: number;
   readonly dueAtMs: number;
-  /** How often it was woken since it asked. */
-  readonly woken: number;
+  /** It was woken since it asked, and its row says when that was. */
+  readonly overdue: boolean;
 };
 
 /** Two alarms are at least so far apart: while somebody is overdue, and while all is well, for each one costs. */
@@ -35,17 +36,24 @@ export type Register = ReturnType<typeof createRegister>;
 export function createRegister(storage: DurableObjectStorage, startedAtMs: number) {
   const { sql } = storage;
   sql.exec(
-    "CREATE TABLE IF NOT EXISTS asked (name TEXT PRIMARY KEY, location TEXT, again_ms INTEGER)",
+    "CREATE TABLE IF NOT EXISTS asked (name TEXT PRIMARY KEY, location TEXT, again_ms INTEGER, silent_since_ms INTEGER)",
   );
-  type Row = { name: string; location: string | null; again_ms: number };
+  type Row = {
+    name: string;
+    location: string | null;
+    again_ms: number;
+    silent_since_ms: number | null;
+  };
   const entries = new Map(
     sql
-      .exec<Row>("SELECT name, location, again_ms FROM asked")
+      .exec<Row>("SELECT name, location, again_ms, silent_since_ms FROM asked")
       .toArray()
-      .map(({ name, location, again_ms: againMs }): [string, Entry] => [
-        name,
-        { ...{ name, location, againMs }, askedAtMs: startedAtMs, dueAtMs: startedAtMs, woken: 0 },
-      ]),
+      .map(({ name, location, again_ms: againMs, silent_since_ms: sinceMs }): [string, Entry] => {
+        // A clock may have gone back since.
+        const askedAtMs = Math.min(sinceMs ?? startedAtMs, startedAtMs);
+        const overdue = sinceMs !== null;
+        return [name, { name, location, againMs, askedAtMs, dueAtMs: startedAtMs, overdue }];
+      }),
   );
   /** Null: none stands; undefined: not known. */
   let armedAtMs: number | null | undefined;
@@ -71,6 +79,17 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
     }
   }
 
+  function note(asker: Sleeper & { readonly againMs: number }, silentSinceMs: number | null): void {
+    const { name, location, againMs } = asker;
+    write(
+      "INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?)",
+      name,
+      location,
+      againMs,
+      silentSinceMs,
+    );
+  }
+
   function forget(name: string): void {
     if (entries.delete(name)) write("DELETE FROM asked WHERE name = ?", name);
   }
@@ -81,9 +100,9 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
       if (againMs === null) return forget(name);
       const before = entries.get(name);
       const dueAtMs = nowMs + forMs + 2 * againMs;
-      entries.set(name, { name, location, againMs, askedAtMs: nowMs, dueAtMs, woken: 0 });
-      if (before?.againMs !== againMs || before.location !== location)
-        write("INSERT OR REPLACE INTO asked VALUES (?, ?, ?)", name, location, againMs);
+      entries.set(name, { name, location, againMs, askedAtMs: nowMs, dueAtMs, overdue: false });
+      if (before?.againMs !== againMs || before.location !== location || before.overdue)
+        note({ name, location, againMs }, null);
       await arm(Math.max(dueAtMs, nowMs + APART_MS.well), nowMs);
     },
 
@@ -97,15 +116,16 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
           forget(entry.name);
           continue;
         }
-        let { dueAtMs, woken } = entry;
+        const { name, location, againMs, askedAtMs } = entry;
+        let { dueAtMs } = entry;
         if (dueAtMs <= nowMs) {
-          const { name, location } = entry;
           overdue.push({ name, location });
-          woken += 1;
-          dueAtMs = nowMs + entry.againMs * 2 ** (woken + 1);
-          entries.set(name, { ...entry, dueAtMs, woken });
+          if (!entry.overdue) note({ name, location, againMs }, askedAtMs);
+          // As long again as it has been silent, and two intervals: after 2 of them 4 more, then 8, 16.
+          dueAtMs = nowMs + Math.max(0, nowMs - askedAtMs) + 2 * againMs;
+          entries.set(name, { ...entry, dueAtMs, overdue: true });
         }
-        nextAtMs = Math.min(nextAtMs, dueAtMs, entry.askedAtMs + FORGET_MS);
+        nextAtMs = Math.min(nextAtMs, dueAtMs, askedAtMs + FORGET_MS);
       }
       const apartMs = overdue.length > 0 ? APART_MS.overdue : APART_MS.well;
       if (entries.size > 0) await arm(Math.max(nextAtMs, nowMs + apartMs), nowMs);
