@@ -4,18 +4,20 @@
  *   npm run sim -- --seeds 2000                     many seeds, ten virtual minutes each
  *   npm run sim -- --seed 123                       one seed, and its story
  *   npm run sim -- --seeds 200 --scene NAME         one scene wherever it fits
+ *   npm run sim -- --seeds 200 --mode active-active only groups of this mode
  *   npm run sim -- --mutants                        deliberate defects: each must be caught
  *
  * Promises: what is found is printed with the line that repeats it, and the exit code says whether anything was.
  */
 import { parseArgs } from "node:util";
+import type { Mode } from "./sim/build.ts";
 import { hunt } from "./sim/mutants/hunt.ts";
 import { tableOf } from "./sim/mutants/table.ts";
 import { type Result, runSeed } from "./sim/run.ts";
 import { runSeeds } from "./sim/threads.ts";
 
 const usage =
-  "usage: npm run sim -- [--seeds N] [--seed S] [--minutes M] [--scene NAME] [--mutants]";
+  "usage: npm run sim -- [--seeds N] [--seed S] [--minutes M] [--scene NAME] [--mode replication|active-active] [--mutants]";
 
 const { values } = parseArgs({
   options: {
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "10" },
     mutants: { type: "boolean", default: false },
     scene: { type: "string" },
+    mode: { type: "string" },
   },
 });
 
@@ -34,13 +37,21 @@ function number(name: "seeds" | "seed" | "minutes", least: number): number {
   process.exit(2);
 }
 
+function modeGiven(): Mode | null {
+  const { mode } = values;
+  if (mode === undefined || mode === "replication" || mode === "active-active") return mode ?? null;
+  console.error(`--mode is ${mode}: replication or active-active\n${usage}`);
+  process.exit(2);
+}
+
 const minutes = number("minutes", 0.1);
+const mode = modeGiven();
 if (values.mutants) await mutants();
 else if (values.seed !== undefined) one(number("seed", 0));
 else await many(number("seeds", 1));
 
 function one(seed: number): void {
-  const result = runSeed(seed, minutes, true, values.scene);
+  const result = runSeed(seed, minutes, true, values.scene ?? null, mode);
   console.log(result.story.join("\n"));
   if (result.violations.length === 0) console.log(`\nseed ${seed}: nothing found`);
   else tell(result);
@@ -54,7 +65,8 @@ function tell({ seed, violations }: Result): void {
     `\nseed ${seed}, after ${(first.atMs / 1000).toFixed(3)} s: ${first.rule}: ${first.text}`,
   );
   const scene = values.scene === undefined ? "" : ` --scene ${JSON.stringify(values.scene)}`;
-  console.log(`  npm run sim -- --seed ${seed} --minutes ${minutes}${scene}`);
+  const only = mode === null ? "" : ` --mode ${mode}`;
+  console.log(`  npm run sim -- --seed ${seed} --minutes ${minutes}${scene}${only}`);
 }
 
 async function many(count: number): Promise<void> {
@@ -65,6 +77,7 @@ async function many(count: number): Promise<void> {
     count,
     minutes,
     ...(values.scene === undefined ? {} : { scene: values.scene }),
+    ...(mode === null ? {} : { mode }),
     onResult: (result) => {
       done += 1;
       decisions += result.decisions;

@@ -270,7 +270,14 @@ describe("who only observes", () => {
     const { sight } = initialState("cache");
     const belief = {
       ...{ class: "up" as const, detail: "", pushed: false, askedAtMs: NOW, atMs: NOW },
-      ...{ failures: 0, refusals: 0, refusedAtMs: null, successes: 1, firstBadAtMs: null },
+      ...{
+        failures: 0,
+        refusals: 0,
+        refusedAtMs: null,
+        successes: 1,
+        drops: 0,
+        firstBadAtMs: null,
+      },
       ...{ cleanSinceMs: null, stuck: null, lastOkAtMs: NOW, facts: null, factsAtMs: null },
     };
     const both = { weur: belief, "relay:b": { ...belief, facts: facts(), factsAtMs: NOW } };
