@@ -150,12 +150,19 @@ it("no other secret of the Worker than one for looks can be named at run time", 
       complaints: [
         {
           path: "probe.token_secret",
-          given: name,
+          given: "(not shown)",
           allowed: "a secret whose name begins with PROBE_, for a node at run time",
         },
       ],
     });
   }
+  const group = databases({
+    nodes: [node("eu", { probe: upstash("eu", { token_secret: "EU" }) }), node("us")],
+  });
+  const back = { ...node("eu"), probe: upstash("eu", { token_secret: "EU" }) };
+  expect(parseNode(back, groupOf(group), () => true)).toMatchObject({ ok: true });
+  const elsewhere = { ...back, probe: upstash("evil", { token_secret: "EU" }) };
+  expect(parseNode(elsewhere, groupOf(group), () => true)).toMatchObject({ ok: false });
 });
 
 describe("a group that regions look at", () => {
@@ -250,11 +257,11 @@ describe("a group that regions look at", () => {
   );
 
   it("the secret of a transport has to be set", () => {
-    expect(complaintsOf(databases(), (name) => name !== "UPSTASH_US")).toEqual([
+    expect(complaintsOf(databases(), (name) => name !== "PROBE_US")).toEqual([
       {
         path: "GROUPS[0].nodes[1].probe.token_secret",
         given: "a secret that is not set",
-        allowed: "set it first: wrangler secret put UPSTASH_US",
+        allowed: "set it first: wrangler secret put PROBE_US",
       },
     ]);
   });

@@ -7,7 +7,7 @@
  * is counted; after `failover_attempts` that is called permanent. Every switch is an epoch of its own.
  * Must never: send a verb: to Redis nothing is done.
  */
-import { seeMembers } from "./active-health.ts";
+import { asSeenNow, isDrained, memberIn, seeMembers, usabilityOf } from "./active-health.ts";
 import { type Draft, enter, nodeOf, save, tell, tellEdge, wakeBy } from "./draft.ts";
 import { overlaid } from "./overlay.ts";
 import { setRoute } from "./publishing.ts";
@@ -58,8 +58,9 @@ function move(draft: Draft, config: GroupConfig, leaving: boolean): void {
   if (steering === null || isHeld(draft)) return;
   if (primary === null || steering.active === null) return chooseFirst(draft, config, steering);
   const rules = rulesOf(config);
+  const now = asSeenNow(draft, steering);
   if (leaving) {
-    const left = remove(steering, primary, rules, draft.nowMs);
+    const left = remove(now, primary, rules, draft.nowMs);
     if (left.kind === "done" && left.change !== null)
       return switchTo(
         draft,
@@ -70,7 +71,7 @@ function move(draft: Draft, config: GroupConfig, leaving: boolean): void {
       );
     draft.because = `${primary} is no longer configured, and stays until another node is healthy`;
   }
-  const { state, change } = settle(steering, rules, draft.nowMs);
+  const { state, change } = settle(now, rules, draft.nowMs);
   if (change === null) keep(draft, state);
   else switchTo(draft, state, change.to, change.reason, whyOf(draft, change));
 }
@@ -84,7 +85,8 @@ function isHeld(draft: Draft): boolean {
 }
 
 function chooseFirst(draft: Draft, config: GroupConfig, steering: Steering): void {
-  const { members } = steering;
+  const now = asSeenNow(draft, steering);
+  const { members } = now;
   const healthy = members.filter((member) => member.healthy === true).length;
   const needed = { all: members.length, majority: Math.floor(members.length / 2) + 1, one: 1 }[
     config.initialHealthPolicy
@@ -93,7 +95,7 @@ function chooseFirst(draft: Draft, config: GroupConfig, steering: Steering): voi
     draft.because = `no node is used yet: ${healthy} of ${members.length} are healthy, initial_health_policy "${config.initialHealthPolicy}" needs ${needed}; POST /v1/groups/:group/select names one`;
     return;
   }
-  const { state } = settle(steering, rulesOf(config), draft.nowMs);
+  const { state } = settle(now, rulesOf(config), draft.nowMs);
   if (state.active !== null)
     switchTo(draft, state, state.active, "automatic", "the heaviest healthy node");
 }
@@ -142,16 +144,22 @@ export function switchTo(
   tell(draft, "+switch-master", to, text, { from, to, reason: cause, why });
 }
 
+/** What is seen only now is not kept: who is healthy stays as it was judged, but for the one that is used. */
 export function keep(draft: Draft, state: GeoState): void {
   const { steering } = draft.saved;
-  const next: Steering = { ...state, unavailable: steering?.unavailable ?? null };
+  const members = state.members.map((each) =>
+    each.id === state.active
+      ? each
+      : { ...each, healthy: memberIn(steering, each.id)?.healthy ?? each.healthy },
+  );
+  const next: Steering = { ...state, members, unavailable: steering?.unavailable ?? null };
   if (JSON.stringify(next) !== JSON.stringify(steering)) save(draft, { steering: next });
 }
 
 function observe(draft: Draft, config: GroupConfig): void {
   const { steering } = draft.saved;
   if (steering === null) return;
-  const { change } = settle(steering, rulesOf(config), draft.nowMs);
+  const { change } = settle(asSeenNow(draft, steering), rulesOf(config), draft.nowMs);
   if (change !== null)
     draft.because = `observing only: ${change.to} would be used (${change.reason})`;
   tellEdge(draft, "would-failover", change !== null, () => ({
@@ -181,7 +189,7 @@ function count(draft: Draft, config: GroupConfig): void {
   const active = steering?.members.find(({ id }) => id === steering.active);
   // Of one that was not seen since the last start nothing is known.
   if (steering === null || active === undefined || active.healthy === null) return;
-  const isOver = usable(steering) !== null;
+  const isOver = usable(steering) !== null || isDrained(draft, active.id);
   const before = steering.unavailable;
   if (isOver && before === null) return;
   const { state, kind } = isOver
@@ -219,24 +227,29 @@ function wakeForFailback(draft: Draft, config: GroupConfig): void {
   }
 }
 
-function routeState({ saved }: Draft): Saved["routeState"] {
+function routeState(draft: Draft): Saved["routeState"] {
+  const { saved } = draft;
   const { steering } = saved;
   if (saved.primary === null || steering === null) return saved.routeState;
   const active = steering.members.find(({ id }) => id === steering.active);
   // One that was not seen yet since the last start is what it was.
   if (active?.healthy === null) return saved.routeState;
-  if (usable(steering) !== null) return "up";
+  if (usable(steering) !== null || isDrained(draft, saved.primary)) return "up";
   return steering.unavailable?.permanent === true ? "down" : "failing-over";
 }
 
-function becauseOf({ saved }: Draft): string {
-  const { steering, primary } = saved;
+function becauseOf(draft: Draft): string {
+  const { steering, primary } = draft.saved;
   if (steering === null || primary === null) return "no node is used yet";
   const active = steering.members.find(({ id }) => id === steering.active);
   const healthy = steering.members.filter((each) => each.healthy === true).length;
   const rest = `${healthy} of ${steering.members.length} nodes are healthy`;
   if (active?.healthy !== true)
     return `${primary} is used and not healthy, and nobody else is: ${rest}`;
+  const node = nodeOf(draft.config, primary);
+  const now = node === null ? null : usabilityOf(draft, node);
+  if (now?.kind === "unknown")
+    return `${primary} is used, and too few see it to be sure: ${now.why}; nothing moves by itself`;
   const heavier = steering.members
     .filter(({ weight }) => weight > active.weight)
     .map(({ id }) => id);

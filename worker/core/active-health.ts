@@ -2,21 +2,20 @@
  * Active-active: which nodes may be used, as the vantages see them together.
  *
  * Rules: objectively down is not healthy; healthy is who most vantages see up now, for `up_after` looks each once it
- * was not; a relay that is confirmed silent is none of them. In between, the one in use stays what it was, so that one
- * vantage that lies or is silent decides nothing; any other one is not known, and not gone to. A look at a node failed when
- * as many vantages as the quorum found it bad at their newest, and fewer saw it up: that alone starts its grace again, and
- * so does not having been known. One in downtime is drained; one that tells a quorum that it is a replica, or sealed, takes
+ * was not; a relay that is confirmed silent is none of them. In between each stays what it was, so that one vantage that
+ * lies or is silent decides nothing; but nobody is gone to whom most do not see up at that moment. A look at a node failed
+ * when as many vantages as the quorum did not find it up at their newest, and fewer did: that alone starts its grace again. One in downtime is drained; one that tells a quorum that it is a replica, or sealed, takes
  * no writes; one that loads does not yet.
  * Must never: write anything where nothing changed: that would be a row for every look.
  */
 import type { Belief } from "./believed.ts";
-import { type Draft, save, tell, wakeBy } from "./draft.ts";
+import { type Draft, nodeOf, save, tell, wakeBy } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
 import { isSealed } from "./facts.ts";
-import { bad, blind } from "./sight.ts";
+import { blind } from "./sight.ts";
 import type { Steering } from "./state.ts";
 import { type Member, newMember, newState } from "./steering.ts";
-import type { NodeConfig } from "./types.ts";
+import type { NodeConfig, ObservationClass } from "./types.ts";
 
 type Usable =
   | { readonly kind: "up" }
@@ -63,8 +62,10 @@ export function usabilityOf(draft: Draft, { id }: NodeConfig): Usable {
   return most(seen.length) ? { kind: "soon", why } : down(why);
 }
 
-const isReplica = ({ class: kind, facts }: Belief) => kind === "up" && facts?.role === "replica";
-const isShut = ({ class: kind, facts }: Belief) => kind === "up" && isSealed(facts);
+/** What it said of itself at this very look. */
+const saidNow = ({ facts, factsAtMs, atMs }: Belief) => (factsAtMs === atMs ? facts : null);
+const isReplica = (belief: Belief) => belief.class === "up" && saidNow(belief)?.role === "replica";
+const isShut = (belief: Belief) => belief.class === "up" && isSealed(saidNow(belief));
 
 /**
  * When the last look at it failed, if the newest one did, for as many vantages as the quorum, and for more than saw
@@ -74,13 +75,33 @@ function failedLookAtMs({ sight, config }: Draft, id: string): number | null {
   const beliefs = sight.nodes[id] ?? {};
   const failed = config.vantages.flatMap((vantage) => {
     const belief = beliefs[vantage];
-    const isFailed =
-      belief !== undefined && (bad.includes(belief.class) || belief.class === "loading");
-    return isFailed ? [belief.atMs] : [];
+    const kind = belief?.class ?? "relay-unreachable";
+    return blind.includes(kind) || fine.includes(kind) ? [] : [belief?.atMs ?? 0];
   });
   const up = config.vantages.filter((vantage) => beliefs[vantage]?.class === "up").length;
   return failed.length >= config.quorum && failed.length > up ? Math.max(...failed) : null;
 }
+
+const fine: readonly ObservationClass[] = ["up", "switching"];
+
+/** For choosing: of those that are not in use only who is seen up by most now counts as healthy. */
+export function asSeenNow(draft: Draft, steering: Steering): Steering {
+  const isUp = (id: string) => {
+    const node = nodeOf(draft.config, id);
+    return node !== null && usabilityOf(draft, node).kind === "up";
+  };
+  const members = steering.members.map((each) =>
+    each.id === steering.active || each.healthy !== true || isUp(each.id)
+      ? each
+      : { ...each, healthy: null },
+  );
+  return { ...steering, members };
+}
+
+/** The one in use is only not wanted, and nobody else can be used: it goes on. */
+export const isDrained = (draft: Draft, id: string): boolean =>
+  draft.saved.downtimes[id] !== undefined &&
+  Object.values(draft.sight.nodes[id] ?? {}).some((belief) => belief.class === "up");
 
 /** At least somebody sees it up now, and nothing speaks against it: an operator may choose it where nobody else is left. */
 export const isSeenUp = ({ sight, saved, config }: Draft, id: string): boolean =>
@@ -118,22 +139,14 @@ function seen(draft: Draft, was: Member, node: NodeConfig): Member {
   const usable = usabilityOf(draft, node);
   // Nobody waits for the next interval to see whether it stays up.
   if (usable.kind === "soon") wakeBy(draft, nowMs + config.retryMs);
-  const healthy =
-    usable.kind === "up"
-      ? true
-      : usable.kind === "unknown"
-        ? draft.saved.primary === node.id
-          ? was.healthy
-          : null
-        : false;
+  const healthy = usable.kind === "unknown" ? was.healthy : usable.kind === "up";
   if (healthy === was.healthy) {
     const failedAtMs = healthy === true ? failedLookAtMs(draft, node.id) : null;
     return failedAtMs === null ? was : { ...was, failedAtMs };
   }
-  const isNew = was.healthy === null && was.failedAtMs === null && healthy === true;
-  if (healthy === false || was.healthy === false) tellHealth(draft, node.id, usable);
+  if (was.healthy !== null || healthy === false) tellHealth(draft, node.id, usable);
   // While it is not healthy the moment says nothing: the grace begins when it is again.
-  return { ...was, healthy, failedAtMs: isNew ? null : nowMs };
+  return { ...was, healthy, failedAtMs: was.healthy === null && healthy ? null : nowMs };
 }
 
 function tellHealth(draft: Draft, id: string, usable: Usable): void {

@@ -5,7 +5,7 @@
  */
 
 import { keep, rulesOf, switchTo, tellPin } from "./active-active.ts";
-import { isSeenUp, seeMembers } from "./active-health.ts";
+import { asSeenNow, isSeenUp, seeMembers } from "./active-health.ts";
 import { type Answer, no, noSuchNode, yes } from "./answers.ts";
 import { type Draft, nodeOf, save, tell } from "./draft.ts";
 import { overlaid } from "./overlay.ts";
@@ -31,7 +31,7 @@ export function answerActive(draft: Draft, request: Asked, deployed: GroupConfig
       tellPin(draft, state.pinnedUntilMs);
       return yes("the pin is over: everything is judged anew");
     case "weight":
-      return weigh(draft, request.node, request.weight, deployed);
+      return weigh(draft, state, request.node, request.weight, deployed);
     case "add-node":
       return add(draft, request.node, deployed);
     case "remove-node":
@@ -56,7 +56,9 @@ export function select(
   node: string | null,
   pinMs: number | null,
 ): Answer {
-  const others = state.members.filter(({ id, healthy }) => healthy === true && id !== state.active);
+  const others = asSeenNow(draft, state).members.filter(
+    ({ id, healthy }) => healthy === true && id !== state.active,
+  );
   const best = others.reduce<steering.Member | null>(
     (found, each) => (found === null || each.weight > found.weight ? each : found),
     null,
@@ -73,17 +75,25 @@ export function select(
 }
 
 /**
- * Where the one in use cannot be used a person may name one that somebody sees up, though too few look to be sure: there
- * is nothing to lose.
+ * Who is seen up now. But where the one in use cannot be used a person may name any that is not known to be down: too few
+ * may look to be sure, or Picket's password alone is wrong, and there is nothing to lose.
  */
 function choosable(draft: Draft, state: Steering, id: string): Steering {
-  const active = state.members.find((member) => member.id === state.active);
-  if (active?.healthy === true || !isSeenUp(draft, id)) return state;
-  const members = state.members.map((each) => (each.id === id ? { ...each, healthy: true } : each));
-  return { ...state, members };
+  const memberOf = (of: string | null) => state.members.find((member) => member.id === of);
+  const now = asSeenNow(draft, state);
+  const may = memberOf(id)?.healthy !== false || isSeenUp(draft, id);
+  if (memberOf(state.active)?.healthy === true || !may) return now;
+  const members = now.members.map((each) => (each.id === id ? { ...each, healthy: true } : each));
+  return { ...now, members };
 }
 
-function weigh(draft: Draft, id: string, weight: number, deployed: GroupConfig): Answer {
+function weigh(
+  draft: Draft,
+  state: Steering,
+  id: string,
+  weight: number,
+  deployed: GroupConfig,
+): Answer {
   const { overlay } = draft.saved;
   const node = [...deployed.nodes, ...overlay.added].find((each) => each.id === id);
   if (node === undefined || overlay.removed.includes(id)) return noSuchNode(draft, id, "NOTREADY");
@@ -94,7 +104,7 @@ function weigh(draft: Draft, id: string, weight: number, deployed: GroupConfig):
   // By a person's word: it need not wait for the time of going back.
   follow(
     draft,
-    steering.weigh(draft.saved.steering as Steering, id, weight, draft.nowMs),
+    steering.weigh(asSeenNow(draft, state), id, weight, draft.nowMs),
     `${id} weighs ${weight} now`,
   );
   return yes(`${id} weighs ${weight} until a deploy says something else`);
@@ -110,7 +120,7 @@ function add(
 ): Answer {
   const { overlay } = draft.saved;
   const there = overlaid(draft.saved, deployed).nodes;
-  const twin = there.find(
+  const twin = draft.config.nodes.find(
     ({ id, host, port }) => id === node.id || (host === node.host && port === node.port),
   );
   if (twin !== undefined)
@@ -138,7 +148,7 @@ function add(
 
 function takeOut(draft: Draft, state: Steering, id: string, deployed: GroupConfig): Answer {
   const { overlay } = draft.saved;
-  const given = steering.remove(state, id, rulesOf(draft.config), draft.nowMs);
+  const given = steering.remove(asSeenNow(draft, state), id, rulesOf(draft.config), draft.nowMs);
   if (given.kind === "unknown") return noSuchNode(draft, id, "NOTREADY");
   if (given.kind === "last")
     return no("LASTNODE", `${id} is the last node: a group has at least one`);

@@ -22,6 +22,8 @@ export type Belief = {
   readonly refusedAtMs: number | null;
   /** Looks in a row that were good. */
   readonly successes: number;
+  /** Looks in a row whose connection was dropped: something hangs up, and that is all that is known. */
+  readonly drops: number;
   readonly firstBadAtMs: number | null;
   /** Since when it is good without a break, after it was bad; null: it was never bad. */
   readonly cleanSinceMs: number | null;

@@ -115,11 +115,15 @@ export function relations(
 const AN_ADDRESS =
   "an IP address, since replica_hostname is set: one name cannot be several others";
 
-/** What a node that comes at run time has to be beside one that would be right in wrangler.toml. */
+/**
+ * What a node that comes at run time has to be beside one that would be right in wrangler.toml.
+ * @param isDeployed it stands there with the same probe: one that was taken out comes back.
+ */
 export function relationsOfNode(
   node: RawNode,
   group: GroupConfig,
   isSecretSet: (name: string) => boolean,
+  isDeployed: boolean,
 ): Complaint[] {
   const { hostname, replicaHostname, nodes, relays, regions, mode } = group;
   const others = nodes.some(({ probe }) => probe !== null);
@@ -128,7 +132,7 @@ export function relationsOfNode(
   const complaints: Complaint[] = [
     ...probeOfNode("", node, place),
     ...unsetSecrets("probe.", node.probe ?? {}, isSecretSet),
-    ...foreignSecrets("probe.", node.probe ?? {}),
+    ...(isDeployed ? [] : foreignSecrets("probe.", node.probe ?? {})),
   ];
   if (node.probe !== undefined && place.regions && !others)
     complaints.push({
@@ -174,7 +178,7 @@ const foreignSecrets = (path: string, table: object) =>
   Object.entries(table).flatMap(([key, name]): Complaint[] => {
     if (!key.endsWith("_secret") || name === undefined || /^PROBE_/.test(name)) return [];
     const allowed = "a secret whose name begins with PROBE_, for a node at run time";
-    return [{ path: `${path}${key}`, given: name, allowed }];
+    return [{ path: `${path}${key}`, given: "(not shown)", allowed }];
   });
 
 const unsetSecrets = (path: string, table: object, isSecretSet: (name: string) => boolean) =>

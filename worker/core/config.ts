@@ -109,11 +109,13 @@ export function parseNode(
   isSecretSet: (name: string) => boolean,
 ): ParsedNode {
   const parsed = v.safeParse(NodeSchema, value);
-  const complaints = parsed.success
-    ? relationsOfNode(parsed.output, group, isSecretSet)
-    : parsed.issues.map((issue) => complaintOf("", issue));
-  if (!parsed.success || complaints.length > 0) return { ok: false, complaints };
-  return { ok: true, node: nodeOf(parsed.output) };
+  if (!parsed.success)
+    return { ok: false, complaints: parsed.issues.map((issue) => complaintOf("", issue)) };
+  const node = nodeOf(parsed.output);
+  const deployed = group.nodes.find(({ id }) => id === node.id);
+  const same = JSON.stringify(deployed?.probe) === JSON.stringify(node.probe);
+  const complaints = relationsOfNode(parsed.output, group, isSecretSet, same);
+  return complaints.length > 0 ? { ok: false, complaints } : { ok: true, node };
 }
 
 function groupOf(raw: RawGroup): GroupConfig {

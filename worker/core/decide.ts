@@ -137,6 +137,8 @@ function watchClock(draft: Draft): boolean {
     remember(draft, {
       nodes: {},
       relays: {},
+      vantages: {},
+      paths: {},
       sentAtMs: {},
       since: {},
       lastSeen: null,

@@ -2,7 +2,7 @@
  * Replicas that the primary names and that nobody configured: shown with the lines that would configure them.
  *
  * Rules: they are never routed to or promoted, for behind NAT the address that a primary sees is nobody's. Where as
- * many configured replicas follow under another address as there are unknown ones, these are those.
+ * many configured replicas may follow under another address as there are unknown ones, these are those.
  * Must never: change who belongs to the group.
  */
 import { type Draft, factsOf, tellEdge } from "./draft.ts";
@@ -23,9 +23,10 @@ export function discoveredOf(draft: Draft): readonly Discovered[] {
     (node.replicationHost === host && node.replicationPort === port);
   const unknown = facts.replicas.filter((each) => !config.nodes.some((node) => isAt(node, each)));
   const elsewhere = config.nodes.filter((node) => {
+    if (node === primary || facts.replicas.some((each) => isAt(node, each))) return false;
+    // Of one that is not seen nobody knows that it does not follow.
     const own = factsOf(draft, node.id);
-    const follows = own?.linkUp === true && followsNode(own, primary);
-    return follows && !facts.replicas.some((each) => isAt(node, each));
+    return own === null || followsNode(own, primary);
   });
   if (unknown.length <= elsewhere.length) return [];
   return unknown.map((each) => ({ ...each, lines: linesFor(each, primary) }));

@@ -62,9 +62,9 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
   for (const vantage of config.vantages)
     if ((beliefs[vantage]?.refusals ?? 0) >= config.maxFailures) refusedBy += 1;
   // Two that are turned away by the same wall say little where the one beside the node sees it up: that is silence at most.
-  const seenUpBeside = config.vantages.some(
-    (vantage) =>
-      isLocal(vantage, node, config) && good.includes(beliefs[vantage]?.class ?? "refused"),
+  const seenUpBeside = config.relays.some(
+    ({ id, local: its }) =>
+      its.includes(node.id) && good.includes(beliefs[vantageOf(id)]?.class ?? "refused"),
   );
   const isRefused = refusedBy >= 2 && !seenUpBeside;
   const votes: Record<string, Vote> = {};
@@ -86,15 +86,20 @@ export function judge(sight: Sight, node: NodeConfig, config: GroupConfig, nowMs
     if (vote === "down") down += 1;
     const since = silentSinceMs ?? belief?.firstBadAtMs ?? null;
     if (since !== null && (firstBadAtMs === null || since < firstBadAtMs)) firstBadAtMs = since;
-    if (vote === "abstain" && belief !== undefined && isDoubtful(belief)) suspicious = true;
+    if (vote === "abstain" && belief !== undefined && isDoubtful(belief, config)) suspicious = true;
   }
   const odown = down >= config.quorum && down > up;
   const authorised = heard * 2 > config.vantages.length;
   return { votes, up, down, odown, authorised, suspicious, silent, firstBadAtMs };
 }
 
-/** Bad, or a connection that was dropped: the next look tells more. */
-const isDoubtful = ({ class: kind }: Belief) => bad.includes(kind) || kind === "closed";
+/** Bad, or a connection that was dropped: the next look tells more, unless it is dropped again and again. */
+const isDoubtful = (belief: Belief, config: GroupConfig) =>
+  bad.includes(belief.class) || (belief.class === "closed" && !isDropped(belief, config));
+
+/** Whoever stands there hangs up: no death, and no look more tells why. */
+export const isDropped = ({ drops }: Belief, { maxFailures }: GroupConfig): boolean =>
+  drops >= maxFailures;
 
 /** Where another node can be used at once and nothing is lost, nobody waits for one that loads. */
 const loadingLimitMs = ({ mode, downAfterMs, loadingLimitMs: limitMs }: GroupConfig): number =>

@@ -6,7 +6,7 @@
  * Promises: pure; where nothing was changed the configuration is handed back as it is.
  */
 import type { Overlay, Saved } from "./state.ts";
-import type { GroupConfig } from "./types.ts";
+import type { GroupConfig, NodeConfig } from "./types.ts";
 
 export const noOverlay: Overlay = { weights: {}, added: [], removed: [] };
 
@@ -25,6 +25,8 @@ export function overlaid({ overlay }: Pick<Saved, "overlay">, config: GroupConfi
     });
   return { ...config, nodes };
 }
+
+const isAt = (a: NodeConfig, b: NodeConfig) => a.host === b.host && a.port === b.port;
 
 /**
  * Another mode: of the databases that all took writes one is the primary now. The others hold what is theirs alone: they
@@ -52,8 +54,12 @@ export function keepOverlay(saved: Saved, config: GroupConfig): Saved {
     return isEmpty(overlay) && steering === null ? saved : left(saved, config);
   if (isEmpty(overlay)) return saved;
   const deployed = (id: string) => config.nodes.find((node) => node.id === id);
-  const added = overlay.added.filter(({ id }) => deployed(id) === undefined);
-  const removed = overlay.removed.filter((id) => deployed(id) !== undefined);
+  const added = overlay.added.filter(
+    (each) => !config.nodes.some((node) => node.id === each.id || isAt(node, each)),
+  );
+  const gone = overlay.removed.filter((id) => deployed(id) !== undefined);
+  // Somebody has to be left: whoever deploys nobody but who was taken out means them.
+  const removed = gone.length === config.nodes.length && added.length === 0 ? [] : gone;
   const weights = Object.entries(overlay.weights).filter(([id, { over }]) => {
     const node = deployed(id) ?? added.find((each) => each.id === id);
     return node?.weight === over && !removed.includes(id);

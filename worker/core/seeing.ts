@@ -21,7 +21,7 @@ import {
 } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
 import { isSealed } from "./facts.ts";
-import { relayBelief, survey, witnessesOf } from "./health.ts";
+import { isDropped, relayBelief, survey, witnessesOf } from "./health.ts";
 import { seeLinks } from "./links.ts";
 import { absorb, blind, vantageOf } from "./sight.ts";
 import type { Input } from "./state.ts";
@@ -96,7 +96,8 @@ function seeNode(draft: Draft, node: NodeConfig): void {
         node: id,
         text: `${vantage} sees ${id} ${down ? `down: ${wordsOf(belief)}` : "no longer down"}`,
       }));
-    const fault = belief !== undefined && faults.includes(belief.class);
+    const fault =
+      belief !== undefined && (faults.includes(belief.class) || isDropped(belief, config));
     // Through an observer that failed nothing is known to have ended.
     if (!fault && belief !== undefined && blind.includes(belief.class)) continue;
     tellEdge(draft, `fault:${vantage}:${id}`, fault, () => ({

@@ -239,6 +239,7 @@ function nextBelief(before: Belief | undefined, seen: Observation, config: Group
     atMs: seen.atMs,
     failures: isGood ? 0 : isBad ? Math.max(failures + 1, looks) : failures,
     ...refusalsAfter(before, seen, config),
+    drops: seen.class === "closed" ? (before?.drops ?? 0) + 1 : 0,
     successes: seen.class === "up" ? (before?.successes ?? 0) + 1 : 0,
     firstBadAtMs: isGood ? null : firstBadAtMs,
     cleanSinceMs: recovered ? seen.atMs : cleanSinceMs,
