@@ -119,7 +119,10 @@ function noteFailed(
   const isBad = (each: Stream) => isFresh(each) && BAD.includes(each.last.class);
   const failed = streams.filter((some) => some.length > 0 && some.every(isBad));
   const known = before.steering?.members.find((member) => member.id === id);
-  if (failed.length < config.quorum || known === undefined || known.healthy === null) return;
+  const up = streams.filter((some) => some.some(({ last }) => last.class === "up"));
+  // Where more may have seen it up nothing failed.
+  if (failed.length < config.quorum || failed.length <= up.length) return;
+  if (known === undefined || known.healthy === null) return;
   const atMs = Math.max(...failed.flat().map(({ last }) => last.atMs));
   const virtualMs = latest(ledger) - (nowMs - atMs);
   note(active, () => active.failed.set(id, { atMs, virtualMs }));

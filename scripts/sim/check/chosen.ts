@@ -58,8 +58,14 @@ export function followChosen(ledger: Ledger, saving: Saving): void {
 function overtake(chosen: Chosen, config: GroupConfig): void {
   if (config.mode !== "active-active") Object.assign(chosen, newChosen());
   const deployed = (id: string) => config.nodes.find((node) => node.id === id);
-  chosen.added = chosen.added.filter(({ id }) => deployed(id) === undefined);
+  // Also by another name: it is the same server.
+  const isDeployed = ({ id, host, port }: NodeConfig) =>
+    config.nodes.some((node) => node.id === id || (node.host === host && node.port === port));
+  chosen.added = chosen.added.filter((each) => !isDeployed(each));
   for (const id of chosen.removed) if (deployed(id) === undefined) chosen.removed.delete(id);
+  // One that names nobody else brings back whom it names.
+  if (chosen.removed.size === config.nodes.length && chosen.added.length === 0)
+    chosen.removed.clear();
   for (const [id, { over }] of chosen.weights) {
     const node = deployed(id) ?? chosen.added.find((each) => each.id === id);
     if (node?.weight !== over) chosen.weights.delete(id);

@@ -113,8 +113,8 @@ export const activeMutants: readonly Mutant[] = [
   active({
     name: "the grace does not begin when it is well again",
     file: core("active-health"),
-    find: "failedAtMs: isNew ? null : nowMs };",
-    replace: "failedAtMs: isNew ? null : was.failedAtMs };",
+    find: "null : nowMs };",
+    replace: "null : was.failedAtMs };",
     scene: "a heavier one was down for longer than the grace",
   }),
   active({
@@ -214,8 +214,8 @@ export const activeMutants: readonly Mutant[] = [
   active({
     name: "one that was taken out stays out, also when it was deployed anew",
     file: core("overlay"),
-    find: "const removed = overlay.removed.filter((id) => deployed(id) !== undefined);",
-    replace: "const removed = overlay.removed;",
+    find: "overlay.removed.filter((id) => deployed(id) !== undefined);",
+    replace: "overlay.removed;",
     scene: "nodes are added and taken out, the one in use as well",
   }),
   // nobody is healthy
