@@ -126,6 +126,20 @@ it("what regions see through a relay is a path of it, and no vote of theirs", as
   });
 });
 
+it("a region says how long its look took there", async () => {
+  vi.spyOn(globalThis, "fetch").mockImplementation(() => new Promise(() => undefined));
+  const probe = { transport: "upstash", url: "https://a.example.com", tokenSecret: "X" } as const;
+  const { seen, tookMs } = await vantage("slow").look("weur", {
+    order: { ...order("x"), timeoutMs: 200, nodes: [{ id: "a", probe }] },
+    location: null,
+    againMs: null,
+  });
+  expect(seen.map(({ vantage: by, node, class: how }) => `${by} ${node} ${how}`)).toEqual([
+    "weur a timeout",
+  ]);
+  expect(tookMs).toBeGreaterThan(150);
+});
+
 it("a region that throws, and one that hangs, change nothing but what is said of them", async () => {
   relayAnswers();
   const stub = groupOf("watched");
