@@ -368,6 +368,18 @@ describe("replicas that nobody configured", () => {
     expect(routeOf(world.state.saved, world.config).replicas.map(({ id }) => id)).toEqual(["b"]);
   });
 
+  test("are told once, though the Group forgets between two looks", () => {
+    const world = createWorld({ ids: ["a", "b"], vantages: ["relay:a", "relay:b", "weur"] });
+    world.shadow("d", "a");
+    world.eye("weur").whereabouts = { colo: "SYD", region: "oc" };
+    for (let at = 0; at < 5; at += 1) {
+      world.run(60_000);
+      world.evict();
+    }
+    expect(world.told("+discovered").length).toBe(1);
+    expect(world.told("+misplaced").length).toBe(1);
+  });
+
   test("G23 behind NAT configured ones are named otherwise: as many as follow are those", () => {
     const world = createWorld({ ids: ["a", "b"] });
     world.run(1000);

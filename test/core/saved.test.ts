@@ -158,7 +158,7 @@ describe("refused by name, never guessed", () => {
   });
 
   // What came later, and is empty for whoever was not told.
-  const later = ["replicaRunIds", "notices", "failing", "steering", "overlay"];
+  const later = ["replicaRunIds", "notices", "failing", "lasting", "steering", "overlay"];
   test("what version 2 did not have from its beginning is filled", () => {
     const promoting = { kind: "promoting", attempt: {}, candidate: "b" };
     const rest = Object.fromEntries(Object.entries(whole).filter(([key]) => !later.includes(key)));

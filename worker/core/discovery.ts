@@ -5,7 +5,7 @@
  * many configured replicas may follow under another address as there are unknown ones, these are those.
  * Must never: change who belongs to the group.
  */
-import { type Draft, factsOf, tellEdge } from "./draft.ts";
+import { type Draft, factsOf, tellLasting } from "./draft.ts";
 import { followsNode } from "./facts.ts";
 import type { Address, NodeConfig } from "./types.ts";
 
@@ -52,7 +52,7 @@ export function seeDiscovered(draft: Draft): void {
   if (factsOf(draft, draft.saved.primary)?.role !== "primary") return;
   const found = discoveredOf(draft);
   const names = found.map(({ host, port }) => `${host}:${port}`).join(", ");
-  tellEdge(draft, "discovered", found.length > 0, () => ({
+  tellLasting(draft, "discovered", found.length > 0, () => ({
     names: ["+discovered", "-discovered"],
     node: draft.saved.primary,
     text:

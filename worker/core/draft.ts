@@ -110,6 +110,17 @@ export function tellEdge(draft: Draft, mark: string, holds: boolean, event: () =
   if (name !== null) tell(draft, name, node, text, data);
 }
 
+/** The same for what may last while nobody remembers: told once, though the Group sleeps between looks. */
+export function tellLasting(draft: Draft, mark: string, holds: boolean, event: () => Edge): void {
+  const { lasting } = draft.saved;
+  if (lasting.includes(mark) === holds) return;
+  const rest = lasting.filter((each) => each !== mark);
+  save(draft, { lasting: holds ? [...rest, mark] : rest });
+  const { names, node, text, data } = event();
+  const name = names[holds ? 0 : 1];
+  if (name !== null) tell(draft, name, node, text, data);
+}
+
 /** Forgets that something was told, so that it is told again. */
 export function untell(draft: Draft, mark: string): void {
   if (draft.sight.told.includes(mark))

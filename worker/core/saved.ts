@@ -68,6 +68,7 @@ export function initialState(group: string): State {
       leases: { longestMs: 0, untilMs: null },
       revokedAtMs: null,
       drill: null,
+      lasting: [],
       steering: null,
       overlay: { weights: {}, added: [], removed: [] },
     },
@@ -127,7 +128,16 @@ const added = [
     "notices",
     "failing",
   ],
-  ...["failoversAtMs", "lastSwitch", "leases", "revokedAtMs", "drill", "steering", "overlay"],
+  ...[
+    "failoversAtMs",
+    "lastSwitch",
+    "leases",
+    "revokedAtMs",
+    "drill",
+    "lasting",
+    "steering",
+    "overlay",
+  ],
 ];
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -184,6 +194,7 @@ function filled(raw: Raw): Raw {
     replicaRunIds: {},
     notices: [],
     failing: {},
+    lasting: [],
     steering: null,
     overlay: { weights: {}, added: [], removed: [] },
     ...raw,

@@ -242,6 +242,8 @@ export type Saved = {
   /** With fencing "lease": nothing was granted since; null while leases are granted. */
   readonly revokedAtMs: number | null;
   readonly drill: DrillPoint | null;
+  /** What was told and still holds, of what lasts longer than memory: `misplaced:weur`, `discovered`. */
+  readonly lasting: readonly string[];
   /** Active-active: which node is used, and what that was decided on; null: not chosen yet, or another mode. */
   readonly steering: Steering | null;
   /** Active-active: what people changed at run time. */

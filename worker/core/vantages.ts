@@ -6,8 +6,10 @@
  * Must never: touch a vote.
  */
 import type { VantageBelief } from "./believed.ts";
-import { type Draft, remember, tellEdge } from "./draft.ts";
+import { type Draft, remember, save, tellEdge, tellLasting } from "./draft.ts";
 import type { VantageReport } from "./looking.ts";
+
+const MISPLACED = "misplaced:";
 
 export function seeVantages(draft: Draft, reports: readonly VantageReport[]): void {
   const { regions } = draft.config;
@@ -22,6 +24,11 @@ export function seeVantages(draft: Draft, reports: readonly VantageReport[]): vo
   if (reports.length > 0 || Object.keys(before).length > Object.keys(known).length)
     remember(draft, { vantages: known });
   for (const region of regions) tellOf(draft, region, known[region]);
+  // Who looks no more runs nowhere.
+  const { lasting } = draft.saved;
+  const isOver = (mark: string) =>
+    mark.startsWith(MISPLACED) && !regions.includes(mark.slice(MISPLACED.length));
+  if (lasting.some(isOver)) save(draft, { lasting: lasting.filter((mark) => !isOver(mark)) });
 }
 
 function nextBelief(before: VantageBelief | undefined, report: VantageReport): VantageBelief {
@@ -56,8 +63,10 @@ function tellOf(draft: Draft, region: string, belief: VantageBelief | undefined)
     }));
   const colo = belief.whereabouts?.colo ?? null;
   const ran = belief.whereabouts?.region ?? null;
+  // Until it is known where it runs, what was told stands.
+  if (colo === null) return;
   const misplaced = ran !== null && ran !== region;
-  tellEdge(draft, `misplaced:${region}`, misplaced, () => ({
+  tellLasting(draft, `${MISPLACED}${region}`, misplaced, () => ({
     names: ["+misplaced", "-misplaced"],
     node: null,
     text: misplaced
