@@ -18,7 +18,7 @@ export const activeMutants: readonly Mutant[] = [
     name: "one vantage that sees it down is enough",
     file: core("active-health"),
     find: "if (verdict.odown && ",
-    replace: "if (verdict.down >= 1 || ",
+    replace: "if (verdict.down >= 1 && ",
     scene: "one vantage is wrong about the one in use",
   }),
   active({
