@@ -192,9 +192,11 @@ function count(draft: Draft, config: GroupConfig): void {
   const isOver = usable(steering) !== null || isDrained(draft, active.id);
   const before = steering.unavailable;
   if (isOver && before === null) return;
+  // Counted anew each time, whatever was left over while nothing moved by itself.
+  const anew = { ...steering, attempts: 0, nextAttemptAtMs: 0 };
   const { state, kind } = isOver
-    ? { state: steering, kind: null }
-    : attempt(steering, rulesOf(config), draft.nowMs);
+    ? { state: anew, kind: null }
+    : attempt(before === null ? anew : steering, rulesOf(config), draft.nowMs);
   const permanent = before?.permanent === true || kind === "permanent";
   const unavailable = isOver ? null : { sinceMs: before?.sinceMs ?? draft.nowMs, permanent };
   const next: Steering = { ...state, unavailable };
