@@ -1,7 +1,9 @@
+import { safeParse } from "valibot";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { startRedis } from "../../scripts/redis-server.ts";
 import { parseInfo } from "../../worker/redis/info.ts";
 import { openSession } from "../../worker/redis/session.ts";
+import { facts } from "../../worker/relay/look-protocol.ts";
 
 type Server = { host: string; port: number };
 
@@ -118,6 +120,7 @@ test.each([
   ["no run id", "role:master"],
   ["an empty run id", "run_id:\r\nrole:master"],
   ["a Sentinel", "run_id:abc\nrole:sentinel"],
+  ["a run id that no Redis has", `run_id:${"a".repeat(65)}\nrole:master`],
   ["too far down", `${"#\n".repeat(200_000)}run_id:abc\nrole:master`],
 ])("%s is no INFO of a Redis", (_, text) => {
   expect(parseInfo(text, null)).toBeNull();
@@ -129,4 +132,23 @@ test("a link that never was has no age, also as Redis before 7 tells it", () => 
   expect(parseInfo(info("12"), null)).toMatchObject({ linkDownMs: 12_000 });
   expect(parseInfo(info("-1"), null)).toMatchObject({ linkDownMs: null });
   expect(parseInfo(info("1795264137"), null)).toMatchObject({ linkDownMs: null });
+});
+
+test("whatever a server says of itself, a relay may send it and a Group reads it", () => {
+  const long = (chars: number) => "x".repeat(chars);
+  const strange = [
+    ...["run_id:abc", "role:master", `master_replid:${long(65)}`, `master_replid2:${long(300)}`],
+    ...[`slave0:ip=${long(254)},port=1,state=online`, "slave1:ip=b,port=2,state=online"],
+    ...["connected_slaves:2", "master_repl_offset:9999999999999999", "db0:keys=9999999999999999"],
+  ];
+  const primary = parseInfo(strange.join("\n"), "9999999999999999");
+  expect(primary).toMatchObject({
+    replicationId: long(64),
+    replicationId2: long(64),
+    replicas: [{ host: "b", port: 2 }],
+  });
+  const follows = ["run_id:abc", "role:slave", `master_host:${long(254)}`, "master_port:1"];
+  const replica = parseInfo(follows.join("\n"), null);
+  expect(replica).toMatchObject({ replicaOf: null });
+  for (const found of [primary, replica]) expect(safeParse(facts, found).success).toBe(true);
 });

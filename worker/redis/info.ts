@@ -2,12 +2,15 @@
  * INFO in Redis's own words, to NodeFacts.
  *
  * Promises: pure; null for any text that is no INFO of a Redis (a Sentinel's is none); never reads more
- * than 256 KiB.
+ * than 256 KiB; whatever a server says of itself, the facts are such as a relay may send and a Group reads.
  * Must never: guess at a role or a run id that Redis did not state.
  */
 import type { Address, NodeFacts } from "../core/types.ts";
 
 const MAX_CHARS = 256 * 1024;
+/** Redis's own ids have 40; the longest name that DNS knows. */
+const MOST_ID_CHARS = 64;
+const MOST_HOST_CHARS = 253;
 /** Redis's own default; a primary does not state its priority. */
 const DEFAULT_PRIORITY = 100;
 
@@ -16,7 +19,7 @@ export function parseInfo(text: string, minReplicas: string | number | null): No
   const fields = fieldsOf(text);
   const runId = fields.get("run_id");
   const role = fields.get("role");
-  if (runId === undefined || runId === "") return null;
+  if (runId === undefined || runId === "" || runId.length > MOST_ID_CHARS) return null;
   if (role !== "master" && role !== "slave") return null;
 
   const replica = role === "slave";
@@ -33,7 +36,7 @@ export function parseInfo(text: string, minReplicas: string | number | null): No
     offset: count(fields.get(replica ? "slave_repl_offset" : "master_repl_offset")) ?? 0,
     priority:
       count(fields.get("slave_priority") ?? fields.get("replica_priority")) ?? DEFAULT_PRIORITY,
-    replicationId: fields.get("master_replid") ?? "",
+    replicationId: (fields.get("master_replid") ?? "").slice(0, MOST_ID_CHARS),
     replicationId2: earlierHistory(fields.get("master_replid2")),
     secondOffset: count(fields.get("second_repl_offset")),
     switching: (fields.get("master_failover_state") ?? "no-failover") !== "no-failover",
@@ -43,6 +46,10 @@ export function parseInfo(text: string, minReplicas: string | number | null): No
     minReplicasToWrite: minReplicas === null ? null : count(String(minReplicas)),
   };
 }
+
+/** It answers PING as a Redis does. */
+export const isSentinel = (text: string): boolean =>
+  fieldsOf(text).get("redis_mode") === "sentinel";
 
 function fieldsOf(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
@@ -59,7 +66,7 @@ function fieldsOf(text: string): ReadonlyMap<string, string> {
 function followed(fields: ReadonlyMap<string, string>): Address | null {
   const host = fields.get("master_host");
   const port = count(fields.get("master_port"));
-  return host === undefined || host === "" || port === null ? null : { host, port };
+  return host === undefined || !isHost(host) || port === null ? null : { host, port };
 }
 
 /** Redis before 7 counts what never happened from the year 1970. */
@@ -73,8 +80,10 @@ function milliseconds(seconds: string | undefined): number | null {
 
 /** All zeros: it was never promoted over another's history. */
 function earlierHistory(id: string | undefined): string | null {
-  return id === undefined || /^0*$/.test(id) ? null : id;
+  return id === undefined || /^0*$/.test(id) ? null : id.slice(0, MOST_ID_CHARS);
 }
+
+const isHost = (text: string) => text !== "" && text.length <= MOST_HOST_CHARS;
 
 function keysOf(fields: ReadonlyMap<string, string>): number {
   let keys = 0;
@@ -112,7 +121,7 @@ function listed(fields: ReadonlyMap<string, string>, most: number): readonly Con
     const parts = new Map(value.split(",").map((part) => divided(part)));
     const host = parts.get("ip") ?? "";
     const port = count(parts.get("port"));
-    if (host !== "" && port !== null)
+    if (isHost(host) && port !== null)
       replicas.push({ host, port, state: parts.get("state") ?? "" });
   }
   return replicas;
