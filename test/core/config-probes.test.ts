@@ -185,6 +185,20 @@ describe("wrong", () => {
       "fd00::1",
       "a public address",
     ],
+    ...["0x7f.1", "0xa.0.0.1", "::ffff:10.0.0.1"].map(
+      (host): [string, Raw, string, string, string] => [
+        `a private address, written as ${host}`,
+        probed({ transport: "tcp", host }),
+        ...(["nodes[0].probe.host", host, "a public address"] as [string, string, string]),
+      ],
+    ),
+    [
+      "a user without a password",
+      probed({ ...tcp, username: "picket" }),
+      "nodes[0].probe.password_secret",
+      "nothing",
+      "since there is a username",
+    ],
     [
       "a private address over HTTPS",
       probed({ transport: "custom", url: "https://192.168.1.1/health" }),

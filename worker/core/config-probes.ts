@@ -47,7 +47,7 @@ export function probeOfNode(path: string, node: RawNode, place: Place): readonly
   }
   const allowed = "nothing, or a region among the vantages: relays look by a way of their own";
   const nobody = place.regions ? [] : [{ path: at, given: probe.transport, allowed }];
-  const wrong = [...behindRelay(probe, place.relays), ...addressOf(node)];
+  const wrong = [...behindRelay(probe, place.relays), ...addressOf(node), ...loginOf(probe)];
   return [...nobody, ...wrong.map((each) => ({ ...each, path: `${at}.${each.path}` }))];
 }
 
@@ -74,15 +74,27 @@ function whyProbed(others: boolean, mode: RawGroup["mode"], relays: boolean): st
   return null;
 }
 
+/** Nobody logs in by a name alone: it would be looked at as somebody else, and that in silence. */
+function loginOf(probe: NonNullable<RawNode["probe"]>): readonly Told[] {
+  if (probe.transport !== "tcp" || probe.username === undefined) return [];
+  const allowed = "the name of a Worker secret, since there is a username";
+  return probe.password_secret === undefined
+    ? [{ path: "password_secret", given: "nothing", allowed }]
+    : [];
+}
+
 /** Nothing leads from a Worker into a private network. */
 function addressOf({ host, probe }: RawNode): readonly Told[] {
   if (probe === undefined || probe.allow_private) return [];
   if (probe.transport === "tcp") {
     const given = probe.host ?? host;
-    const bare = given.includes(":") ? `[${given}]` : given.toLowerCase();
+    const url = `http://${given.includes(":") ? `[${given}]` : given}`;
     const allowed =
       "a public address, since no Worker reaches a private one: look through a relay; or allow_private = true for development";
-    return isPublicHost(bare) ? [] : [{ path: "host", given, allowed }];
+    // An address has many notations, and who connects may read them all: 0x7f.1 is 127.0.0.1.
+    return URL.canParse(url) && isPublicHost(new URL(url).hostname)
+      ? []
+      : [{ path: "host", given, allowed }];
   }
   if (mayBeTold(probe.url, false)) return [];
   const allowed = "an https address that is public, or allow_private = true for development";
