@@ -47,10 +47,8 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
     this.ctx.storage.transactionSync(() => {
       this.#sql.exec("DELETE FROM kept");
       this.#sql.exec("DELETE FROM config");
-      for (let part = 0; part * PART_CHARS < json.length; part += 1) {
-        const text = json.slice(part * PART_CHARS, (part + 1) * PART_CHARS);
+      for (const [part, text] of partsOf(json).entries())
         this.#sql.exec("INSERT INTO kept VALUES (?, ?, ?)", part, nowMs, text);
-      }
       for (const group of groups)
         this.#sql.exec("INSERT OR IGNORE INTO groups VALUES (?)", group.name);
     });
@@ -102,4 +100,17 @@ export class Fleet extends DurableObject<RawEnv> implements FleetRpc {
       detail: granted ? seen : `the brake is on: ${seen}, at most ${maxFailovers}`,
     };
   }
+}
+
+/** A character of two units is cut nowhere: a half of one is no text, and would be stored as something else. */
+function partsOf(json: string): readonly string[] {
+  const parts: string[] = [];
+  let at = 0;
+  while (at < json.length) {
+    let end = at + PART_CHARS;
+    if (/[\uD800-\uDBFF]/.test(json[end - 1] ?? "")) end -= 1;
+    parts.push(json.slice(at, end));
+    at = end;
+  }
+  return parts;
 }

@@ -42,6 +42,18 @@ it("more groups than one row could hold are kept whole, and fewer after them", a
   expect(await fleet.lastGood()).toMatchObject({ kind: "kept", groups: deployed.groups });
 });
 
+it("a configuration is cut through no character", async () => {
+  const [one] = deployed.groups;
+  if (one === undefined) throw new Error("no group is deployed");
+  // One of the two would be cut through.
+  for (const before of ["", "x"]) {
+    const hostname = before + "\u{1F600}".repeat(300_000);
+    await fleet.keep([{ ...one, hostname }], deployed.brake);
+    const kept = await fleet.lastGood();
+    expect(kept.kind === "kept" && kept.groups[0]?.hostname === hostname).toBe(true);
+  }
+});
+
 it("a document of version 1 is read: what it does not know gets its default", async () => {
   const old = deployed.groups.map(
     ({ graceMs: _1, elect: _2, observeOnly: _3, nodes, ...rest }) => ({
