@@ -2,8 +2,8 @@
  * The door: requests go to the API, cron wakes every group. Exports the Durable Objects, and `Routes` for Workers
  * of the same account.
  *
- * Promises: one group that fails to wake does not keep another asleep; every group is woken once by each cron,
- * however many there are.
+ * Promises: one group that fails to wake does not keep another asleep; every group is woken by each cron, however
+ * many there are, and more than once only where who was to wake it died.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { app } from "./api/app.ts";
@@ -15,6 +15,7 @@ import {
   fleetOf,
   inTime,
   type RawEnv,
+  type Sleeper,
   wakeEach,
   wakerOf,
 } from "./env.ts";
@@ -46,15 +47,25 @@ async function wakeAll(env: RawEnv): Promise<void> {
   if (deployed.ok) for (const { name, location } of deployed.groups) locations.set(name, location);
   const sleepers = [...locations].map(([name, location]) => ({ name, location }));
   if (sleepers.length <= CHUNK) return await wakeEach(env, sleepers, WAKE_MS);
-  const chunks = Array.from({ length: Math.ceil(sleepers.length / CHUNK) }, async (_, n) => {
-    const chunk = sleepers.slice(n * CHUNK, (n + 1) * CHUNK);
-    try {
-      await inTime(wakerOf(env, n + 1).wakeMany(chunk), WAKE_MS);
-    } catch (error) {
-      console.error("groups may not have been woken", chunk.length, String(error));
+  const count = Math.ceil(sleepers.length / CHUNK);
+  const untilMs = Date.now() + WAKE_MS;
+  const wake = async (n: number, chunk: readonly Sleeper[]) => {
+    // One that died may have woken nobody yet: another has the part once more. What is late is left to the next cron.
+    for (const waker of [n, count + n]) {
+      const leftMs = untilMs - Date.now();
+      if (leftMs <= 0) return;
+      try {
+        return await inTime(wakerOf(env, waker).wakeMany(chunk), leftMs);
+      } catch (error) {
+        console.error("groups may not have been woken", chunk.length, String(error));
+      }
     }
-  });
-  await Promise.all(chunks);
+  };
+  await Promise.all(
+    Array.from({ length: count }, (_, n) =>
+      wake(n + 1, sleepers.slice(n * CHUNK, (n + 1) * CHUNK)),
+    ),
+  );
 }
 
 /**

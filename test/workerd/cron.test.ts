@@ -9,7 +9,7 @@ import { bindings } from "./relay.ts";
 afterEach(() => vi.restoreAllMocks());
 
 /** 450 groups beside those that are configured, as objects that only note who wakes them. */
-function many({ handOver }: { handOver?: (part: number) => Promise<void> } = {}) {
+function many({ handOver }: { handOver?: (waker: string) => Promise<void> } = {}) {
   const names = Array.from({ length: 450 }, (_, n) => `many-${n}`);
   const woken: string[] = [];
   /** How many groups each waker was given. */
@@ -29,7 +29,7 @@ function many({ handOver }: { handOver?: (part: number) => Promise<void> } = {})
     names: async () => names,
     wakeMany: async (sleepers: readonly Sleeper[]) => {
       parts[waker] = (parts[waker] ?? 0) + sleepers.length;
-      await handOver?.(Object.keys(parts).length);
+      await handOver?.(waker);
       await wakeEach(env, sleepers, 10_000);
     },
   });
@@ -58,11 +58,22 @@ it("450 groups: each is woken once, in parts, six at a time in each; one that th
   expect(said).toHaveBeenCalledWith("a group did not wake", "many-7", expect.any(String));
 });
 
+it("a part whose waker dies is handed to another one", async () => {
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const { cron, names, woken } = many({
+    handOver: async (waker) => {
+      if (waker === "waker-2") throw new Error("this object is overloaded");
+    },
+  });
+  await cron();
+  expect(woken).toEqual(expect.arrayContaining([...names, "alarmed", "watched"]));
+});
+
 it("a part that cannot be handed over does not keep the others asleep", async () => {
   const said = vi.spyOn(console, "error").mockImplementation(() => undefined);
   const { cron, woken, parts } = many({
-    handOver: async (part) => {
-      if (part === 1) throw new Error("this object is overloaded");
+    handOver: async (waker) => {
+      if (waker === "waker-1" || waker === "waker-4") throw new Error("this object is overloaded");
     },
   });
   await cron();
