@@ -3,7 +3,7 @@
  *
  * Promises: a pair of a place has at most one look under way; one call is as slow as the slowest that it is about, and
  * lost with it, so who is away, who did not answer last time, and whose call was lost is asked by calls of their own;
- * a region is given so much time that its answer arrives; who is away holds up nobody, and what comes from there in the
+ * a region's answer is waited for as long as its way is; who is away holds up nobody, and what comes from there in the
  * end is not lost; what is told is ready at once, and cannot keep the Group from looking.
  * Must never: judge what was seen.
  */
@@ -14,7 +14,7 @@ import type { State } from "../core/state.ts";
 import type { GroupConfig, Observation } from "../core/types.ts";
 import type { Pair } from "../probe/look.ts";
 import { GROUP, keyOf, type PlacePair, placesOf } from "./orders.ts";
-import { timeThere, wayAfterAnswer, wayAfterLoss } from "./way.ts";
+import { waitFor, wayAfterAnswer, wayAfterLoss } from "./way.ts";
 
 /** What came of one call, by the Group's clock. */
 export type Heard = {
@@ -81,16 +81,16 @@ export function createLookout(ask: Ask, returned: () => void) {
   }
 
   function start(question: Question, pairs: readonly PlacePair[], awaited: boolean): void {
-    const { from, config } = question;
+    const { from } = question;
     const shares = Map.groupBy(pairs, (pair) => shareOf(pair, from, awaited));
     for (const share of shares.values())
       for (const asked of ask({ ...question, pairs: share })) {
         const call = { from, pairs: asked.pairs, awaited };
-        calls.set(call, follow(call, asked.heard, config.probeTimeoutMs));
+        calls.set(call, follow(call, asked.heard));
       }
   }
 
-  async function follow(call: Call, heard: Promise<Heard>, timeoutMs: number): Promise<void> {
+  async function follow(call: Call, heard: Promise<Heard>): Promise<void> {
     const keys = call.pairs.map((pair) => keyOf(call.from, pair));
     for (const key of keys) underWay.add(key);
     const { observations, report, wayMs } = await heard;
@@ -100,8 +100,8 @@ export function createLookout(ask: Ask, returned: () => void) {
     if (report !== null) note(report);
     const before = waysMs.get(call.from);
     const isLost = report?.whereabouts === null;
-    if (isLost) waysMs.set(call.from, wayAfterLoss(before, timeoutMs));
-    else if (wayMs !== null) waysMs.set(call.from, wayAfterAnswer(before, wayMs, timeoutMs));
+    if (isLost) waysMs.set(call.from, wayAfterLoss(before));
+    else if (wayMs !== null) waysMs.set(call.from, wayAfterAnswer(before, wayMs));
     let back = false;
     for (const key of keys)
       if (isLost) lost.set(key, (lost.get(key) ?? 0) + 1);
@@ -146,7 +146,7 @@ export function createLookout(ask: Ask, returned: () => void) {
         lookedAtMs = nowMs;
         for (const { from, pairs } of placesOf(whole)) {
           const timeoutMs = whole.probeTimeoutMs;
-          const forMs = from === GROUP ? timeoutMs : timeThere(waysMs.get(from), timeoutMs);
+          const forMs = from === GROUP ? timeoutMs : waitFor(waysMs.get(from), timeoutMs);
           const question = { config: whole, epoch: saved.epoch, from, pairs, forMs };
           const free = pairs.filter(({ key }) => !underWay.has(key));
           const [awaited, away]: [PlacePair[], PlacePair[]] = [[], []];

@@ -41,29 +41,16 @@ function placeOf(from: string, { relays, nodes, vantages }: GroupConfig): Place 
   return { from, pairs: [...through, ...own.map(({ id }) => pair(from, id))] };
 }
 
-/**
- * @param pairs of this place: those that are wanted now.
- * @param timeoutMs what this place has for them.
- */
-export function orderOf(
-  config: GroupConfig,
-  from: string,
-  pairs: readonly Pair[],
-  timeoutMs: number,
-): LookOrder {
+/** @param pairs of this place: those that are wanted now. */
+export function orderOf(config: GroupConfig, from: string, pairs: readonly Pair[]): LookOrder {
   const { name, probeTimeoutMs, probes, probeDelayMs, probePolicy } = config;
   const nodesOf = (vantage: string) =>
     pairs.filter((pair) => pair.vantage === vantage).map(({ node }) => node);
   const own = from === GROUP ? [] : nodesOf(from);
   return {
     group: name,
-    timeoutMs,
-    // Who has less time waits less between looks: what is left for each look stays a fair share.
-    repeat: {
-      probes,
-      delayMs: Math.floor((probeDelayMs * timeoutMs) / probeTimeoutMs),
-      policy: probePolicy,
-    },
+    timeoutMs: probeTimeoutMs,
+    repeat: { probes, delayMs: probeDelayMs, policy: probePolicy },
     relays: config.relays
       .map(({ id, url, controlTokenSecret }) => ({
         ...{ id, url, tokenSecret: controlTokenSecret },

@@ -20,11 +20,11 @@ export type Asker = {
 };
 
 export function askPlace(env: RawEnv, question: Question, asker: Asker): readonly Asked[] {
-  const { config, from, epoch, pairs, forMs } = question;
+  const { config, from, epoch, pairs } = question;
   const asked = { from, epoch, askedAtMs: Date.now() };
   if (from !== GROUP) return [{ pairs, heard: askRegion(env, question, asked, asker) }];
   const secret = (name: string) => secretOf(env, name);
-  const calls = startLooks(orderOf(config, from, pairs, forMs), { region: null, secret });
+  const calls = startLooks(orderOf(config, from, pairs), { region: null, secret });
   return calls.map((call) => ({
     pairs: call.pairs,
     heard: call.seen.then((seen) => ({
@@ -41,12 +41,12 @@ async function askRegion(
   asked: AskedOf,
   { groups, againMs }: Asker,
 ): Promise<Heard> {
-  const { name, location, probeTimeoutMs } = config;
+  const { name, location } = config;
   const failed = (detail: string) => unanswered(pairs, asked, brief(detail), Date.now());
   try {
-    const order = orderOf(config, from, pairs, forMs);
+    const order = orderOf(config, from, pairs);
     const stub = vantageOf(env, from, name, groups);
-    const answer = await inTime(stub.look(from, { order, location, againMs }), probeTimeoutMs);
+    const answer = await inTime(stub.look(from, { order, location, againMs }), forMs);
     const heard = heardOf(answer, pairs, asked, Date.now());
     return heard ?? failed("an answer that is none: it runs another version, or fails");
   } catch (error) {
