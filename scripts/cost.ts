@@ -85,6 +85,8 @@ if (config !== undefined) {
   if (!own.ok) refuse(...own.complaints);
   if (json) console.log(JSON.stringify(estimate(all, own.groups), null, 2));
   else console.log(estimateTable(all, own).join("\n"));
-} else if (json) console.log(JSON.stringify({ goal: goalOf(all), counted: all }, null, 2));
-else console.log(allTables(all).join("\n"));
+} else if (json) {
+  const goals = [0, 3].map((regions) => goalOf(all, regions));
+  console.log(JSON.stringify({ goals, counted: all }, null, 2));
+} else console.log(allTables(all).join("\n"));
 process.exit(0);

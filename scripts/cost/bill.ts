@@ -19,6 +19,9 @@ const usageOf = (of: (meter: Meter) => number): Usage =>
 export const noUsage: Usage = usageOf(() => 0);
 export const sum = (...all: readonly Usage[]): Usage =>
   usageOf((meter) => all.reduce((total, each) => total + each[meter], 0));
+/** The most of each meter: of what there is once, and was counted several times. */
+export const most = (...all: readonly Usage[]): Usage =>
+  usageOf((meter) => Math.max(0, ...all.map((each) => each[meter])));
 export const times = (usage: Usage, by: number): Usage => usageOf((meter) => usage[meter] * by);
 
 /** What each more of it costs where the included quantities are used up. */
@@ -39,10 +42,12 @@ export const invoice = (usage: Usage): number =>
 
 const DAYS = 30;
 
-/** How many groups the Free plan carries, beside what they share. */
-export const groupsForFree = (group: Usage, shared: Usage): number =>
-  Math.min(
-    ...METERS.filter((meter) => group[meter] > 0).map((meter) =>
-      Math.floor(((free[meter] ?? Number.POSITIVE_INFINITY) * DAYS - shared[meter]) / group[meter]),
-    ),
-  );
+/** How many groups the Free plan carries: more are not asked for. */
+const MANY = 1000;
+export function groupsForFree(used: (groups: number) => Usage): number {
+  const fits = (usage: Usage) =>
+    METERS.every((meter) => usage[meter] <= (free[meter] ?? Number.POSITIVE_INFINITY) * DAYS);
+  let groups = 0;
+  while (groups < MANY && fits(used(groups + 1))) groups += 1;
+  return groups;
+}

@@ -3,9 +3,10 @@
  *
  * Promises: pure. What is counted is multiplied by how often it happens and for how many: what comes with each tick
  * by the ticks, what relays do by the relays, what places do by the places, the rest by the minutes. What comes at most
- * once a minute is added: the beats of relays, each a look like that of cron, and the notes of a group's data. What all groups of a Worker share is kept apart.
+ * once a minute is added: the beats of relays, each a look like that of cron, and the notes of a group's data. What
+ * groups share is kept apart, for account.ts to count once.
  */
-import { noUsage, sum, times, type Usage } from "./bill.ts";
+import { noUsage, sum, type Usage } from "./bill.ts";
 import { MESSAGES_PER_REQUEST, OBJECT_GB } from "./prices.ts";
 import { type Case, type Counted, nothing, type Rows, type Tally } from "./tally.ts";
 
@@ -23,7 +24,10 @@ export type Shape = {
 
 export type Month = {
   readonly group: Usage;
-  readonly shared: Usage;
+  /** Cron and the Fleet, once for all groups of a Worker. */
+  readonly worker: Usage;
+  /** It keeps the clock of its vantages going: how often it asks, and what each ring costs. Null: it leaves that to others. */
+  readonly asks: { readonly everyMs: number; readonly ring: Usage } | null;
   /** Of the group's duration: in places that other groups use as well, and how many there are. */
   readonly places: { readonly gbS: number; readonly count: number };
 };
@@ -64,12 +68,12 @@ export function monthOf(counted: Counted, shape: Shape): Month {
   const rounds = counted.mode === "ticks" ? ticks : (1 + beats) * crons;
 
   const factorOf = (handler: string): number => {
-    if (handler === "Group.alarm" || handler === "Vantage.alarm") return ticks * share(handler);
+    if (handler === "Group.alarm") return ticks;
     if (handler === "Group.lease" || handler === "door.fetch") return leases;
     if (handler === "Vantage.look") return regions * rounds;
     if (isOfCron(handler)) return crons;
-    // Counted as what it is like, below.
-    if (handler === "Group.webSocketMessage") return 0;
+    // The one is counted as what it is like, below; the other is no group's own.
+    if (handler === "Group.webSocketMessage" || handler === "Vantage.alarm") return 0;
     return share(handler);
   };
   const share = (what: string) => (what.startsWith("Vantage") ? regions : 1);
@@ -102,29 +106,26 @@ export function monthOf(counted: Counted, shape: Shape): Month {
   const looks = usages.find(({ handler }) => handler === "Vantage.look")?.usage ?? noUsage;
   return {
     group: sum(of(false), beat, notes),
-    shared: of(true),
+    worker: of(true),
+    asks:
+      counted.mode === "ticks" && shape.regions > 0
+        ? {
+            everyMs: shape.intervalMs,
+            ring: usageOf("Vantage.alarm", RING, 1, { ...shape, cpuMs }),
+          }
+        : null,
     places: { gbS: looks.objectGbS, count: shape.regions },
   };
 }
 
-/** worker/env.ts: so many groups share a vantage. */
-const GROUPS_PER_PLACE = 100;
-/** Nothing is billed for more than all of the time, however many ask for it at once. */
-const ALWAYS_GB_S = MINUTES * 60 * OBJECT_GB;
-
-/** So many such groups, and what they share. */
-export function together({ group, shared, places }: Month, groups: number): Usage {
-  const most = places.count * Math.ceil(groups / GROUPS_PER_PLACE) * ALWAYS_GB_S;
-  const twice = Math.max(0, places.gbS * groups - most);
-  return sum(times(group, groups), shared, { ...noUsage, objectGbS: -twice });
-}
+/** The alarm of a vantage sets the next one. */
+const RING: Tally = { ...nothing(), calls: 1, alarmsSet: 1 };
 
 const isOfCron = (name: string): boolean =>
   name.startsWith("Fleet") || name === "door.scheduled" || name === "Group.wake";
 
-/** Whatever there are of groups, and a vantage's own clock: up to a hundred groups have it together. */
-const isShared = (name: string): boolean =>
-  name.startsWith("Fleet") || name === "door.scheduled" || name === "Vantage.alarm";
+/** However many groups there are. */
+const isShared = (name: string): boolean => name.startsWith("Fleet") || name === "door.scheduled";
 
 /** A tick comes an interval after the last one ended: what it took was counted too. */
 function ticksBy({ handlers, ms }: Counted, intervalMs: number): number {

@@ -9,10 +9,17 @@ import { parseConfig } from "../../worker/core/config.ts";
 import type { GroupConfig } from "../../worker/core/types.ts";
 import type { Shape } from "./month.ts";
 
+export type OwnGroup = {
+  readonly name: string;
+  readonly nodes: number;
+  readonly regions: readonly string[];
+  readonly shape: Shape;
+};
+
 export type Own =
   | {
       readonly ok: true;
-      readonly groups: readonly { readonly name: string; readonly nodes: number; shape: Shape }[];
+      readonly groups: readonly OwnGroup[];
     }
   | { readonly ok: false; readonly complaints: readonly string[] };
 
@@ -47,6 +54,7 @@ export async function readOwn(file: string, env: string | undefined): Promise<Ow
     const groups = parsed.groups.map((group) => ({
       name: group.name,
       nodes: group.nodes.length,
+      regions: group.regions,
       shape: shapeOf(group, invocationLogs),
     }));
     return { ok: true, groups };

@@ -3,9 +3,10 @@
  *
  * Promises: pure; a configuration that was not counted is named so, and not guessed.
  */
-import { groupsForFree, invoice, listOf, listPrice, METERS, sum, type Usage } from "./bill.ts";
-import { countedFor, MINUTES, type Month, monthOf, type Shape, together } from "./month.ts";
-import type { Own } from "./own.ts";
+import { accountOf, together } from "./account.ts";
+import { groupsForFree, invoice, listOf, listPrice, METERS, type Usage } from "./bill.ts";
+import { countedFor, MINUTES, type Month, monthOf, type Shape } from "./month.ts";
+import type { Own, OwnGroup } from "./own.ts";
 import { peersOf } from "./peers.ts";
 import { loadBalancing, PLAN, prices, route53 } from "./prices.ts";
 import type { Counted } from "./tally.ts";
@@ -21,13 +22,14 @@ const usual: Shape = {
 };
 const NODES = 3;
 const fencings = ["none", "sealed", "lease"] as const;
-const paces: readonly { readonly name: string; readonly shape: Partial<Shape> }[] = [
-  { name: "quiet", shape: { quiet: true } },
+type Pace = { readonly name: string; readonly shape: Partial<Shape> };
+const awake: readonly Pace[] = [
   { name: "1 s", shape: { intervalMs: 1000 } },
   { name: "5 s", shape: { intervalMs: 5000 } },
   { name: "10 s", shape: { intervalMs: 10_000 } },
   { name: "60 s, cron alone", shape: { intervalMs: 60_000 } },
 ];
+const paces: readonly Pace[] = [{ name: "quiet", shape: { quiet: true } }, ...awake];
 const many = [1, 10, 100];
 /** A month of a quiet group without fencing, beyond the plan's fee. */
 const GOAL = 0.05;
@@ -53,14 +55,14 @@ const cell = (all: readonly Counted[], shape: Shape) => {
   return month === null ? "not counted" : dollars(listPrice(month.group));
 };
 
-export function goalOf(all: readonly Counted[]): {
-  readonly what: string;
-  readonly holds: boolean;
-} {
-  const month = monthFor(all, { ...usual, quiet: true });
-  if (month === null) return { what: "a quiet group was not counted", holds: false };
+type Goal = { readonly what: string; readonly holds: boolean };
+
+export function goalOf(all: readonly Counted[], regions: number): Goal {
+  const month = monthFor(all, { ...usual, quiet: true, regions });
+  const kind = `a quiet group without fencing, with ${regions} vantages`;
+  if (month === null) return { what: `${kind}: not counted`, holds: false };
   const cost = listPrice(month.group);
-  const what = `a quiet group without fencing: ${dollars(cost)} a month, at most ${dollars(GOAL)}`;
+  const what = `${kind}: ${dollars(cost)} a month, at most ${dollars(GOAL)}`;
   return { what, holds: cost <= GOAL };
 }
 
@@ -73,7 +75,7 @@ function breakdown(all: readonly Counted[], shapes: readonly [string, Partial<Sh
   const [first] = months;
   const usages: readonly (readonly [string, Usage])[] = [
     ...months.flatMap(({ name, month }) => (month === null ? [] : [[name, month.group] as const])),
-    ...(first?.month ? [["all groups together", first.month.shared] as const] : []),
+    ...(first?.month ? [["all groups together", first.month.worker] as const] : []),
   ];
   const lines = METERS.map((meter) => [
     prices[meter].what,
@@ -91,9 +93,8 @@ function invoices(all: readonly Counted[]): readonly string[] {
     const month = monthFor(all, { ...usual, ...shape, fencing, regions });
     const said = `${name}; ${fencing}; ${regions} vantages`;
     if (month === null) return [said, ...many.map(() => "not counted"), "not counted"];
-    const { group, shared } = month;
     const bills = many.map((groups) => dollars(invoice(together(month, groups))));
-    return [said, ...bills, Math.max(0, groupsForFree(group, shared))];
+    return [said, ...bills, groupsForFree((groups) => together(month, groups))];
   });
   const head = [
     "looks; fencing",
@@ -120,7 +121,6 @@ const sources = [
 export function allTables(all: readonly Counted[]): readonly string[] {
   const columns = fencings.flatMap((fencing) => [0, 3].map((regions) => ({ fencing, regions })));
   const head = columns.map(({ fencing, regions }) => `${fencing}, ${regions} vantages`);
-  const { what, holds } = goalOf(all);
   return [
     `### A group of ${NODES} nodes and ${usual.relays} relays for 30 days, at list prices: what each further group costs, beyond the plan's $${PLAN.dollars}`,
     "",
@@ -132,12 +132,13 @@ export function allTables(all: readonly Counted[]): readonly string[] {
       ]),
     ),
     "",
-    "### What it is made of, without fencing and vantages",
+    "### What it is made of, without fencing; without vantages but where they are named",
     "",
-    ...breakdown(
-      all,
-      paces.map(({ name, shape }) => [name, shape]),
-    ),
+    ...breakdown(all, [
+      ["quiet", { quiet: true }],
+      ["quiet, 3 vantages", { quiet: true, regions: 3 }],
+      ...awake.map(({ name, shape }): [string, Partial<Shape>] => [name, shape]),
+    ]),
     "",
     "### The invoice of an account that runs nothing else, plan included; every million that was begun is billed whole",
     "",
@@ -149,7 +150,11 @@ export function allTables(all: readonly Counted[]): readonly string[] {
     "",
     ...sources,
     "",
-    `Goal: ${what}: ${holds ? "holds" : "does NOT hold"}`,
+    "| the goal | |",
+    "| --- | --- |",
+    ...[0, 3]
+      .map((regions) => goalOf(all, regions))
+      .map(({ what, holds }) => row(what, holds ? "holds" : "does NOT hold")),
   ];
 }
 
@@ -163,10 +168,7 @@ export function withTables(text: string, all: readonly Counted[]): string {
   return [head, begin, "\n\n", allTables(all).join("\n"), "\n\n", end, tail].join("");
 }
 
-type Priced = {
-  readonly name: string;
-  readonly nodes: number;
-  readonly shape: Shape;
+type Priced = OwnGroup & {
   readonly list: number | null;
   /** The same while it is not quiet: something is wrong, or its relays are not connected. */
   readonly listAwake: number | null;
@@ -180,22 +182,21 @@ export type Estimate = {
 
 const priceOf = (month: Month | null) => (month === null ? null : listPrice(month.group));
 
-export function estimate(
-  all: readonly Counted[],
-  groups: (Own & { ok: true })["groups"],
-): Estimate {
+export function estimate(all: readonly Counted[], groups: readonly OwnGroup[]): Estimate {
   const months = groups.map(({ shape }) => monthFor(all, shape));
-  const found = months.flatMap((month) => month ?? []);
-  const [shared] = found.map((month) => month.shared);
-  const whole = found.length === months.length && shared !== undefined;
+  const members = groups.flatMap(({ regions }, at) => {
+    const month = months[at] ?? null;
+    return month === null ? [] : [{ month, regions }];
+  });
+  const { shared, whole } = accountOf(members);
   return {
     groups: groups.map((group, at) => ({
       ...group,
       list: priceOf(months[at] ?? null),
       listAwake: priceOf(monthFor(all, { ...group.shape, quiet: false })),
     })),
-    shared: shared === undefined ? 0 : listPrice(shared),
-    invoice: whole ? invoice(sum(shared, ...found.map(({ group }) => group))) : null,
+    shared: listPrice(shared),
+    invoice: members.length === groups.length ? invoice(whole) : null,
   };
 }
 
@@ -219,7 +220,7 @@ export function estimateTable(all: readonly Counted[], own: Own & { ok: true }):
     ),
     "",
     "quiet: its relays are connected and each sees every node up. awake: always as while something is wrong.",
-    `Cron and what all groups share: ${dollars(shared)}, once.`,
+    `Cron, the Fleet and the clocks of vantages: ${dollars(shared)}, once for all groups.`,
     `The invoice, if nothing else runs in the account: ${told(bill)}, of it $${PLAN.dollars} for the plan.`,
     "",
     ...peerLines(nodes),

@@ -6,11 +6,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { ringsEveryMs, together } from "../../scripts/cost/account.ts";
 import { invoice, listOf, listPrice, noUsage, type Usage } from "../../scripts/cost/bill.ts";
-import { countedFor, modeOf, monthOf, type Shape, together } from "../../scripts/cost/month.ts";
+import { countedFor, modeOf, monthOf, type Shape } from "../../scripts/cost/month.ts";
 import { peersOf } from "../../scripts/cost/peers.ts";
 import type { Meter } from "../../scripts/cost/prices.ts";
-import { goalOf, withTables } from "../../scripts/cost/report.ts";
+import { estimate, goalOf, withTables } from "../../scripts/cost/report.ts";
 import { type Counted, nothing } from "../../scripts/cost/tally.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -67,15 +68,15 @@ const counted: Counted = {
 
 describe("a month from a minute", () => {
   it("ticks are multiplied, what is shared is apart, what the simulator writes is left out", () => {
-    const { group, shared } = monthOf(counted, shape);
+    const { group, worker } = monthOf(counted, shape);
     // 60 ticks and a cron a minute; three relays tell all every five minutes, and 20 messages are one request.
     expect(group.objectRequests).toBeCloseTo(61 * 43_200 + (0.6 * 43_200) / 20, 3);
     expect(group.rowsWritten).toBeCloseTo(60 * 43_200 + 43_200, 3);
     expect(group.objectGbS).toBeCloseTo((3 + 0.1 + 0.06) * 43_200 * 0.128, 3);
     expect(group.logEvents).toBe(0);
-    expect(shared.workerRequests).toBe(43_200);
-    expect(shared.workerCpuMs).toBeCloseTo(43_200 * 10, 3);
-    expect(shared.objectRequests).toBe(2 * 43_200);
+    expect(worker.workerRequests).toBe(43_200);
+    expect(worker.workerCpuMs).toBeCloseTo(43_200 * 10, 3);
+    expect(worker.objectRequests).toBe(2 * 43_200);
   });
 
   it("a tenth of the ticks are a tenth of the alarms; what comes each minute stays", () => {
@@ -117,6 +118,36 @@ describe("a month from a minute", () => {
     expect(together(month, 101).objectGbS).toBeCloseTo(101 * own + 2 * always, 3);
   });
 
+  // Near to what the register does when so many groups ask it in turn, with a tenth of a second for each look.
+  const rings: readonly (readonly [intervalMs: number, groups: number, everyS: number])[] = [
+    [100, 1, 5],
+    [1000, 1, 5],
+    [2000, 100, 5],
+    [3000, 1, 6.9],
+    [5000, 10, 6.4],
+    [10_000, 1, 20.9],
+    [10_000, 100, 11],
+    [30_000, 1, 60.9],
+  ];
+  it.each(rings)("a vantage's clock, asked each %d ms by %d groups", (intervalMs, groups, everyS) =>
+    expect(ringsEveryMs(intervalMs, groups)).toBeCloseTo(everyS * 1000, 3),
+  );
+
+  it("a vantage's clock is there once, and is no group's own", () => {
+    const handlers = { ...counted.handlers, "Vantage.alarm": { ...nothing(), calls: 36 } };
+    const own = (intervalMs: number, regions: number) =>
+      monthOf({ ...counted, regions, handlers }, { ...shape, intervalMs, regions });
+    const clockOf = (intervalMs: number, groups: number) =>
+      together(own(intervalMs, 3), groups).rowsWritten -
+      groups * own(intervalMs, 3).group.rowsWritten;
+    expect(own(1000, 3).group).toEqual(own(1000, 0).group);
+    expect(clockOf(1000, 1)).toBeCloseTo(3 * 12 * 43_200, 3);
+    expect(clockOf(1000, 100)).toBeCloseTo(3 * 12 * 43_200, 3);
+    expect(clockOf(1000, 101)).toBeCloseTo(6 * 12 * 43_200, 3);
+    expect(clockOf(10_000, 1)).toBeCloseTo((3 * 60 * 43_200) / 20.9, 3);
+    expect(own(1000, 0).asks).toBeNull();
+  });
+
   it("half a minute with two crons is no other month than a minute with one", () => {
     const half = Object.fromEntries(
       Object.entries(counted.handlers).map(([name, { calls, activeMs, alarmsSet }]) => {
@@ -130,7 +161,7 @@ describe("a month from a minute", () => {
     for (const meter of ["objectRequests", "objectGbS", "rowsWritten"] as const)
       expect(other.group[meter]).toBeCloseTo(once.group[meter], 3);
     for (const meter of ["objectRequests", "workerRequests"] as const)
-      expect(other.shared[meter]).toBeCloseTo(once.shared[meter], 3);
+      expect(other.worker[meter]).toBeCloseTo(once.worker[meter], 3);
   });
 
   it("the nearest run is taken, or none", () => {
@@ -160,9 +191,43 @@ describe("the counts that are kept", () => {
     expect(withTables(docs, kept)).toBe(docs);
     expect(docs).not.toContain("| not counted");
   });
-  it("say that the goal holds", () => {
-    expect(goalOf(kept).what).toMatch(/^a quiet group without fencing: \$0\.0\d+ a month/);
-    expect(goalOf(kept).holds).toBe(true);
+  it("say that the goal holds without vantages, and not with three", () => {
+    const [none, three] = [goalOf(kept, 0), goalOf(kept, 3)];
+    expect(none.what).toMatch(/^a quiet group without fencing, with 0 vantages: \$0\.0\d+ a month/);
+    expect(none.holds).toBe(true);
+    expect(three.holds).toBe(false);
+  });
+
+  it("make the same of groups in any order, and share what is shared once", () => {
+    const group = (name: string, regions: readonly string[], more: Partial<Shape>) => {
+      const own = { ...shape, ...more, regions: regions.length };
+      return { name, nodes: 3, regions, shape: own };
+    };
+    const quiet = group("quiet", ["weur", "enam"], { quiet: true });
+    const ticks = group("ticks", ["weur", "apac"], {});
+    const slow = group("slow", ["apac"], { intervalMs: 10_000, fencing: "sealed" });
+    const all = [quiet, ticks, slow];
+    const sharedBy = (...groups: typeof all) => estimate(kept, groups).shared;
+    const alone = sharedBy(quiet);
+    for (const order of [all, [slow, quiet, ticks], [ticks, slow, quiet]]) {
+      // Two regions where somebody ticks: a request and a row each five seconds, each. CPU differs from run to run.
+      const clocks = (2 * 12 * 43_200 * 1.15) / million;
+      expect(sharedBy(...order)).toBeCloseTo(alone + clocks, 2);
+      expect(sharedBy(...order)).toBeCloseTo(sharedBy(...all), 9);
+      expect(estimate(kept, order).invoice).toBe(estimate(kept, all).invoice);
+    }
+    expect(alone).toBeLessThan(0.03);
+    expect(sharedBy(ticks, ticks)).toBeCloseTo(sharedBy(ticks), 6);
+  });
+
+  it("ring a vantage's clock as often as is computed", () => {
+    const ticking = kept.filter(({ mode, regions }) => mode === "ticks" && regions > 0);
+    expect(ticking.length).toBeGreaterThan(0);
+    // Each began somewhere between two rings.
+    for (const { handlers, ms, regions } of ticking)
+      expect(
+        Math.abs((handlers["Vantage.alarm"]?.calls ?? 0) / regions - ms / ringsEveryMs(1000, 1)),
+      ).toBeLessThanOrEqual(1);
   });
 });
 
