@@ -28,7 +28,7 @@ type Stub = ReturnType<typeof vantage>;
 
 const asked = (stub: Stub) =>
   runInDurableObject(stub, (_, { storage }) =>
-    storage.sql.exec("SELECT * FROM asked ORDER BY name").toArray(),
+    storage.sql.exec("SELECT * FROM askers ORDER BY name").toArray(),
   );
 const ringsAt = (stub: Stub) => runInDurableObject(stub, (_, { storage }) => storage.getAlarm());
 /** From now on it is so much later. */

@@ -36,7 +36,7 @@ export type Register = ReturnType<typeof createRegister>;
 export function createRegister(storage: DurableObjectStorage, startedAtMs: number) {
   const { sql } = storage;
   sql.exec(
-    "CREATE TABLE IF NOT EXISTS asked (name TEXT PRIMARY KEY, location TEXT, again_ms INTEGER, silent_since_ms INTEGER)",
+    "CREATE TABLE IF NOT EXISTS askers (name TEXT PRIMARY KEY, location TEXT, again_ms INTEGER, silent_since_ms INTEGER)",
   );
   type Row = {
     name: string;
@@ -46,7 +46,7 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
   };
   const entries = new Map(
     sql
-      .exec<Row>("SELECT name, location, again_ms, silent_since_ms FROM asked")
+      .exec<Row>("SELECT name, location, again_ms, silent_since_ms FROM askers")
       .toArray()
       .map(({ name, location, again_ms: againMs, silent_since_ms: sinceMs }): [string, Entry] => {
         // A clock may have gone back since.
@@ -82,7 +82,7 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
   function note(asker: Sleeper & { readonly againMs: number }, silentSinceMs: number | null): void {
     const { name, location, againMs } = asker;
     write(
-      "INSERT OR REPLACE INTO asked VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO askers VALUES (?, ?, ?, ?)",
       name,
       location,
       againMs,
@@ -91,7 +91,7 @@ export function createRegister(storage: DurableObjectStorage, startedAtMs: numbe
   }
 
   function forget(name: string): void {
-    if (entries.delete(name)) write("DELETE FROM asked WHERE name = ?", name);
+    if (entries.delete(name)) write("DELETE FROM askers WHERE name = ?", name);
   }
 
   return {
