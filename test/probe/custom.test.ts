@@ -232,6 +232,18 @@ describe("lag-aware", () => {
     expect(await lag(database.host)).toMatchObject({ class: "up" });
   });
 
+  it("a cluster that quotes what was sent, whole or cut off: no detail shows it", async () => {
+    const quoting = createServer(({ headers }, response) => {
+      const sent = headers.authorization ?? "";
+      const description = `${PASSWORD} ${PASSWORD.slice(0, 10)} ${sent} ${sent.slice(0, -5)}`;
+      response.writeHead(400).end(JSON.stringify({ error_code: "bad_header", description }));
+    });
+    const url = `http://127.0.0.1:${await listening(quoting)}`;
+    onTestFinished(() => closed(quoting));
+    const { detail } = await lag("a.example.com", { url });
+    expect(detail).toBe("HTTP 400 bad_header: *** *** Basic *** Basic ***");
+  });
+
   it("C24 each request by itself is bounded", async () => {
     const port = await tcpServer();
     const url = `http://127.0.0.1:${port}`;

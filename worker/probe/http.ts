@@ -31,10 +31,8 @@ export async function overHttp(
   if (!(timeoutMs > 0)) return failed("closed", "no time left");
   const { username, passwordSecret } = target;
   const password = passwordSecret === null ? "" : secret(passwordSecret);
-  const sent: Record<string, string> =
-    username === null || passwordSecret === null
-      ? {}
-      : { authorization: basic(username, password) };
+  const login = username === null || passwordSecret === null ? "" : encoded(username, password);
+  const sent: Record<string, string> = login === "" ? {} : { authorization: `Basic ${login}` };
   const oneMs = target.timeoutMs > 0 ? Math.min(target.timeoutMs, timeoutMs) : timeoutMs;
   const silence = failed("timeout", `no answer within ${Math.round(oneMs)} ms`);
   let late = silence;
@@ -43,7 +41,7 @@ export async function overHttp(
     (whole) => look((url, accept, read) => get(url, { ...sent, accept }, read, whole)),
     () => late,
   );
-  return { ...found, detail: brief(found.detail, password) || "an answer without words" };
+  return { ...found, detail: brief(found.detail, password, login) || "an answer without words" };
 
   async function get<T>(
     url: URL,
@@ -92,9 +90,9 @@ function placeOf({ protocol, hostname, port }: URL): Place {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? usual : Number(port) };
 }
 
-function basic(username: string, password: string): string {
+function encoded(username: string, password: string): string {
   const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  return btoa(String.fromCharCode(...bytes));
 }
 
 /** The body up to there, or until it is `enough`; what follows is never read. */

@@ -156,11 +156,28 @@ export function reasonOf(error: unknown): string {
   return typeof code === "string" ? code : brief(error.message);
 }
 
-/** For people: one line of at most 200 characters, without the secret that was sent along. */
-export function brief(text: string, secret = ""): string {
-  const clean = secret === "" ? text : text.replaceAll(secret, "***");
-  return clean
+/** For people: one line of at most 200 characters, without the secrets that were sent along. */
+export function brief(text: string, ...secrets: readonly string[]): string {
+  return secrets
+    .reduce(masked, text)
     .replace(/[\s\p{Cc}]+/gu, " ")
     .trim()
     .slice(0, 200);
+}
+
+/** Who quotes what was sent may cut it off: so much of its beginning is as secret as the whole. */
+const PART_CHARS = 8;
+
+function masked(text: string, secret: string): string {
+  if (secret === "") return text;
+  const start = secret.slice(0, PART_CHARS);
+  let clean = "";
+  let rest = text;
+  for (let at = rest.indexOf(start); at >= 0; at = rest.indexOf(start)) {
+    let end = start.length;
+    while (end < secret.length && rest[at + end] === secret[end]) end += 1;
+    clean += `${rest.slice(0, at)}***`;
+    rest = rest.slice(at + end);
+  }
+  return clean + rest;
 }
