@@ -198,6 +198,19 @@ describe("all that is in one order", () => {
     expect(seen.map(({ vantage, node }) => `${vantage} ${node}`)).toContain("weur n7");
   });
 
+  it("who had no turn is nearer to one in the next look", async () => {
+    const silent = await tcpServer();
+    const ports = Array.from({ length: 7 }, () => silent);
+    const unasked: string[] = [];
+    for (const _ of ports) {
+      const calls = startLooks(order(ports, { group: "seven", timeoutMs: 100 }), options);
+      const seen = (await Promise.all(calls.map((call) => call.seen))).flat();
+      for (const { class: kind, node } of seen)
+        if (kind === "relay-unreachable") unasked.push(node);
+    }
+    expect(unasked.toSorted()).toEqual(ports.map((_, n) => `n${n}`));
+  });
+
   it("a fault of a transport is one of the look, and shows nothing", async () => {
     const seen = await Promise.all(
       startLooks(order([1]), {

@@ -2,8 +2,8 @@
  * One look of one place: every relay and every node in the order, all in parallel, under one deadline.
  *
  * Promises: nothing rejects, and everything ends by the deadline, whatever a transport does; one answer for each
- * pair, so silence is an answer too; at most six requests are under way at once, as the platform has it, and who
- * got no turn was not asked: that says nothing of a node.
+ * pair, so silence is an answer too; at most six requests wait for an answer at once, as the platform has it; who
+ * got no turn was not asked, which says nothing of a node, and is nearer to one in the next look.
  * Must never: judge what was seen, or let a secret into a text.
  */
 import type { Found, LookOrder, Repeat, Seen } from "../core/looking.ts";
@@ -73,7 +73,7 @@ export function startLooks(order: LookOrder, { region, secret }: LookOptions): r
       );
     };
 
-  const relays = order.relays.map((relay) => {
+  const throughRelay = (relay: LookOrder["relays"][number]) => {
     const ask = round("relay-unreachable", async (nodes, forMs) => {
       const target = { group, url: relay.url, token: secret(relay.tokenSecret) };
       const answers = await lookThrough(target, nodes, { timeoutMs: forMs });
@@ -83,15 +83,35 @@ export function startLooks(order: LookOrder, { region, secret }: LookOptions): r
       );
     });
     return callOf(vantageOf(relay.id), relay.nodes, ask, { repeat, deadlineAtMs });
-  });
-  const nodes = order.nodes.map(({ id, probe }) => {
+  };
+  const byItself = ({ id, probe }: LookOrder["nodes"][number]) => {
     const ask = round("timeout", async (_, forMs) => {
       const found = await lookBy(probe, { timeoutMs: forMs, secret });
       return new Map([[id, timed(found)]]);
     });
     return callOf(region ?? "", [id], ask, { repeat, deadlineAtMs });
-  });
-  return [...relays, ...nodes];
+  };
+  return inTurns(`${region} ${group}`, [
+    ...order.relays.map((relay) => () => throughRelay(relay)),
+    ...order.nodes.map((node) => () => byItself(node)),
+  ]);
+}
+
+/** Where the next look begins, for whoever had more to ask than may be asked at once; the oldest go first. */
+const begun = new Map<string, number>();
+const MOST_BEGUN = 1000;
+
+/** Begins each look one further than the last, so that nobody is the one without a turn each time. */
+function inTurns(asker: string, calls: readonly (() => Call)[]): readonly Call[] {
+  if (calls.length <= MOST_AT_ONCE) return calls.map((call) => call());
+  const from = (begun.get(asker) ?? 0) % calls.length;
+  begun.delete(asker);
+  begun.set(asker, from + 1);
+  for (const oldest of begun.keys()) {
+    if (begun.size <= MOST_BEGUN) break;
+    begun.delete(oldest);
+  }
+  return [...calls.slice(from), ...calls.slice(0, from)].map((call) => call());
 }
 
 const timed = (found: Found): Timed => ({ ...found, atMs: performance.now() });
