@@ -1,6 +1,6 @@
 /** TCP and TLS looks of a Worker, on workerd, at real Redis servers and at servers that are none. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
@@ -118,6 +118,23 @@ describe("tcp", () => {
     const needless = await look(plain.port, { password: PASSWORD });
     expect(needless).toMatchObject({ class: "auth", facts: null });
     expect(needless.detail).not.toContain(PASSWORD);
+  });
+
+  it("a password that the server quotes, cut off: no detail shows it", async () => {
+    const redis = await startRedis({ args: ["--rename-command", "AUTH", ""] });
+    onTestFinished(() => redis.stop());
+    const password = `${"p".repeat(60)}SECRET${"q".repeat(70)}`;
+    const { detail } = await look(redis.port, { user: "u", password });
+    expect(detail).toBe("ERR unknown command 'AUTH', with args beginning with: 'u' '***'");
+  });
+
+  it("a Sentinel answers PING too", async () => {
+    const inside = ["bash", "-c", 'exec "$0" "$@" --sentinel'];
+    const sentinel = await startRedis({ inside });
+    onTestFinished(() => sentinel.stop());
+    expect(await look(sentinel.port)).toMatchObject({
+      ...{ class: "malformed", detail: "a Sentinel, not a Redis", facts: null },
+    });
   });
 
   it("G12 too many clients is policy: a server answered", async () => {
@@ -243,6 +260,22 @@ describe("tls", () => {
     expect(await look(strangePort)).toMatchObject({ class: "closed", facts: null });
   });
 
+  it("who drops connections unasked where Redis has answered over TLS meets silence; elsewhere it is no TLS", async () => {
+    const at = { tls: true, password: PASSWORD };
+    let away = false;
+    const port = await tcpServer((socket) => {
+      if (away) return void socket.destroy();
+      throughTo(tlsPort, socket);
+    });
+    expect(await look(port, at)).toMatchObject({ class: "up" });
+    away = true;
+    // On a slow machine the drop may be heard of late.
+    await sees("timeout", () => look(port, at), ["tls"]);
+    expect(await look(port, { tls: true })).toMatchObject({ class: "tls" });
+    away = false;
+    expect(await look(port, at)).toMatchObject({ class: "up" });
+  });
+
   it.each([
     ["another name", { names: "DNS:other.example.com" }],
     ["a time that is over", { days: -1 }],
@@ -285,6 +318,33 @@ it("TLS handshakes that hang cannot be ended: not every look begins one, until t
     return begun > before;
   });
 });
+
+it("while handshakes hang, who is there and could not be asked is not called silent", async () => {
+  const hung = new Set<Socket>();
+  let hangs = true;
+  const port = await tcpServer((socket) => {
+    socket.once("data", (bytes) => {
+      if (hangs) return void hung.add(socket);
+      throughTo(tlsPort, socket).write(bytes);
+    });
+  });
+  const at = { tls: true, password: PASSWORD, timeoutMs: 1000 };
+  const silent = await Promise.all(
+    Array.from({ length: 6 }, () => look(port, { ...at, timeoutMs: SHORT_MS })),
+  );
+  expect(new Set(silent.map((each) => each.class))).toEqual(new Set(["timeout"]));
+  hangs = false;
+  await sees("relay-unreachable", () => look(port, at));
+  for (const socket of hung) socket.destroy();
+  await sees("up", () => look(port, at), ["timeout", "relay-unreachable"]);
+});
+
+/** As a load balancer does. */
+function throughTo(port: number, socket: Socket): Socket {
+  const behind = connect(port, "127.0.0.1").on("error", () => socket.destroy());
+  socket.pipe(behind).pipe(socket);
+  return behind;
+}
 
 /** Has a handshake with whoever comes, and hangs up. */
 async function tlsServer(files: Certificate): Promise<number> {

@@ -27,6 +27,8 @@ type Line = {
   readonly bytes: Uint8Array;
   /** Resolves when it is time to speak; a server that hangs up before that did so of its own accord. */
   readonly before?: () => Promise<unknown>;
+  /** The connection is being opened: a TLS handshake may have to wait for those that hang there. */
+  readonly begun?: () => void;
   readonly opened?: () => void;
   /** All that came so far; true: that is all that was waited for. */
   readonly hear: (heard: Uint8Array) => boolean;
@@ -35,7 +37,7 @@ type Line = {
 };
 
 export async function talk(line: Line): Promise<Talk> {
-  const socket = await open(line.place, line.tls, line.signal);
+  const socket = await open(line.place, line.tls, line.signal, line.begun);
   if (socket === null) return { kind: "unopened" };
   line.opened?.();
   let said = false;
@@ -80,12 +82,18 @@ async function listen(
 }
 
 /** Null: it does not open. Where it says nothing at all, this never settles. */
-async function open(place: Place, tls: boolean, signal: AbortSignal): Promise<Socket | null> {
+async function open(
+  place: Place,
+  tls: boolean,
+  signal: AbortSignal,
+  begun?: () => void,
+): Promise<Socket | null> {
   // Not at the top: only Workers have it, and whoever runs a look there.
   const { connect } = await import("cloudflare:sockets");
   const hostname = place.host.includes(":") ? `[${place.host}]` : place.host;
   if (tls) await turnAt(`${hostname}:${place.port}`, signal);
   if (signal.aborted) return null;
+  begun?.();
   let settled = false;
   try {
     const secureTransport = tls ? "on" : "off";
@@ -161,18 +169,62 @@ export async function opens(place: Place, tls: boolean, signal: AbortSignal): Pr
   return true;
 }
 
-type Asking = { readonly tls: boolean; readonly timeoutMs: number; readonly signal: AbortSignal };
+/** What becomes of a connection on which nothing is said for so long. */
+async function unused(
+  place: Place,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<"unopened" | "dropped" | "open"> {
+  const enough = new AbortController();
+  let stood = false;
+  const heard = await talk({
+    ...{ place, tls: false, bytes: new Uint8Array(), mostBytes: 0, hear: () => true },
+    signal: AbortSignal.any([signal, enough.signal]),
+    before: async () => {
+      await passed(forMs, signal);
+      stood = true;
+      enough.abort();
+    },
+  });
+  if (heard.kind === "unopened") return "unopened";
+  return heard.kind === "lost" && !stood ? "dropped" : "open";
+}
+
+/** Ends early when `signal` does: no timer outlives a look. */
+export const passed = (ms: number, signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+
+type Asking = {
+  readonly tls: boolean;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /**
+   * Over 0 where it has answered before: then who takes connections, and drops them unused within so long, stands in
+   * front of one that is gone.
+   */
+  readonly unusedMs?: number;
+};
 
 /** Why a connection does not open, once it did not. `meanwhile` hears what it is if this takes too long. */
 export async function whyUnopened(
   place: Place,
-  { tls, timeoutMs, signal }: Asking,
+  { tls, timeoutMs, signal, unusedMs = 0 }: Asking,
   meanwhile: (late: Found) => void,
 ): Promise<Found> {
   const fault = failed("tls", "the TLS handshake failed: its certificate, or no TLS there");
   meanwhile(tls ? fault : unknownName);
   if (signal.aborted) return unknownName;
-  if (tls && (await opens(place, false, signal))) return fault;
+  if (tls && unusedMs > 0) {
+    const plain = await unused(place, unusedMs, signal);
+    if (plain === "dropped") return dropped;
+    if (plain === "open") return fault;
+  } else if (tls && (await opens(place, false, signal))) return fault;
   if (isAddress(place.host)) return nobody;
   meanwhile(unknownName);
   const known = await resolves(place.host, timeoutMs);
@@ -180,6 +232,10 @@ export async function whyUnopened(
   return known ? nobody : failed("dns", "its host name does not resolve");
 }
 
+const dropped = failed(
+  "timeout",
+  "no TLS handshake, and a connection is dropped before anything was asked",
+);
 const nobody = failed("refused", "no connection: nothing listens there");
 const unknownName = failed("dns", "no connection, and whether its name resolves is not known");
 

@@ -10,12 +10,13 @@
  */
 import type { Found } from "../core/looking.ts";
 import type { Reply } from "../redis/connection.ts";
+import { isSentinel } from "../redis/info.ts";
 import { createReader, MOST_REPLY_BYTES, written } from "../redis/resp.ts";
 import { judgeReplies, LOOK } from "../redis/verdict.ts";
 import { classOfWord } from "../redis/words.ts";
 import { brief, within } from "../relay/request.ts";
 import { failed, type ProbeOf, type Transport } from "./probe.ts";
-import { talk, whyUnopened } from "./socket.ts";
+import { passed, talk, whyUnopened } from "./socket.ts";
 
 type Target = ProbeOf<"tcp">;
 type Asked =
@@ -59,14 +60,16 @@ async function look(target: Target, limits: Limits): Promise<Found> {
   // A drop is only a reason to look again, at once.
   const last = first.kind === "dropped" ? await ask(target, limits, { pauseMs: PAUSE_MS }) : first;
   const key = JSON.stringify(target);
+  const unusedMs = answered.has(key) ? PAUSE_MS : 0;
   if (last.kind === "found") {
     if (last.found.class === "up") remember(key);
     return last.found;
   }
-  if (last.kind === "unopened") return whyUnopened(target, { ...limits, tls }, limits.meanwhile);
+  if (last.kind === "unopened")
+    return whyUnopened(target, { ...limits, tls, unusedMs }, limits.meanwhile);
   // Proxies and load balancers take connections for a Redis that is gone, and drop them: as good as silence, where
   // it has answered before. Who only hangs up when spoken to may have become something else: a TLS server.
-  if (!last.said && answered.has(key))
+  if (!last.said && unusedMs > 0)
     return failed("timeout", "the connection was dropped before anything was asked, twice");
   return failed("closed", "the connection was dropped before an answer, twice");
 }
@@ -83,7 +86,15 @@ function remember(key: string): void {
 /** A plain Redis waits for the rest of a TLS handshake, as silent as one that hangs. */
 async function askOverTls(target: Target, limits: Limits): Promise<Asked> {
   let open = false;
-  const asking = ask(target, limits, { opened: () => (open = true) });
+  let begun = false;
+  const asking = ask(target, limits, {
+    begun: () => {
+      begun = true;
+    },
+    opened: () => {
+      open = true;
+    },
+  });
   const early = await within<Asked | null>(
     limits.timeoutMs / 2,
     () => asking,
@@ -94,16 +105,31 @@ async function askOverTls(target: Target, limits: Limits): Promise<Asked> {
   return Promise.race([
     asking,
     plain.then((asked): Asked | Promise<Asked> => {
-      if (asked.kind !== "found" || asked.found.class === "malformed") return asking;
+      if (asked.kind !== "found" || asked.found.class === "malformed") {
+        // Somebody is there, and was not asked what was to be asked.
+        if (!begun && asked.kind !== "unopened") limits.meanwhile(unasked);
+        return asking;
+      }
       return { kind: "found", found: failed("tls", "it speaks plain: no TLS on that port") };
     }),
   ]);
 }
 
+const unasked = failed(
+  "relay-unreachable",
+  "not asked: TLS handshakes that hang there are waited for",
+);
+
+type Steps = {
+  readonly begun?: () => void;
+  readonly opened?: () => void;
+  readonly pauseMs?: number;
+};
+
 async function ask(
   target: Target,
   { password, signal }: Limits,
-  { opened, pauseMs = 0 }: { readonly opened?: () => void; readonly pauseMs?: number } = {},
+  { begun = () => {}, opened = () => {}, pauseMs = 0 }: Steps = {},
 ): Promise<Asked> {
   const { username } = target;
   const auth = username === null ? ["AUTH", password ?? ""] : ["AUTH", username, password ?? ""];
@@ -113,7 +139,7 @@ async function ask(
   const heard = await talk({
     ...{ place: target, tls: target.tls, signal, mostBytes: MOST_REPLY_BYTES },
     bytes: encoder.encode(commands.map(written).join("")),
-    ...(opened === undefined ? {} : { opened }),
+    ...{ begun, opened },
     ...(pauseMs === 0 ? {} : { before: () => passed(pauseMs, signal) }),
     hear: (bytes) => {
       replies = read(bytes);
@@ -128,7 +154,11 @@ async function ask(
   const refusal = greeting instanceof Error ? refusalOf(greeting, password !== null) : null;
   if (refusal !== null) return found(refusal);
   if (heard.kind === "lost") return { kind: "dropped", said: heard.said };
-  const verdict = judgeReplies(password === null ? replies : replies.slice(1), false);
+  const answers = password === null ? replies : replies.slice(1);
+  const verdict = judgeReplies(answers, false);
+  const [, info] = answers;
+  if (verdict.class === "up" && typeof info === "string" && isSentinel(info))
+    return found(failed("malformed", "a Sentinel, not a Redis"));
   return found({ ...verdict, relay: null });
 }
 
@@ -137,13 +167,3 @@ function refusalOf({ message }: Error, isAuth: boolean): Found | null {
   if (/^(ERR max number of clients|DENIED)/.test(message)) return failed("policy", message);
   return isAuth ? failed(classOfWord(message) ?? "auth", message) : null;
 }
-
-/** Ends early when `signal` does: no timer outlives a look. */
-const passed = (ms: number, signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
