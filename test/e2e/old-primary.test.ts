@@ -55,6 +55,7 @@ describe("three nodes", () => {
     });
     await client.end();
     await scene.steady(now);
+    await scene.event("+slave-reconf-done", mark);
     const events = await scene.events(mark);
     const names = events.map(({ name }) => name);
     // By its own relay, or by the Group: whoever saw it first.
@@ -76,8 +77,8 @@ describe("three nodes", () => {
     });
     await scene.eventually("the switch", async () => (await primary()) === to);
     await scene.steady(to);
+    await scene.event("+slave-reconf-done", mark);
     const names = (await scene.events(mark)).map(({ name }) => name);
-    expect(names).toContain("+slave-reconf-done");
     expect(names).not.toContain("-switchover-aborted");
   });
 

@@ -163,6 +163,7 @@ describe("the quorum is all three vantages", () => {
     const woken = await scene.mark();
     await scene.server("a").kill("SIGCONT");
     await scene.steady(primary);
+    await scene.event("+slave-reconf-done", woken);
     const names = await namesSince(woken);
     // By an order that stood in its socket, or by the next look.
     expect(names.indexOf("+sealed")).toBeGreaterThanOrEqual(0);

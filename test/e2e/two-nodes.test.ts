@@ -90,6 +90,7 @@ describe("two nodes", () => {
       const { groups } = JSON.parse(await readFile(scene.relay("b").stateFile, "utf8"));
       return groups[0].epoch === before && groups[0].primary === "a";
     });
+    await scene.event("+slave-reconf-done", mark);
     const names = (await scene.events(mark)).map(({ name }) => name);
     expect(names.indexOf("+sealed")).toBeGreaterThan(names.indexOf("+convert-to-slave"));
     expect(names.indexOf("+slave-reconf-done")).toBeGreaterThan(names.indexOf("+sealed"));
