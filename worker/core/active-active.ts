@@ -9,7 +9,6 @@
  */
 import { asSeenNow, isDrained, memberIn, seeMembers, usabilityOf } from "./active-health.ts";
 import { type Draft, enter, nodeOf, save, tell, tellEdge, wakeBy } from "./draft.ts";
-import { overlaid } from "./overlay.ts";
 import { setRoute } from "./publishing.ts";
 import type { Saved, Steering } from "./state.ts";
 import {
@@ -34,15 +33,11 @@ export const rulesOf = (config: GroupConfig): Rules => ({
 export function steer(draft: Draft, deployed: GroupConfig): void {
   const pinned = draft.saved.steering?.pinnedUntilMs ?? null;
   if (draft.saved.phase.kind !== "watching") enter(draft, { kind: "watching" });
-  const config = overlaid(draft.saved, deployed);
-  // One that was taken out by a deploy stays in use until another one can be.
-  const kept = config.nodes.some(({ id }) => id === draft.saved.primary)
-    ? null
-    : nodeOf(draft.config, draft.saved.primary);
-  seeMembers(draft, kept === null ? config.nodes : [...config.nodes, kept]);
+  const { config } = draft;
+  const { leaving } = seeMembers(draft, deployed);
   if (draft.sight.lookAskedAtMs === null) draft.because ||= "not everyone was asked yet";
-  else if (draft.config.observeOnly) observe(draft, config);
-  else move(draft, config, kept !== null);
+  else if (config.observeOnly) observe(draft, config);
+  else move(draft, config, leaving);
   tellPin(draft, pinned);
   const untilMs = draft.saved.steering?.pinnedUntilMs ?? 0;
   if (untilMs > draft.nowMs) wakeBy(draft, untilMs);

@@ -4,18 +4,20 @@
  * Rules: objectively down is not healthy; healthy is who most vantages see up now, for `up_after` looks each once it
  * was not; a relay that is confirmed silent is none of them. In between each stays what it was, so that one vantage that
  * lies or is silent decides nothing; but nobody is gone to whom most do not see up at that moment. A look at a node failed
- * when as many vantages as the quorum did not find it up at their newest, and fewer did: that alone starts its grace again. One in downtime is drained; one that tells a quorum that it is a replica, or sealed, takes
- * no writes; one that loads does not yet.
+ * when as many vantages as the quorum did not find it up at their newest, and fewer did: that alone starts its grace
+ * again. One in downtime is drained; one that tells a quorum, and more than see it otherwise, that it is a replica or
+ * sealed takes no writes; one that loads does not yet.
  * Must never: write anything where nothing changed: that would be a row for every look.
  */
 import type { Belief } from "./believed.ts";
 import { type Draft, nodeOf, save, tell, wakeBy } from "./draft.ts";
 import { evidenceOf } from "./evidence.ts";
 import { isSealed } from "./facts.ts";
+import { overlaid } from "./overlay.ts";
 import { blind } from "./sight.ts";
 import type { Steering } from "./state.ts";
 import { type Member, newMember, newState } from "./steering.ts";
-import type { NodeConfig, ObservationClass } from "./types.ts";
+import type { GroupConfig, NodeConfig, ObservationClass } from "./types.ts";
 
 type Usable =
   | { readonly kind: "up" }
@@ -45,12 +47,15 @@ export function usabilityOf(draft: Draft, { id }: NodeConfig): Usable {
   );
   const authorised = (sighted.length + silent.size) * 2 > all;
   if (verdict.odown && authorised) return down(`down for ${verdict.down} of ${all} vantages`);
-  const told = (what: (belief: Belief) => boolean) => beliefs.filter(what).length >= config.quorum;
-  if (told(isReplica)) return down("says that it is a replica: it takes no writes");
-  if (told(isShut)) return down("is sealed: it takes no writes");
   const seen = beliefs.filter(
     (each) => each.class === "up" && each.vote === "up" && !isReplica(each) && !isShut(each),
   );
+  const told = (what: (belief: Belief) => boolean) => {
+    const count = beliefs.filter(what).length;
+    return count >= config.quorum && count > seen.length;
+  };
+  if (told(isReplica)) return down("says that it is a replica: it takes no writes");
+  if (told(isShut)) return down("is sealed: it takes no writes");
   const often = seen.filter(({ successes }) => successes >= config.upAfter);
   const most = (count: number) => authorised && count * 2 > eyes && count > verdict.down;
   if (memberIn(saved.steering, id)?.healthy !== false)
@@ -114,9 +119,16 @@ export const isSeenUp = ({ sight, saved, config }: Draft, id: string): boolean =
 export const memberIn = (steering: Steering | null, id: string): Member | undefined =>
   steering?.members.find((member) => member.id === id);
 
-/** The members as configured now, each as it is seen now; told where that changed. */
-export function seeMembers(draft: Draft, nodes: readonly NodeConfig[]): void {
+/**
+ * The members as configured now, each as it is seen now; told where that changed. One that is in use and that a deploy no
+ * longer has is one of them until another one can be used.
+ * @returns whether that is so.
+ */
+export function seeMembers(draft: Draft, deployed: GroupConfig): { readonly leaving: boolean } {
   const { nowMs, saved } = draft;
+  const { nodes } = overlaid(saved, deployed);
+  const leaving = saved.primary !== null && !nodes.some(({ id }) => id === saved.primary);
+  const kept = leaving ? nodeOf(draft.config, saved.primary) : null;
   const before: Steering = {
     ...(saved.steering ?? { ...newState([], nowMs), unavailable: null }),
     // Whoever was primary when this mode began, and by the name that it has now.
@@ -124,7 +136,7 @@ export function seeMembers(draft: Draft, nodes: readonly NodeConfig[]): void {
   };
   // Before everyone was asked nothing is known anew.
   const looked = draft.sight.lookAskedAtMs !== null;
-  const members = nodes.map((node) => {
+  const members = [...nodes, ...(kept === null ? [] : [kept])].map((node) => {
     const { id, weight } = node;
     const was = memberIn(before, id) ?? newMember(id, weight);
     return looked ? seen(draft, { ...was, weight }, node) : { ...was, weight };
@@ -132,6 +144,7 @@ export function seeMembers(draft: Draft, nodes: readonly NodeConfig[]): void {
   const next = { ...before, members };
   if (JSON.stringify(next) !== JSON.stringify(draft.saved.steering))
     save(draft, { steering: next });
+  return { leaving };
 }
 
 function seen(draft: Draft, was: Member, node: NodeConfig): Member {

@@ -3,11 +3,10 @@
  *
  * Promises: a refused request changes nothing; only one that is healthy is chosen; the last node stays.
  */
-
 import { keep, rulesOf, switchTo, tellPin } from "./active-active.ts";
 import { asSeenNow, isSeenUp, seeMembers } from "./active-health.ts";
 import { type Answer, no, noSuchNode, yes } from "./answers.ts";
-import { type Draft, nodeOf, save, tell } from "./draft.ts";
+import { type Draft, save, tell } from "./draft.ts";
 import { overlaid } from "./overlay.ts";
 import type { OperatorRequest, Steering } from "./state.ts";
 import * as steering from "./steering.ts";
@@ -41,21 +40,12 @@ export function answerActive(draft: Draft, request: Asked, deployed: GroupConfig
 
 /** The members as they are seen now. */
 function seen(draft: Draft, deployed: GroupConfig): Steering {
-  const { nodes } = overlaid(draft.saved, deployed);
-  const kept = nodes.some(({ id }) => id === draft.saved.primary)
-    ? null
-    : nodeOf(draft.config, draft.saved.primary);
-  seeMembers(draft, kept === null ? nodes : [...nodes, kept]);
+  seeMembers(draft, deployed);
   return draft.saved.steering as Steering;
 }
 
 /** @param node null: the heaviest healthy one beside the one that is used. */
-export function select(
-  draft: Draft,
-  state: Steering,
-  node: string | null,
-  pinMs: number | null,
-): Answer {
+function select(draft: Draft, state: Steering, node: string | null, pinMs: number | null): Answer {
   const others = asSeenNow(draft, state).members.filter(
     ({ id, healthy }) => healthy === true && id !== state.active,
   );
