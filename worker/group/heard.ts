@@ -9,7 +9,7 @@ import * as v from "valibot";
 import type { Looked, Seen, Whereabouts } from "../core/looking.ts";
 import type { Observation, ObservationClass } from "../core/types.ts";
 import type { Pair } from "../probe/look.ts";
-import { facts as factsSchema } from "../relay/look-protocol.ts";
+import { facts as factsSchema, classes as ofRelays } from "../relay/look-protocol.ts";
 import type { Heard } from "./lookout.ts";
 import { keyOf } from "./orders.ts";
 
@@ -74,11 +74,11 @@ const failed = ({ vantage, node }: Pair, kind: ObservationClass, detail: string)
   ...{ facts: null, relay: null, agoMs: 0 },
 });
 
+/** What a relay may find, and what only who looks from elsewhere does. */
 const classes = [
-  ...["up", "refused", "timeout", "closed", "loading", "busy", "misconf", "wrong-role"],
-  ...["switching", "policy", "auth", "tls", "dns", "relay-unreachable", "unavailable"],
-  "malformed",
-] as const satisfies readonly ObservationClass[];
+  ...ofRelays,
+  ...(["wrong-role", "relay-unreachable", "unavailable"] as const),
+] satisfies readonly ObservationClass[];
 
 const text = v.pipe(v.string(), v.maxLength(253));
 const count = v.pipe(v.number(), v.minValue(0));

@@ -25,7 +25,7 @@ export type Heard = {
   readonly wayMs: number | null;
 };
 
-/** One call, and the pairs that it is about. Never rejects, and ends by the deadline of a look. */
+/** One call, and the pairs that it is about. Never rejects, and ends when its question says. */
 export type Asked = { readonly pairs: readonly Pair[]; readonly heard: Promise<Heard> };
 
 export type Question = {
@@ -34,7 +34,7 @@ export type Question = {
   /** The Group itself, or a region. */
   readonly from: string;
   readonly pairs: readonly Pair[];
-  /** What the place has for its look. */
+  /** How long its answer is waited for. */
   readonly forMs: number;
 };
 

@@ -8,6 +8,7 @@ import { availabilityOf, databaseAt, restBase } from "../core/lag-aware.ts";
 import type { Found } from "../core/looking.ts";
 import { faultOf, firstBytes, type Get, overHttp } from "./http.ts";
 import { failed, type ProbeOf, type Transport } from "./probe.ts";
+import { createRecent } from "./recent.ts";
 
 type Target = ProbeOf<"lag-aware">;
 
@@ -15,9 +16,8 @@ type Target = ProbeOf<"lag-aware">;
 const MOST_LIST_BYTES = 1 << 20;
 const MOST_BYTES = 64 << 10;
 
-/** Numbers of databases by cluster and endpoint; the oldest go first. */
-const numbers = new Map<string, string>();
-const MOST_NUMBERS = 1000;
+/** Numbers of databases by cluster and endpoint. */
+const numbers = createRecent<string>();
 
 export const lagAware: Transport<Target> = (target, limits) =>
   overHttp(target, limits, async (get) => {
@@ -25,17 +25,13 @@ export const lagAware: Transport<Target> = (target, limits) =>
     const key = `${base.origin} ${target.host}`;
     const known = numbers.get(key) ?? (await numberOf(get, base, target.host));
     if (typeof known !== "string") return known;
-    numbers.set(key, known);
-    for (const oldest of numbers.keys()) {
-      if (numbers.size <= MOST_NUMBERS) break;
-      numbers.delete(oldest);
-    }
+    numbers.note(key, known);
     const got = await get(
       new URL(availabilityOf(known, target.lagToleranceMs), base),
       "application/json",
       (response) => firstBytes(response, MOST_BYTES),
     );
-    if (got.kind !== "answer" || (got.status !== 200 && got.status !== 503)) numbers.delete(key);
+    if (got.kind !== "answer" || (got.status !== 200 && got.status !== 503)) numbers.forget(key);
     if (got.kind === "none") return got.found;
     const { status, value } = got;
     if (status !== 200) return refusalOf(status, value.text);

@@ -10,6 +10,7 @@ import type { Found, LookOrder, Repeat, Seen } from "../core/looking.ts";
 import { vantageOf } from "../core/sight.ts";
 import { within } from "../relay/request.ts";
 import { failed } from "./probe.ts";
+import { createRecent } from "./recent.ts";
 import { lookThrough } from "./relayed.ts";
 import { type Round, repeated, type Timed } from "./repeated.ts";
 import { lookBy } from "./transports.ts";
@@ -97,20 +98,14 @@ export function startLooks(order: LookOrder, { region, secret }: LookOptions): r
   ]);
 }
 
-/** Where the next look begins, for whoever had more to ask than may be asked at once; the oldest go first. */
-const begun = new Map<string, number>();
-const MOST_BEGUN = 1000;
+/** Where the next look begins, for whoever had more to ask than may be asked at once. */
+const begun = createRecent<number>();
 
 /** Begins each look one further than the last, so that nobody is the one without a turn each time. */
 function inTurns(asker: string, calls: readonly (() => Call)[]): readonly Call[] {
   if (calls.length <= MOST_AT_ONCE) return calls.map((call) => call());
   const from = (begun.get(asker) ?? 0) % calls.length;
-  begun.delete(asker);
-  begun.set(asker, from + 1);
-  for (const oldest of begun.keys()) {
-    if (begun.size <= MOST_BEGUN) break;
-    begun.delete(oldest);
-  }
+  begun.note(asker, from + 1);
   return [...calls.slice(from), ...calls.slice(0, from)].map((call) => call());
 }
 

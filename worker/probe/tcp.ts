@@ -16,6 +16,7 @@ import { judgeReplies, LOOK } from "../redis/verdict.ts";
 import { classOfWord } from "../redis/words.ts";
 import { brief, within } from "../relay/request.ts";
 import { failed, type ProbeOf, type Transport } from "./probe.ts";
+import { createRecent } from "./recent.ts";
 import { passed, talk, whyUnopened } from "./socket.ts";
 
 type Target = ProbeOf<"tcp">;
@@ -28,9 +29,8 @@ type Asked =
 const PAUSE_MS = 50;
 const encoder = new TextEncoder();
 
-/** Settings under which a Redis has answered, in this isolate; the oldest go first. */
-const answered = new Set<string>();
-const MOST_ANSWERED = 1000;
+/** Settings under which a Redis has answered, in this isolate. */
+const answered = createRecent<true>();
 
 export const tcp: Transport<Target> = async (target, { timeoutMs, secret }) => {
   if (!(timeoutMs > 0)) return failed("closed", "no time left");
@@ -60,9 +60,9 @@ async function look(target: Target, limits: Limits): Promise<Found> {
   // A drop is only a reason to look again, at once.
   const last = first.kind === "dropped" ? await ask(target, limits, { pauseMs: PAUSE_MS }) : first;
   const key = JSON.stringify(target);
-  const unusedMs = answered.has(key) ? PAUSE_MS : 0;
+  const unusedMs = answered.get(key) ? PAUSE_MS : 0;
   if (last.kind === "found") {
-    if (last.found.class === "up") remember(key);
+    if (last.found.class === "up") answered.note(key, true);
     return last.found;
   }
   if (last.kind === "unopened")
@@ -72,15 +72,6 @@ async function look(target: Target, limits: Limits): Promise<Found> {
   if (!last.said && unusedMs > 0)
     return failed("timeout", "the connection was dropped before anything was asked, twice");
   return failed("closed", "the connection was dropped before an answer, twice");
-}
-
-function remember(key: string): void {
-  answered.delete(key);
-  answered.add(key);
-  for (const oldest of answered) {
-    if (answered.size <= MOST_ANSWERED) return;
-    answered.delete(oldest);
-  }
 }
 
 /** A plain Redis waits for the rest of a TLS handshake, as silent as one that hangs. */

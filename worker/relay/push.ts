@@ -43,7 +43,6 @@ const look = v.strictObject({
   refusals: v.optional(count),
   badForMs: ms,
 });
-export type PushedLook = v.InferOutput<typeof look>;
 
 /** From the relay. `news`: something changed; else it is the slow beat, with every node. */
 const looksMessage = v.strictObject({

@@ -92,7 +92,7 @@ export const activeMutants: readonly Mutant[] = [
   active({
     name: "what is only observed is steered",
     file: core("active-active"),
-    find: "else if (draft.config.observeOnly) observe(draft, config);",
+    find: "else if (config.observeOnly) observe(draft, config);",
     replace: "else if (draft.config.name === '') observe(draft, config);",
     scene: "observed, the one in use dies",
   }),

@@ -16,7 +16,7 @@ import type { Sighted } from "../check/ledger.ts";
 import { after } from "../queue.ts";
 import { groupNow } from "./clock.ts";
 import { factsOf } from "./facts.ts";
-import { isCutEitherWay, send } from "./network.ts";
+import { send } from "./network.ts";
 import { isSilent } from "./redis.ts";
 import { bootOf, clockOf, epochOf, nodeOf, process, reaches } from "./relay.ts";
 import type { Lie, RedisNode, Relay, World } from "./types.ts";
@@ -189,7 +189,3 @@ function sample(world: World, node: RedisNode): Seen {
   if (facts.switching) return { class: "switching", detail: "a FAILOVER is in progress", facts };
   return { class: "up", detail: "PONG", facts };
 }
-
-/** True when the machine of a node answers nobody at the edge. */
-export const isOutOfReach = (world: World, node: RedisNode): boolean =>
-  isCutEitherWay(world, world.edge, node.spot);
