@@ -4,11 +4,11 @@
  * Promises: nothing is uploaded; fails when a build fails, or when a bundle weighs more than it may, compressed.
  * Must never: deploy.
  */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { buildWorker } from "./build.ts";
 
 /** A third of what the Free plan takes (3 MB): a cold start reads all of it. */
 const limitBytes = 1_000_000;
@@ -18,7 +18,7 @@ const clientLimitBytes = 10 * 1024;
 const root = join(import.meta.dirname, "..");
 const work = mkdtempSync(join(tmpdir(), "picket-bundle-"));
 try {
-  weigh("bundle", build([], root, "worker"), limitBytes);
+  weigh("bundle", await build([], root, "worker"), limitBytes);
   const app = join(work, "app.ts");
   const client = JSON.stringify(join(root, "worker/client/index.ts"));
   writeFileSync(app, `export { connect as default } from ${client};\n`);
@@ -27,7 +27,7 @@ try {
   const settings = ['name = "app"', 'compatibility_date = "2026-10-01"', "keep_names = false"];
   writeFileSync(join(work, "wrangler.toml"), settings.join("\n"));
   const alone = ["--minify", "--alias", `@upstash/redis/cloudflare:${join(work, "nothing.ts")}`];
-  weigh("client", build([app, ...alone], work, "client"), clientLimitBytes);
+  weigh("client", await build([app, ...alone], work, "client"), clientLimitBytes);
 } catch (error) {
   console.error(`bundle: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
@@ -35,27 +35,10 @@ try {
   rmSync(work, { recursive: true, force: true });
 }
 
-/** The folder of the bundle; wrangler reads the configuration in `cwd`, if there is one. */
-function build(args: readonly string[], cwd: string, name: string): string {
+/** The folder of the bundle. */
+async function build(args: readonly string[], cwd: string, name: string): Promise<string> {
   const out = join(work, name);
-  const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
-  const deploy = [wrangler, "deploy", ...args, "--dry-run", "--outdir", out];
-  const built = spawnSync(process.execPath, deploy, {
-    cwd,
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      ...process.env,
-      WRANGLER_SEND_METRICS: "false",
-      CLOUDFLARE_CF_FETCH_ENABLED: "false",
-      WRANGLER_LOG_PATH: join(work, "logs"),
-      WRANGLER_REGISTRY_PATH: join(work, "registry"),
-    },
-  });
-  if (built.status !== 0) {
-    console.error(`${built.stdout}${built.stderr}`);
-    throw new Error("wrangler deploy --dry-run failed");
-  }
+  await buildWorker(args, cwd, out);
   return out;
 }
 

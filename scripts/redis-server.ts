@@ -122,6 +122,25 @@ function settings(port: number, dir: string, args: readonly string[]): string {
   return `${lines.join("\n")}\n`;
 }
 
+/**
+ * Starts the program in `dir`; it dies with this process.
+ * @param inside what runs it, such as `ip netns exec x`.
+ */
+export function spawnServer(
+  server: RedisServer,
+  args: readonly string[],
+  dir: string,
+  inside: readonly string[],
+) {
+  const line = [server.command, ...args];
+  // setpriv keeps the pid; with it the kernel kills Redis even if this process is killed -9.
+  const guard = onPath("setpriv");
+  if (guard !== null) line.unshift(guard, "--pdeathsig", "KILL", "--");
+  line.unshift(...inside);
+  const [command = server.command, ...rest] = line;
+  return spawn(command, rest, { cwd: dir, env: server.env, stdio: ["ignore", "pipe", "pipe"] });
+}
+
 type At = { readonly host: string; readonly port: number };
 
 async function launch(
@@ -130,17 +149,7 @@ async function launch(
   dir: string,
   inside: readonly string[],
 ): Promise<ChildProcess> {
-  const line = [server.command, join(dir, "redis.conf")];
-  // setpriv keeps the pid; with it the kernel kills Redis even if this process is killed -9.
-  const guard = onPath("setpriv");
-  if (guard !== null) line.unshift(guard, "--pdeathsig", "KILL", "--");
-  line.unshift(...inside);
-  const [command = server.command, ...args] = line;
-  const child = spawn(command, args, {
-    cwd: dir,
-    env: server.env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawnServer(server, [join(dir, "redis.conf")], dir, inside);
   running.add(child);
   const said: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {

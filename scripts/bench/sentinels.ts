@@ -5,13 +5,12 @@
  * `stop`, and with this process.
  * Must never: touch a process that it did not start.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { onPath } from "../redis-binary.ts";
-import { findRedisServer, freePort } from "../redis-server.ts";
+import { findRedisServer, freePort, spawnServer } from "../redis-server.ts";
 import { until } from "./side.ts";
 import { type Address, ask } from "./writer.ts";
 
@@ -74,16 +73,8 @@ async function start(
   await mkdir(dir, { recursive: true });
   const file = join(dir, "sentinel.conf");
   await writeFile(file, settings(port, dir, host, masters, downAfterMs));
-  const line = [server.command, file, "--sentinel"];
-  const guard = onPath("setpriv");
-  if (guard !== null) line.unshift(guard, "--pdeathsig", "KILL", "--");
-  line.unshift(...inside);
-  const [command = server.command, ...args] = line;
-  const child = spawn(command, args, {
-    cwd: dir,
-    env: server.env,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const child = spawnServer(server, [file, "--sentinel"], dir, inside);
+  child.stderr.resume();
   children.push(child);
   const last = () => child.kill("SIGKILL");
   process.on("exit", last);

@@ -3,13 +3,12 @@
  *
  * Why not the test harness of wrangler: there Node fetches for the Worker, and answers 500 for whatever fails.
  */
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
+import { buildWorker } from "../../scripts/build.ts";
 import type { Found } from "../../worker/core/looking.ts";
 import type { LookAsked } from "./tcp-worker.ts";
 
@@ -17,8 +16,6 @@ export type Runtime = {
   readonly look: (asked: Omit<LookAsked, "resolver"> & Partial<LookAsked>) => Promise<Found>;
   readonly close: () => Promise<void>;
 };
-
-const root = join(import.meta.dirname, "../..");
 
 /** @param ca a file with an authority that it trusts beside the public ones; only the first one of a process counts. */
 export async function startRuntime(ca: string | null = null): Promise<Runtime> {
@@ -31,23 +28,7 @@ export async function startRuntime(ca: string | null = null): Promise<Runtime> {
     ...{ compatibility_date: "2026-10-01", compatibility_flags: ["nodejs_compat"] },
   };
   await writeFile(join(dir, "wrangler.json"), JSON.stringify(config));
-  await promisify(execFile)(
-    process.execPath,
-    [
-      ...[join(root, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run"],
-      ...["--config", join(dir, "wrangler.json"), "--outdir", dir],
-    ],
-    {
-      cwd: dir,
-      env: {
-        ...process.env,
-        WRANGLER_SEND_METRICS: "false",
-        CLOUDFLARE_CF_FETCH_ENABLED: "false",
-        WRANGLER_LOG_PATH: join(dir, "logs"),
-        WRANGLER_REGISTRY_PATH: join(dir, "registry"),
-      },
-    },
-  );
+  await buildWorker(["--config", join(dir, "wrangler.json")], dir, dir);
   const runtime = new Miniflare(
     convertV4MiniflareOptions({
       modules: true,

@@ -5,14 +5,13 @@
  * hundreds of groups that is most of what would be measured.
  * Promises: the Worker as a deploy would build it, with counters around it; nothing is left after `close`.
  */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as optionsOf } from "wrangler";
+import { buildWorker } from "../../build.ts";
 import { childrenNamed } from "../processor.ts";
 
 export type Runtime = {
@@ -83,18 +82,7 @@ async function build(): Promise<string> {
       join(dir, "wrangler.toml"),
       config.replace(/^main = .*$/m, () => `main = ${main}`),
     );
-    const wrangler = join(root, "node_modules/wrangler/bin/wrangler.js");
-    const deploy = ["deploy", "--dry-run", "--config", join(dir, "wrangler.toml"), "--outdir", dir];
-    await promisify(execFile)(process.execPath, [wrangler, ...deploy], {
-      cwd: dir,
-      env: {
-        ...process.env,
-        WRANGLER_SEND_METRICS: "false",
-        CLOUDFLARE_CF_FETCH_ENABLED: "false",
-        WRANGLER_LOG_PATH: join(dir, "logs"),
-        WRANGLER_REGISTRY_PATH: join(dir, "registry"),
-      },
-    });
+    await buildWorker(["--config", join(dir, "wrangler.toml")], dir, dir);
     return await readFile(join(dir, "worker.js"), "utf8");
   } finally {
     last();
